@@ -1,0 +1,55 @@
+"""The two contracts of `jcenas.moo`: what an optimiser is, and all that it may know of a search space.
+
+Objectives are minimised. Letters: n candidates, d variables, m objectives, f features. Masks mean *valid*.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+
+class Space(Protocol):
+    """A finite space of integer genomes; everything an optimiser may ask of it. All methods trace under `jit`."""
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Number of choices of each of the d variables; variable i takes values 0..cardinalities[i]-1."""
+        ...
+
+    def sample(self, key: jax.Array, n: int) -> jax.Array:
+        """Draw n valid genomes, int32 (n, d), uniformly."""
+        ...
+
+    def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
+        """Return a valid neighbour, int32 (d,), that differs from `genome` (d,)."""
+        ...
+
+    def features(self, genomes: jax.Array) -> jax.Array:
+        """Real features, float32 (n, f), in [0, 1], of genomes (n, d): what surrogates and classifiers see."""
+        ...
+
+
+class Init(Protocol):
+    """Make the first state. The key is consumed."""
+
+    def __call__(self, key: jax.Array) -> Any: ...
+
+
+class Ask(Protocol):
+    """Propose genomes, int32 (n, d). The key is consumed."""
+
+    def __call__(self, key: jax.Array, state: Any) -> tuple[Any, jax.Array]: ...
+
+
+class Tell(Protocol):
+    """Take in the objectives, float32 (n, m), of genomes (n, d); a non-finite row marks a failed evaluation."""
+
+    def __call__(self, state: Any, genomes: jax.Array, objectives: jax.Array) -> Any: ...
+
+
+class Optimizer(NamedTuple):
+    """Three pure functions; all memory is in the state that they pass on (fixed shapes, fixed dtypes)."""
+
+    init: Init
+    ask: Ask
+    tell: Tell

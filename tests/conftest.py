@@ -1,0 +1,38 @@
+"""A strict session: silent broadcasting, old-style keys and every warning are errors; four CPU devices."""
+
+import os
+import pathlib
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_legacy_prng_key", "error")
+jax.config.update("jax_num_cpu_devices", 4)
+
+
+def data_folder() -> pathlib.Path | None:
+    """The prepared data folder that JCENAS_DATA names, or None."""
+    folder = os.environ.get("JCENAS_DATA")
+    return pathlib.Path(folder) if folder and pathlib.Path(folder).is_dir() else None
+
+
+def pytest_collection_modifyitems(items):
+    if data_folder() is None:
+        reason = pytest.mark.skip(reason="JCENAS_DATA does not name a folder with the prepared data")
+        for item in items:
+            if "data" in item.keywords:
+                item.add_marker(reason)
+
+
+@pytest.fixture(scope="session")
+def data() -> pathlib.Path:
+    """The prepared data folder; only for tests marked `data`."""
+    folder = data_folder()
+    assert folder is not None, "mark the test with @pytest.mark.data"
+    return folder
+
+
+@pytest.fixture
+def key():
+    return jax.random.key(0)
