@@ -1,0 +1,110 @@
+"""Render BENCHMARKS.md from the recorded results.
+
+Command:  python -m experiments.write_benchmarks
+Cost:     under a second; runs no experiment.
+
+Tables come in the order of `EXPECTED`, then every other recorded one by name. An expected table without a result says
+"not measured", and so does a cell that is None.
+"""
+
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from experiments import recording
+
+TARGET = pathlib.Path(__file__).parents[1] / "BENCHMARKS.md"
+NOT_MEASURED = "not measured"
+EXPECTED = {
+    "search_default": "Default `jcenas search`",
+    "start_up": "Start-up time",
+    "lamoo_digits": "LaMOO against random search on digits, 5 seeds",
+    "training_steps": "Training throughput",
+    "hypervolume": "Hypervolume",
+    "lamoo_speed": "LaMOO: tree and proposals",
+    "lamoo_nasbench201": "Optimisers on NAS-Bench-201",
+}
+HEAD = """# Benchmarks
+
+Written by `python -m experiments.write_benchmarks` from `experiments/results/*.json`; do not edit. Every table names
+the command that repeats it, the versions and the machine. A cell that nobody measured says "not measured".
+"""
+
+
+def render(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The whole page, Markdown, of results by name as `recording.load` gives them."""
+    sections = [_section(results[name]) if name in results else _missing(title) for name, title in EXPECTED.items()]
+    sections += [_section(result) for name, result in sorted(results.items()) if name not in EXPECTED]
+    return "\n".join([HEAD, *sections])
+
+
+def write(folder: pathlib.Path | None = None, target: pathlib.Path = TARGET) -> pathlib.Path:
+    """Render the results of `folder` (default: experiments/results) into `target`."""
+    target.write_text(render(recording.load(folder)), encoding="utf-8")
+    return target
+
+
+def _missing(title: str) -> str:
+    return f"## {title}\n\n{NOT_MEASURED}\n"
+
+
+def _section(result: Mapping[str, Any]) -> str:
+    """Heading, expectation, command, table, notes and environment of one result."""
+    parts = [f"## {result['title']}"]
+    if result["expected"]:
+        parts.append(f"Expected: {result['expected']}")
+    parts.append(f"    {result['command']}")
+    parts.append(_table(result["columns"], result["rows"]))
+    if result["notes"]:
+        parts.append("\n".join(f"- {note}" for note in result["notes"]))
+    parts.append(_where(result["environment"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(columns: list[str], rows: list[list[Any]]) -> str:
+    if not rows:
+        return NOT_MEASURED
+    # A column of numbers is read from the right; one None or text does not make it text.
+    numeric = [all(isinstance(row[i], int | float | None) for row in rows) for i in range(len(columns))]
+    lines = [[_escape(name) for name in columns], ["---:" if right else "---" for right in numeric]]
+    lines += [[cell_text(cell) for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def cell_text(cell: str | int | float | bool | None) -> str:
+    """A cell as shown: four significant digits, thousands grouped, None as "not measured"."""
+    if cell is None:
+        return NOT_MEASURED
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, str):
+        return _escape(cell)
+    if isinstance(cell, int) or abs(cell) >= 1000:
+        return f"{cell:,.0f}"
+    return f"{cell:.4g}"
+
+
+def _where(environment: Mapping[str, Any]) -> str:
+    """One line: versions, machine, devices, date and load."""
+    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items() if version)
+    load = environment["load_average_at_start"]
+    return (
+        f"<sub>{versions} · {environment['cpu']}, {environment['cores']} cores, {environment['platform']} · "
+        f"devices: {_count(environment['devices'])} · {environment['date_utc']} · "
+        f"load average at start {'unknown' if load is None else load}</sub>"
+    )
+
+
+def _count(devices: list[str]) -> str:
+    """Each kind once, with how many there are of it."""
+    kinds = dict.fromkeys(devices)
+    return "; ".join(f"{devices.count(kind)} × {kind}" for kind in kinds)
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"wrote {write().name}\n")
