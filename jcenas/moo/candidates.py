@@ -1,0 +1,97 @@
+"""Where new genomes come from: the whole space as a table when it is small, else draws in bounded rounds.
+
+Both ways hand out genomes by priority: unseen and wanted first (wanted: in the region that an optimiser asks for), then
+unseen, then anything. So a genome that was seen is proposed only when nothing else was found, and no two proposals of
+one call are equal while enough genomes exist. Within one priority the choice is uniform.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcenas.moo import history as memory
+from jcenas.moo.history import History
+from jcenas.moo.types import Space
+
+TABLE_LIMIT = 2**17
+Wanted = Callable[[jax.Array], jax.Array]
+Source = Callable[[jax.Array, History, int, Wanted], jax.Array]
+
+
+def is_table(space: Space) -> bool:
+    """Whether the space is small enough (at most 2**17 genomes) to be enumerated."""
+    return math.prod(space.cardinalities) <= TABLE_LIMIT
+
+
+def all_genomes(space: Space) -> np.ndarray:
+    """Every combination of choices, int32 (prod(cardinalities), d), the last variable running fastest."""
+    return np.indices(space.cardinalities, np.int32).reshape(len(space.cardinalities), -1).T
+
+
+def table_index(space: Space, genomes: jax.Array) -> jax.Array:
+    """Row of each genome (n, d) in `all_genomes`, int32 (n,)."""
+    strides = np.cumprod((1, *space.cardinalities[:0:-1]))[::-1]
+    return jnp.sum(genomes * jnp.asarray(strides.copy(), jnp.int32)[None, :], axis=1)
+
+
+def valid_genomes(space: Space) -> np.ndarray | None:
+    """Mask, bool (prod(cardinalities),), by the space's own `valid(genomes)` if it has one; None when all are valid."""
+    check = getattr(space, "valid", None)
+    return None if check is None else np.asarray(check(jnp.asarray(all_genomes(space))))
+
+
+def from_table(space: Space) -> Source:
+    """Source that enumerates the space; `wanted` sees all genomes, in the order of `all_genomes`."""
+    genomes = jnp.asarray(all_genomes(space))
+    valid = valid_genomes(space)
+
+    def draw(key: jax.Array, history: History, n: int, wanted: Wanted) -> jax.Array:
+        total = genomes.shape[0]
+        row = jnp.where(history.seen, table_index(space, history.genomes), total)
+        unseen = jnp.ones(total, bool).at[row].set(False, mode="drop")
+        priority = jnp.where(unseen, 1.0 + wanted(genomes), 0.0)
+        if valid is not None:
+            priority = jnp.where(jnp.asarray(valid), priority, -1.0)
+        score = priority + jax.random.uniform(key, (total,))
+        best = jax.lax.top_k(score, min(n, total))[1]
+        return genomes[jnp.resize(best, n)]
+
+    return draw
+
+
+def from_draws(space: Space, *, rounds: int = 16, draws: int = 256) -> Source:
+    """Source that draws uniformly and rejects: at most `rounds` rounds of `draws` genomes, then the best so far."""
+
+    def draw(key: jax.Array, history: History, n: int, wanted: Wanted) -> jax.Array:
+        def more(carry):
+            step, _, _, priority = carry
+            return (step < rounds) & jnp.any(priority < 2)
+
+        def attempt(carry):
+            step, key, chosen, priority = carry
+            key, now = jax.random.split(key)
+            fresh = space.sample(now, max(draws, n))
+            new = jnp.where(memory.contains(history, fresh), 0.0, 1.0 + wanted(fresh))
+            pool = jnp.concatenate([chosen, fresh])
+            score = jnp.where(memory.repeated(pool), -1.0, jnp.concatenate([priority, new]))
+            best = jax.lax.top_k(score, n)[1]  # stable: earlier draws win ties, so the order of drawing decides
+            return step + 1, key, pool[best], score[best]
+
+        start = jnp.full((n, len(space.cardinalities)), -1, jnp.int32)  # equals no genome
+        carry = jnp.int32(0), key, start, jnp.full(n, -2.0, jnp.float32)
+        return jax.lax.while_loop(more, attempt, carry)[2]
+
+    return draw
+
+
+def everywhere(genomes: jax.Array) -> jax.Array:
+    """Region that holds every genome (n, d): float (n,) of ones."""
+    return jnp.ones(genomes.shape[0], jnp.float32)
+
+
+def source(space: Space) -> Source:
+    """Enumeration where the space is a table, else bounded rejection."""
+    return from_table(space) if is_table(space) else from_draws(space)

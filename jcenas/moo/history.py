@@ -1,0 +1,123 @@
+"""What an optimiser remembers: every genome proposed or told, and its objectives, in arrays of fixed capacity.
+
+A genome is *pending* from the moment `ask` proposes it until it is told; pending, told and failed genomes are all
+*seen*, and are not proposed again while others are left. Rows fill up in order of first sight. Once all rows are taken,
+further new genomes are
+dropped: neither learnt from nor remembered, so give a capacity for all evaluations plus all that may be pending.
+
+Letters: c capacity, d variables, m objectives, n genomes in one call.
+"""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+
+class History(struct.PyTreeNode):
+    """Rows 0..count-1 are in use; the others have status EMPTY."""
+
+    EMPTY: ClassVar[int] = 0
+    PENDING: ClassVar[int] = 1
+    TOLD: ClassVar[int] = 2
+    FAILED: ClassVar[int] = 3
+
+    genomes: jax.Array  # (c, d) int32
+    objectives: jax.Array  # (c, m) float32, +inf where not told
+    status: jax.Array  # (c,) int32
+    count: jax.Array  # () int32, rows in use
+
+    @property
+    def told(self) -> jax.Array:
+        """Mask, bool (c,): rows with finite objectives."""
+        return self.status == self.TOLD
+
+    @property
+    def seen(self) -> jax.Array:
+        """Mask, bool (c,): rows in use."""
+        return self.status != self.EMPTY
+
+
+def empty(capacity: int, variables: int, objectives: int) -> History:
+    """Return a history without rows; objectives may be 0 for an optimiser that ignores them."""
+    return History(
+        genomes=jnp.zeros((capacity, variables), jnp.int32),
+        objectives=jnp.full((capacity, objectives), jnp.inf, jnp.float32),
+        status=jnp.full(capacity, History.EMPTY, jnp.int32),
+        count=jnp.zeros((), jnp.int32),
+    )
+
+
+def same(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Mask, bool (n, k): which of genomes a (n, d) equal which of b (k, d)."""
+    equal = jnp.ones((a.shape[0], b.shape[0]), bool)
+    for i in range(a.shape[1]):
+        equal &= a[:, i][:, None] == b[:, i][None, :]
+    return equal
+
+
+def repeated(genomes: jax.Array) -> jax.Array:
+    """Mask, bool (n,): genomes (n, d) that occur at a smaller index already."""
+    return jnp.any(jnp.tril(same(genomes, genomes), -1), axis=1)
+
+
+def contains(history: History, genomes: jax.Array) -> jax.Array:
+    """Mask, bool (n,): genomes (n, d) that were proposed or told before."""
+    return jnp.any(same(genomes, history.genomes) & history.seen[None, :], axis=1)
+
+
+def _rows(history: History, genomes: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Row of each genome (n,) (the capacity if there is none left), whether it is new, and the new count."""
+    known = same(genomes, history.genomes) & history.seen[None, :]
+    old = jnp.any(known, axis=1)
+    again = repeated(genomes)
+    new = ~old & ~again
+    capacity = history.status.shape[0]
+    fresh = history.count + jnp.cumsum(new, dtype=jnp.int32) - 1
+    row = jnp.where(old, jnp.argmax(known, axis=1).astype(jnp.int32), fresh)
+    row = jnp.where(again, capacity, row)  # the first copy speaks for all
+    count = jnp.minimum(history.count + jnp.sum(new, dtype=jnp.int32), capacity)
+    return row, new, count
+
+
+def propose(state: History, genomes: jax.Array) -> History:
+    """Mark genomes (n, d) as pending, unless they are known already."""
+    row, new, count = _rows(state, genomes)
+    row = jnp.where(new, row, state.status.shape[0])
+    return state.replace(
+        genomes=state.genomes.at[row].set(genomes, mode="drop"),
+        status=state.status.at[row].set(History.PENDING, mode="drop"),
+        count=count,
+    )
+
+
+def tell(state: History, genomes: jax.Array, objectives: jax.Array) -> History:
+    """Write the objectives (n, m) of genomes (n, d), proposed before or not; a row that is not finite becomes FAILED.
+
+    A genome told again takes its latest objectives; of copies within one call, the first counts.
+    """
+    check_tell(state, genomes, objectives)
+    width = state.objectives.shape[1]
+    objectives = objectives.astype(jnp.float32)
+    row, _, count = _rows(state, genomes)
+    fine = jnp.all(jnp.isfinite(objectives), axis=1)
+    values = jnp.where(fine[:, None], objectives[:, :width], jnp.inf)
+    status = jnp.where(fine, History.TOLD, History.FAILED).astype(jnp.int32)
+    return state.replace(
+        genomes=state.genomes.at[row].set(genomes.astype(jnp.int32), mode="drop"),
+        objectives=state.objectives.at[row].set(values, mode="drop"),
+        status=state.status.at[row].set(status, mode="drop"),
+        count=count,
+    )
+
+
+def check_tell(history: History, genomes: jax.Array, objectives: jax.Array) -> None:
+    """Raise ValueError, before tracing goes on, unless genomes are (n, d) and objectives (n, m) for this history."""
+    variables, width = history.genomes.shape[1], history.objectives.shape[1]
+    if genomes.ndim != 2 or genomes.shape[1] != variables:
+        raise ValueError(f"genomes must have shape (n, {variables}), got {genomes.shape}")
+    if objectives.ndim != 2 or objectives.shape[0] != genomes.shape[0] or (width and objectives.shape[1] != width):
+        raise ValueError(
+            f"objectives must have shape (n, {width or 'm'}) for genomes {genomes.shape}, got {objectives.shape}"
+        )

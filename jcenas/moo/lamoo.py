@@ -1,0 +1,114 @@
+"""LaMOO: multi-objective search that learns where to sample (Zhao et al., ICLR 2022; JMLR 25(177), 2024).
+
+Each `ask` rebuilds the partition of `jcenas.moo.partition` on all samples told so far, picks a leaf by its upper
+confidence bound, and samples uniformly in the region that the leaf's path of classifiers describes. The first `initial`
+samples are uniform over the space. Where the region holds too few genomes that were not seen, the remaining proposals
+are uniform over the rest.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcenas.moo import candidates, history, partition
+from jcenas.moo.history import History
+from jcenas.moo.hypervolume import hypervolume
+from jcenas.moo.svm import Kernel
+from jcenas.moo.types import Optimizer, Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class LamooConfig:
+    """Settings of LaMOO; the defaults are those of the published search (CE-NAS, `lamoo/`).
+
+    Attributes:
+      initial: uniform samples before the first partition.
+      height: most levels of splits.
+      leaf_size: a node with at most this many samples does not split.
+      exploration: Cp of the bound, in units of hypervolume; None means 10 % of the current hypervolume, which keeps the
+        search the same when objectives are rescaled together with the reference.
+      selection: "leaf" takes the best bound among all leaves, "mcts" walks down from the root.
+      kernel: kernel of the support vector machines.
+      degree: of the polynomial kernel.
+      coef0: constant of the polynomial kernel.
+      cost: C of the support vector machines.
+    """
+
+    initial: int = 10
+    height: int = 3
+    leaf_size: int = 10
+    exploration: float | None = None
+    selection: Literal["leaf", "mcts"] = "leaf"
+    kernel: Kernel = "poly"
+    degree: int = 4
+    coef0: float = 0.0
+    cost: float = 1.0
+
+    def __post_init__(self):
+        if self.selection not in ("leaf", "mcts"):
+            raise ValueError(f"selection must be 'leaf' or 'mcts', got {self.selection!r}")
+        if self.kernel not in ("linear", "poly", "rbf"):
+            raise ValueError(f"kernel must be 'linear', 'poly' or 'rbf', got {self.kernel!r}")
+        if self.height < 1 or self.leaf_size < 1 or self.initial < 1:
+            raise ValueError("height, leaf_size and initial must be at least 1")
+
+
+def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, batch: int, reference) -> Optimizer:
+    """LaMOO over a space.
+
+    Args:
+      space: what is searched; its `features` are what the classifiers see.
+      config: settings; None means the defaults.
+      capacity: number of genomes, evaluated and pending, that the state can remember.
+      batch: number of genomes in one `ask`.
+      reference: (m,) reference point of the hypervolume, in the units of the objectives.
+
+    Returns:
+      An optimiser whose state is a `History`: `ask` marks its proposals as pending, so they are not proposed again
+      before they are told; `tell` takes any number of genomes, in any order, also ones that were never proposed (a warm
+      start).
+    """
+    config = config or LamooConfig()
+    reference = np.asarray(reference, np.float32)
+    if reference.ndim != 1 or not np.all(np.isfinite(reference)):
+        raise ValueError(f"reference must be finite and of shape (m,), got {reference}")
+    draw = candidates.source(space)
+    shape = {"kernel": config.kernel, "degree": config.degree, "coef0": config.coef0}
+
+    def init(key: jax.Array) -> History:
+        del key
+        return history.empty(capacity, len(space.cardinalities), reference.shape[0])
+
+    def ask(key: jax.Array, state: History) -> tuple[History, jax.Array]:
+        target = jnp.asarray(reference)
+        features = space.features(jnp.maximum(state.genomes, 0))
+        tree = partition.build(
+            features,
+            state.objectives,
+            state.told,
+            target,
+            height=config.height,
+            leaf_size=config.leaf_size,
+            cost=config.cost,
+            **shape,
+        )
+        exploration = 0.1 * tree.volume[0] if config.exploration is None else jnp.float32(config.exploration)
+        select = partition.best_leaf if config.selection == "leaf" else partition.descend
+        finished = jnp.sum(state.status >= History.TOLD)
+        leaf = jnp.where(finished < config.initial, 0, select(tree, exploration))
+
+        def wanted(genomes: jax.Array) -> jax.Array:
+            return partition.inside(tree, leaf, space.features(genomes), **shape).astype(jnp.float32)
+
+        genomes = draw(key, state, batch, wanted)
+        return history.propose(state, genomes), genomes
+
+    return Optimizer(init, ask, history.tell)
+
+
+def current_hypervolume(state: History, reference: jax.Array) -> jax.Array:
+    """Hypervolume () of everything told so far."""
+    return hypervolume(state.objectives, reference, state.told)

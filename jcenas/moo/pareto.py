@@ -1,0 +1,134 @@
+"""Pareto dominance on padded populations: numbers, masks, fronts and crowding distances.
+
+Objectives are minimised. Row a *dominates* row b when a is nowhere larger and somewhere smaller; it *weakly dominates*
+b when it is nowhere larger (so duplicates dominate each other weakly); it *strictly dominates* b when it is smaller
+everywhere. Everything here uses plain dominance, so duplicates never remove each other and all copies of a
+non-dominated point are non-dominated. Infinities are ordinary values. NaN counts as +inf: an objective that could not
+be measured is as bad as can be.
+
+Letters: n rows, m objectives. Masks mean *valid*; rows outside the mask neither dominate nor count.
+"""
+
+import jax
+import jax.numpy as jnp
+
+_BLOCK = 512
+
+
+def check_objectives(objectives: jax.Array, mask: jax.Array | None) -> None:
+    """Raise ValueError unless objectives are (n, m) and mask is (n,) or None."""
+    if jnp.ndim(objectives) != 2:
+        raise ValueError(
+            f"objectives must have shape (n, m), got {jnp.shape(objectives)}; use vmap for more dimensions"
+        )
+    if mask is not None and jnp.shape(mask) != jnp.shape(objectives)[:1]:
+        raise ValueError(f"mask must have shape (n,): got {jnp.shape(mask)} for objectives {jnp.shape(objectives)}")
+
+
+def clean(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Floating-point objectives (n, m) with NaN, and all of each row outside the mask, replaced by +inf."""
+    objectives = jnp.asarray(objectives)
+    if not jnp.issubdtype(objectives.dtype, jnp.floating):
+        objectives = objectives.astype(jnp.float32)
+    objectives = jnp.where(jnp.isnan(objectives), jnp.inf, objectives)
+    return objectives if mask is None else jnp.where(mask[:, None], objectives, jnp.inf)
+
+
+def dominates(a: jax.Array, b: jax.Array) -> jax.Array:
+    """True where a (..., m) dominates b (..., m): nowhere larger, somewhere smaller."""
+    return jnp.all(a <= b, axis=-1) & jnp.any(a < b, axis=-1)
+
+
+def _count_dominators(points: jax.Array, others: jax.Array) -> jax.Array:
+    """For each of points (k, m), how many of others (n, m) dominate it; int32 (k,)."""
+    no_larger, smaller = True, False
+    for p, o in zip(points.T, others.T, strict=True):  # m is static and small: unrolled, so that one fused loop remains
+        no_larger &= o[None, :] <= p[:, None]
+        smaller |= o[None, :] < p[:, None]
+    return jnp.sum(no_larger & smaller, axis=1, dtype=jnp.int32)
+
+
+def dominance_number(objectives: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """Count the rows that dominate each row.
+
+    Args:
+      objectives: float (n, m), minimised.
+      mask: bool (n,), True where valid; None means all valid.
+
+    Returns:
+      int32 (n,): 0 for non-dominated rows; n for rows outside the mask, so that they sort last. Work O(n^2 m), memory
+      O(n).
+
+    Raises:
+      ValueError: on wrong ranks.
+    """
+    check_objectives(objectives, mask)
+    points = clean(objectives, mask)
+    n = points.shape[0]
+    if n <= _BLOCK:
+        numbers = _count_dominators(points, points)
+    else:
+        numbers = jax.lax.map(lambda p: _count_dominators(p[None], points)[0], points, batch_size=_BLOCK)
+    return numbers if mask is None else jnp.where(mask, numbers, n)
+
+
+def non_dominated(objectives: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """Mask, bool (n,), of the valid rows that no valid row dominates; all copies of a duplicated row are kept."""
+    numbers = dominance_number(objectives, mask)
+    return numbers == 0 if mask is None else (numbers == 0) & mask
+
+
+def ranks(objectives: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """Front of each row, int32 (n,), by non-dominated sorting (Deb et al. 2002): 0 for the best, n outside the mask."""
+    check_objectives(objectives, mask)
+    points = clean(objectives, mask)
+    n = points.shape[0]
+    valid = jnp.ones(n, bool) if mask is None else mask
+    beats = dominates(points[:, None, :], points[None, :, :]) & valid[:, None] & valid[None, :]  # row dominates column
+
+    def peel(carry):
+        rank, dominators, front = carry
+        now = (dominators == 0) & (rank == n) & valid
+        fewer = jnp.sum(beats & now[:, None], axis=0, dtype=jnp.int32)
+        return jnp.where(now, front, rank), dominators - fewer, front + 1
+
+    def unfinished(carry):
+        return jnp.any((carry[0] == n) & valid)
+
+    start = (jnp.full(n, n, jnp.int32), jnp.sum(beats, axis=0, dtype=jnp.int32), jnp.int32(0))
+    return jax.lax.while_loop(unfinished, peel, start)[0]
+
+
+def crowding_distance(
+    objectives: jax.Array, mask: jax.Array | None = None, front: jax.Array | None = None
+) -> jax.Array:
+    """Crowding distance within each front (Deb et al. 2002, section III-B).
+
+    Args:
+      objectives: float (n, m).
+      mask: bool (n,), True where valid.
+      front: int (n,), the front of each row, as from `ranks`; None means that all valid rows form one front.
+
+    Returns:
+      float (n,): inf at the ends of each objective, 0 outside the mask. An objective that is constant (or infinite)
+      over a front adds nothing, so no value is NaN.
+    """
+    check_objectives(objectives, mask)
+    points = clean(objectives, mask)
+    n = points.shape[0]
+    valid = jnp.ones(n, bool) if mask is None else mask
+    group_of = jnp.where(valid, jnp.zeros(n, jnp.int32) if front is None else front, n)
+    total = jnp.zeros(n, points.dtype)
+    for column in points.T:
+        order = jnp.lexsort((column, group_of))
+        value, group = column[order], group_of[order]
+        first = jnp.concatenate([jnp.array([True]), group[1:] != group[:-1]])
+        last = jnp.concatenate([group[1:] != group[:-1], jnp.array([True])])
+        low, high = jax.ops.segment_min(value, group, n + 1)[group], jax.ops.segment_max(value, group, n + 1)[group]
+        spread = high - low
+        varies = jnp.isfinite(spread) & (spread > 0)
+        before, after = jnp.roll(value, 1), jnp.roll(value, -1)
+        inner = jnp.where(varies, (after - before) / jnp.where(varies, spread, 1), 0)
+        ends = jnp.where(varies | ~jnp.isfinite(spread), jnp.inf, 0).astype(points.dtype)
+        total = total.at[order].add(jnp.where(first | last, ends, inner))
+    return jnp.where(valid, total, 0)

@@ -1,0 +1,28 @@
+"""Uniform random search without repetition: the baseline that every optimiser has to beat."""
+
+import jax
+
+from jcenas.moo import candidates, history
+from jcenas.moo.history import History
+from jcenas.moo.types import Optimizer, Space
+
+
+def random_search(space: Space, *, capacity: int, batch: int) -> Optimizer:
+    """Propose `batch` genomes at a time, uniformly among those not seen yet.
+
+    Args:
+      space: what is searched.
+      capacity: number of genomes, evaluated and pending, that the state can remember.
+      batch: number of genomes in one `ask`.
+    """
+    draw = candidates.source(space)
+
+    def init(key: jax.Array) -> History:
+        del key
+        return history.empty(capacity, len(space.cardinalities), 0)
+
+    def ask(key: jax.Array, state: History) -> tuple[History, jax.Array]:
+        genomes = draw(key, state, batch, candidates.everywhere)
+        return history.propose(state, genomes), genomes
+
+    return Optimizer(init, ask, history.tell)

@@ -1,0 +1,126 @@
+"""What every optimiser owes its callers, on a toy whose front is known."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import struct
+
+from jcenas.moo import hypervolume, lamoo, random_search
+
+CAPACITY, BATCH = 48, 4
+REFERENCE = np.array([1.0, 1000.0], np.float32)
+
+
+class Grid(struct.PyTreeNode):
+    """Three ordinal variables of four, four and three choices: 48 genomes, all valid."""
+
+    cardinalities: tuple[int, ...] = struct.field(pytree_node=False, default=(4, 4, 3))
+
+    def sample(self, key, n):
+        return jax.random.randint(key, (n, 3), 0, jnp.array(self.cardinalities))
+
+    def mutate(self, key, genome):
+        where, shift = jax.random.split(key)
+        i = jax.random.randint(where, (), 0, 3)
+        size = jnp.array(self.cardinalities)[i]
+        return genome.at[i].set((genome[i] + jax.random.randint(shift, (), 1, size)) % size)
+
+    def features(self, genomes):
+        return (genomes / (jnp.array(self.cardinalities) - 1)[None, :]).astype(jnp.float32)
+
+
+def evaluate(genomes):
+    """Error falls and size grows with the first variable; the others only do harm: the front is (x, 0, 0)."""
+    x, harm = genomes[:, 0], genomes[:, 1] + genomes[:, 2]
+    return jnp.stack([0.9 - 0.2 * x + 0.05 * harm, 200.0 * x + 100.0 * harm], axis=1).astype(jnp.float32)
+
+
+OPTIMIZERS = {
+    "random": lambda: random_search(Grid(), capacity=CAPACITY, batch=BATCH),
+    "lamoo": lambda: lamoo(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
+}
+
+
+@pytest.fixture(scope="module", params=OPTIMIZERS)
+def optimizer(request):
+    return OPTIMIZERS[request.param]()
+
+
+def generation(optimizer):
+    def step(state, key):
+        state, genomes = optimizer.ask(key, state)
+        return optimizer.tell(state, genomes, evaluate(genomes)), genomes
+
+    return step
+
+
+def types(state):
+    return jax.tree.map(jax.typeof, state)
+
+
+def test_state_keeps_its_type_and_compiles_once(optimizer, key):
+    traces = 0
+
+    def step(state, key):
+        nonlocal traces
+        traces += 1
+        return generation(optimizer)(state, key)[0]
+
+    jitted = jax.jit(step)
+    before = optimizer.init(key)
+    after = jitted(jitted(before, key), key)
+    assert types(before) == types(after)
+    assert traces == 1
+
+
+def run(optimizer, key, steps=CAPACITY // BATCH):
+    first, rest = jax.random.split(key)
+    return jax.lax.scan(generation(optimizer), optimizer.init(first), jax.random.split(rest, steps))
+
+
+def test_scan_is_loop_and_vmap_is_each(optimizer, key):
+    keys = jax.random.split(key, 2)
+    many = jax.jit(jax.vmap(lambda k: run(optimizer, k, 3)[1]))(keys)
+    step = jax.jit(generation(optimizer))
+    for i, k in enumerate(keys):
+        first, rest = jax.random.split(k)
+        state = optimizer.init(first)
+        for j, now in enumerate(jax.random.split(rest, 3)):
+            state, genomes = step(state, now)
+            np.testing.assert_array_equal(many[i, j], genomes)
+
+
+def test_keys_are_not_reused(optimizer, key):
+    with jax.debug_key_reuse(True):
+        jax.jit(lambda k: run(optimizer, k, 2))(key)
+
+
+def test_visits_the_whole_space_once_and_finds_the_front(optimizer, key):
+    _, genomes = jax.jit(lambda k: run(optimizer, k))(key)
+    visited = {tuple(g) for g in np.asarray(genomes).reshape(-1, 3).tolist()}
+    assert visited == set(itertools.product(range(4), range(4), range(3)))
+    found = hypervolume(evaluate(genomes.reshape(-1, 3)), REFERENCE)
+    # Steps at errors 0.9, 0.7, 0.5, 0.3 and sizes 0, 200, 400, 600: 0.1*1000 + 0.2*800 + 0.2*600 + 0.2*400.
+    np.testing.assert_allclose(found, 460.0, rtol=1e-5)
+
+
+def test_pending_genomes_are_not_proposed_and_failures_do_no_harm(optimizer, key):
+    ask, tell = jax.jit(optimizer.ask), jax.jit(optimizer.tell)
+    state, proposed = optimizer.init(key), []
+    for i in range(CAPACITY // BATCH):
+        state, genomes = ask(jax.random.fold_in(key, i), state)
+        proposed += np.asarray(genomes).tolist()
+        objectives = evaluate(genomes[:1])  # one at a time; the others stay pending
+        state = tell(state, genomes[:1], jnp.where(i % 2 == 0, jnp.nan, objectives))
+    assert len({tuple(g) for g in proposed}) == CAPACITY
+
+
+def test_wrong_shapes_are_named(optimizer, key):
+    state = optimizer.init(key)
+    with pytest.raises(ValueError, match=r"genomes must have shape \(n, 3\), got \(2, 4\)"):
+        optimizer.tell(state, jnp.zeros((2, 4), jnp.int32), jnp.zeros((2, 2)))
+    with pytest.raises(ValueError, match=r"objectives must have shape .* got \(3, 2\)"):
+        optimizer.tell(state, jnp.zeros((2, 3), jnp.int32), jnp.zeros((3, 2)))

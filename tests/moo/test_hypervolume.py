@@ -1,0 +1,54 @@
+import jax
+import jax.numpy as jnp
+import moocore
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jcenas.moo import hypervolume
+
+FRONT = [(-1, -3), (-2, -2), (-3, -1)]
+GOLDEN = {
+    "front": (FRONT, (0, 0), 6),
+    "dominated": ([*FRONT, (-1.5, -0.5)], (0, 0), 6),
+    "duplicate": ([*FRONT, (-2, -2)], (0, 0), 6),
+    "outside": ([*FRONT, (1, -4)], (0, 0), 6),
+    "nan": ([*FRONT, (np.nan, -9)], (0, 0), 6),
+    "all outside": ([(1, 1)], (0, 0), 0),
+    "on the reference": ([(0, -5)], (0, 0), 0),
+    "three objectives": ([(-1, -2, -3), (-3, -1, -1)], (0, 0, 0), 8),
+    "one beyond": ([(1, 3), (3, 1), (6, 6)], (4, 4), 5),
+    "four objectives": ([(-1, -1, -1, -2), (-2, -1, -1, -1)], (0, 0, 0, 0), 3),
+    "one objective": ([(-3,), (-1,)], (0,), 3),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_by_hand(name):
+    points, reference, expected = GOLDEN[name]
+    value = hypervolume(np.array(points, np.float32), np.array(reference, np.float32))
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+def test_mask_hides_rows_and_vmap_maps_fronts():
+    points = np.array([FRONT, [(-9, -9), (-2, -2), (-1, -1)]], np.float32)
+    masks = np.array([[True, True, True], [False, True, True]])
+    values = jax.vmap(hypervolume, (0, None, 0))(points, np.zeros(2, np.float32), masks)
+    np.testing.assert_allclose(values, [6, 4])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 4), st.sampled_from([5, 20, 80]), st.booleans(), st.integers(0, 2**32 - 1))
+def test_against_moocore(m, n, ties, seed):
+    random = np.random.default_rng(seed)
+    points = (random.integers(0, 6, (n, m)) / 5 if ties else random.random((n, m))).astype(np.float32)
+    expected = moocore.hypervolume(points.astype(float), ref=np.ones(m))
+    np.testing.assert_allclose(hypervolume(points, np.ones(m, np.float32)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_wrong_shapes_are_named():
+    with pytest.raises(ValueError, match=r"reference .* got \(3,\) for objectives \(5, 2\)"):
+        hypervolume(jnp.zeros((5, 2)), jnp.zeros(3))
+    with pytest.raises(ValueError, match=r"objectives must have shape \(n, m\), got \(5,\)"):
+        hypervolume(jnp.zeros(5), jnp.zeros(1))
