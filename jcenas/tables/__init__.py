@@ -1,0 +1,1 @@
+"""Tabular NAS benchmarks as device arrays; where data lives, fetching, integrity."""

@@ -1,0 +1,213 @@
+"""Read a carbon trace from a CSV file: two plain columns, or Electricity Maps' export. Strict, with line numbers.
+
+Time stamps must be UTC: a `Z` or an offset on each, or a column named for it (`datetime_utc`, `Datetime (UTC)`). The
+steps must be equal and divide an hour. A file may be compressed (`.gz`). Nothing is repaired in silence.
+"""
+
+import csv
+import datetime
+import gzip
+import math
+import os
+import pathlib
+import re
+
+import numpy as np
+
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.errors import InputError
+
+_TIME = re.compile(r"^(date|time|datetime|date_?time|timestamp|time_?stamp|from|start|point_time)?[ _]*\(?(utc)?\)?$")
+_INTENSITY = re.compile(r"intensity|^ci($|_)|gco2|co2eq")
+_ESTIMATED = ("estimated", "data estimated")
+_ZONE = ("zone id", "zone_id", "zone")
+
+
+class _Problems:
+    """Collects what is wrong with a file; the first is shown with its line, the others are counted."""
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+        self.found: list[tuple[int, str, str]] = []
+
+    def add(self, line: int, what: str, remedy: str) -> None:
+        self.found.append((line, what, remedy))
+
+    def raise_if_any(self) -> None:
+        if not self.found:
+            return
+        line, what, remedy = self.found[0]
+        others = [str(n) for n, *_ in self.found[1:6]]
+        more = ", ..." if len(self.found) > 6 else ""
+        rest = f" ({len(self.found)} problems; also line {', '.join(others)}{more})" if others else ""
+        raise InputError(f"{self.path}, line {line}: {what}{rest}; {remedy}")
+
+
+def read_csv(
+    path: str | os.PathLike,
+    *,
+    zone: str = "",
+    factors: str = "life-cycle",
+    kind: str = "average",
+    column: str | None = None,
+) -> CarbonTrace:
+    """Read a trace from a CSV file with a header line.
+
+    Args:
+      path: the file; `.gz` is decompressed.
+      zone: name of the zone; by default the file's zone column, else the file's name.
+      factors: which emission factors the column has; picks between Electricity Maps' two intensity columns.
+      kind: 'average' or 'marginal', recorded with the trace.
+      column: name of the intensity column, where the file has several that fit.
+
+    Returns:
+      The trace, in the steps of the file.
+
+    Raises:
+      InputError: if the file cannot be read or anything in it is wrong; names the first line, the number of
+        problems and the remedy.
+    """
+    path = pathlib.Path(path)
+    rows = _rows(path)
+    header = [name.strip() for name in rows[0][1]]
+    time, value, utc = _columns(path, header, factors, column)
+    lower = [name.lower() for name in header]
+    flag = next((lower.index(name) for name in _ESTIMATED if name in lower), None)
+    place = next((lower.index(name) for name in _ZONE if name in lower), None)
+
+    problems = _Problems(path)
+    stamps, values, flags, lines = [], [], [], []
+    for line, row in rows[1:]:
+        if len(row) != len(header):
+            problems.add(line, f"{len(row)} fields where the header has {len(header)}", "repair the line")
+            continue
+        when = _stamp(row[time], utc, line, problems)
+        number = _number(row[value], line, problems)
+        if when is not None:
+            stamps.append(when)
+            values.append(number)
+            lines.append(line)
+            flags.append(flag is not None and row[flag].strip().lower() in {"1", "true", "yes"})
+    if len(rows) == 1:
+        raise InputError(f"{path}: no rows after the header; a trace needs at least two")
+    step = _check_order(stamps, lines, problems)
+    problems.found.sort(key=lambda problem: problem[0])
+    problems.raise_if_any()
+    if not zone:
+        zone = rows[1][1][place].strip() if place is not None else path.name.split(".")[0]
+    return CarbonTrace(
+        start=stamps[0],
+        intensity_g_per_kwh=np.array(values),
+        step_seconds=step,
+        zone=zone,
+        source=f"file {path.name}",
+        kind=kind,
+        factors=_factors_of(header[value], factors),
+        estimated=np.array(flags) if flag is not None else None,
+    )
+
+
+def _rows(path: pathlib.Path) -> list[tuple[int, list[str]]]:
+    """All lines with something in them, split, with their line numbers."""
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); check the path and the file") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: is no CSV text ({error}); export it as CSV in UTF-8") from error
+    if not rows:
+        raise InputError(f"{path}: is empty; a trace is a CSV with the columns datetime_utc and intensity_g_per_kwh")
+    return rows
+
+
+def _columns(path: pathlib.Path, header: list[str], factors: str, column: str | None) -> tuple[int, int, bool]:
+    """Index of the time column and of the intensity column, and whether the former is said to be UTC."""
+    lower = [name.lower() for name in header]
+    times = [i for i, name in enumerate(lower) if name and _TIME.match(name)]
+    remedy = "name them, for example, datetime_utc,intensity_g_per_kwh"
+    if not times:
+        raise InputError(f"{path}, line 1: no time column among {', '.join(header)}; {remedy}")
+    time = next((i for i in times if "utc" in lower[i]), times[0])
+    if column is not None:
+        if column not in header:
+            raise InputError(f"{path}, line 1: no column {column!r}; the file has {', '.join(header)}")
+        return time, header.index(column), "utc" in lower[time]
+    found = [i for i, name in enumerate(lower) if i != time and _INTENSITY.search(name)]
+    if not found and len(header) == 2:
+        found = [1 - time]
+    fitting = [i for i in found if _factors_of(header[i], "") == factors] or [
+        i for i in found if not _factors_of(header[i], "")
+    ]
+    found = fitting or found
+    if not found:
+        raise InputError(f"{path}, line 1: no carbon-intensity column among {', '.join(header)}; {remedy}")
+    if len(found) > 1:
+        names = ", ".join(repr(header[i]) for i in found)
+        raise InputError(f"{path}, line 1: several intensity columns ({names}); leave one in the file or name it")
+    return time, found[0], "utc" in lower[time]
+
+
+def _factors_of(name: str, default: str) -> str:
+    """The emission factors that a column's name tells."""
+    lower = name.lower()
+    if any(word in lower for word in ("lca", "life cycle", "life-cycle", "lifecycle")):
+        return "life-cycle"
+    return "direct" if "direct" in lower else default
+
+
+def _stamp(text: str, utc: bool, line: int, problems: _Problems) -> datetime.datetime | None:
+    """The time of a row in UTC, or None and a recorded problem."""
+    try:
+        when = datetime.datetime.fromisoformat(text.strip())
+    except ValueError:
+        problems.add(line, f"{text!r} is no ISO 8601 time", "write times like 2024-01-31T23:00Z")
+        return None
+    if when.tzinfo is None:
+        if not utc:
+            problems.add(
+                line,
+                f"the time {text!r} has no zone",
+                "add Z or an offset, or name the column datetime_utc if it is UTC",
+            )
+            return None
+        return when.replace(tzinfo=datetime.UTC)
+    return when.astimezone(datetime.UTC)
+
+
+def _number(text: str, line: int, problems: _Problems) -> float:
+    """The intensity of a row; 0 and a recorded problem where it is none."""
+    remedy = "put the carbon intensity in gCO2eq/kWh, or leave out the start or the end of the file"
+    try:
+        number = float(text)
+    except ValueError:
+        problems.add(line, "the intensity is missing" if not text.strip() else f"{text!r} is no number", remedy)
+        return 0.0
+    if not math.isfinite(number) or number < 0:
+        problems.add(line, f"the intensity {text.strip()} is not a finite number >= 0", remedy)
+        return 0.0
+    return number
+
+
+def _check_order(stamps: list[datetime.datetime], lines: list[int], problems: _Problems) -> int:
+    """Step of the trace in seconds; records duplicates, disorder and gaps."""
+    if len(stamps) < 2:
+        if not problems.found:
+            problems.add(lines[0], "only one row", "a trace needs at least two")
+        return 3600
+    gaps = np.diff([when.timestamp() for when in stamps])
+    lengths, counts = np.unique(gaps[gaps > 0], return_counts=True)
+    step = int(lengths[counts.argmax()]) if lengths.size else 0  # the commonest; of equals the shortest
+    for i in np.flatnonzero(gaps <= 0):
+        what = "comes twice" if gaps[i] == 0 else "goes back"
+        remedy = "leave one of the rows" if gaps[i] == 0 else "sort the rows by time"
+        problems.add(lines[i + 1], f"the time {stamps[i + 1]:%Y-%m-%d %H:%M} UTC {what}", remedy)
+    if step <= 0 or 3600 % step:
+        if not problems.found:
+            problems.add(lines[1], f"a step of {step} s does not divide an hour", "resample to hourly values")
+        return 3600
+    for i in np.flatnonzero((gaps > 0) & (gaps != step)):
+        what = f"a gap of {(gaps[i] - step) / 3600:g} h before {stamps[i + 1]:%Y-%m-%d %H:%M} UTC"
+        problems.add(lines[i + 1], what, "fill in the missing rows")
+    return step

@@ -1,0 +1,147 @@
+"""A carbon-intensity trace: equal steps in UTC, gCO2eq per kWh, checked when it is made.
+
+NumPy on the host in float64; `to_array` gives the float32 device array that jitted code takes.
+"""
+
+import dataclasses
+import datetime
+
+import numpy as np
+
+from jcenas import units
+from jcenas.errors import InputError
+
+KINDS = ("average", "marginal")
+FACTORS = ("life-cycle", "direct")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class CarbonTrace:
+    """Carbon intensity of one zone over T steps; step i covers [start + i * step, start + (i + 1) * step).
+
+    Attributes:
+      start: begin of the first step, time-zone aware; kept in UTC.
+      intensity_g_per_kwh: float64 (T,), finite and not negative; read-only.
+      step_seconds: length of a step; a whole number of steps makes an hour.
+      zone: name of the grid zone, as Electricity Maps writes it where that is known.
+      source: where the numbers come from, one line for the user.
+      kind: 'average' or 'marginal' intensity.
+      factors: 'direct' (combustion only) or 'life-cycle' emission factors.
+      estimated: bool (T,), True where the provider or the reader estimated the value; None when unknown.
+
+    Raises:
+      InputError: if a field breaks these rules.
+    """
+
+    start: datetime.datetime
+    intensity_g_per_kwh: np.ndarray
+    step_seconds: int = 3600
+    zone: str = ""
+    source: str = ""
+    kind: str = "average"
+    factors: str = "life-cycle"
+    estimated: np.ndarray | None = None
+
+    def __post_init__(self):
+        values = np.array(self.intensity_g_per_kwh, np.float64)
+        name = self.zone or self.source or "carbon trace"
+        if values.ndim != 1 or values.size == 0:
+            raise InputError(f"{name}: the intensities must be a non-empty list of numbers, not shape {values.shape}")
+        bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+        if bad.size:
+            raise InputError(
+                f"{name}: {bad.size} missing, infinite or negative intensities, the first at step {bad[0]} "
+                f"({values[bad[0]]}); repair or leave out these steps"
+            )
+        if self.start.tzinfo is None:
+            raise InputError(f"{name}: the start {self.start} has no time zone; give it in UTC")
+        if self.step_seconds <= 0 or 3600 % self.step_seconds:
+            raise InputError(f"{name}: a step of {self.step_seconds} s does not divide an hour; resample to 3600 s")
+        if self.kind not in KINDS or self.factors not in FACTORS:
+            raise InputError(f"{name}: kind must be one of {KINDS} and factors one of {FACTORS}")
+        values.flags.writeable = False
+        object.__setattr__(self, "intensity_g_per_kwh", values)
+        object.__setattr__(self, "start", self.start.astimezone(datetime.UTC))
+        if self.estimated is not None:
+            flags = np.array(self.estimated, bool)
+            if flags.shape != values.shape:
+                raise InputError(f"{name}: {flags.shape} estimated flags for {values.shape} intensities")
+            flags.flags.writeable = False
+            object.__setattr__(self, "estimated", flags)
+
+    def __len__(self) -> int:
+        return self.intensity_g_per_kwh.size
+
+    @property
+    def steps_per_hour(self) -> int:
+        """Number of steps that make one hour."""
+        return 3600 // self.step_seconds
+
+    @property
+    def hours(self) -> int:
+        """Number of complete hours."""
+        return len(self) // self.steps_per_hour
+
+    @property
+    def times(self) -> np.ndarray:
+        """Begin of every step, datetime64[s] (T,), in UTC."""
+        first = np.datetime64(self.start.replace(tzinfo=None), "s")
+        return first + np.arange(len(self)) * np.timedelta64(self.step_seconds, "s")
+
+    def mean(self) -> float:
+        """Mean intensity over the whole trace, gCO2eq/kWh."""
+        return float(self.intensity_g_per_kwh.mean())
+
+    def hourly(self) -> np.ndarray:
+        """Mean intensity of every complete hour, float64 (hours,), counted from `start`."""
+        return self.intensity_g_per_kwh[: self.hours * self.steps_per_hour].reshape(self.hours, -1).mean(axis=1)
+
+    def at_hour(self, hour: int) -> float:
+        """Mean intensity of the hour with this index, gCO2eq/kWh; negative or late hours raise `InputError`."""
+        return float(self.window(hour, 1)[0])
+
+    def window(self, hour: int, hours: int) -> np.ndarray:
+        """Hourly intensities of [hour, hour + hours), float64 (hours,); InputError where the trace ends before."""
+        if hours < 1 or hour < 0 or hour + hours > self.hours:
+            raise InputError(
+                f"{self.zone or 'carbon trace'}: hours {hour}..{hour + hours} asked of a trace of {self.hours} h; "
+                "start earlier, run shorter or give a longer trace"
+            )
+        steps = self.steps_per_hour
+        return self.intensity_g_per_kwh[hour * steps : (hour + hours) * steps].reshape(hours, steps).mean(axis=1)
+
+    def slice(self, first: int, last: int | None = None) -> "CarbonTrace":
+        """The steps [first, last) as a trace of its own; negative indices are refused."""
+        stop = len(self) if last is None else last
+        if not 0 <= first < stop <= len(self):
+            raise InputError(f"{self.zone or 'carbon trace'}: steps {first}..{stop} are not in a trace of {len(self)}")
+        return dataclasses.replace(
+            self,
+            start=self.start + datetime.timedelta(seconds=first * self.step_seconds),
+            intensity_g_per_kwh=self.intensity_g_per_kwh[first:stop],
+            estimated=None if self.estimated is None else self.estimated[first:stop],
+        )
+
+    def index_of(self, when: datetime.datetime) -> int:
+        """Index of the step that covers `when` (time-zone aware); InputError outside the trace."""
+        if when.tzinfo is None:
+            raise InputError(f"{when} has no time zone; give it in UTC, for example {when.isoformat()}Z")
+        index = (when - self.start) // datetime.timedelta(seconds=self.step_seconds)
+        if not 0 <= index < len(self):
+            end = self.start + datetime.timedelta(seconds=len(self) * self.step_seconds)
+            raise InputError(f"{self.zone or 'carbon trace'}: {when} is outside {self.start} .. {end}")
+        return index
+
+    def to_array(self):
+        """Intensities as a float32 (T,) array on JAX's default device."""
+        import jax.numpy as jnp  # only here: reading and checking traces needs no JAX
+
+        return jnp.asarray(self.intensity_g_per_kwh, jnp.float32)
+
+    def describe(self) -> str:
+        """One line for people: zone, period, mean and the accounting."""
+        days = len(self) * self.step_seconds / units.SECONDS_PER_HOUR / units.HOURS_PER_DAY
+        return (
+            f"{self.zone or 'trace'} from {self.start:%Y-%m-%d %H:%M} UTC, {days:g} days, mean {self.mean():.1f} "
+            f"gCO2eq/kWh ({self.kind}, {self.factors}; {self.source or 'source not stated'})"
+        )

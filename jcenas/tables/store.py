@@ -1,0 +1,147 @@
+"""Where the prepared data files live, and whether they are whole. Standard library and platformdirs only.
+
+The folder is `JCENAS_DATA`, or the user's cache folder. `registry.json` lists every file that the package can use with
+its size and SHA-256; it ships with the package, the data does not.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from typing import NamedTuple
+
+import platformdirs
+
+from jcenas.errors import InputError
+
+VARIABLE = "JCENAS_DATA"
+REGISTRY = pathlib.Path(__file__).with_name("registry.json")
+
+
+class Entry(NamedTuple):
+    """One known file: its size and its SHA-256."""
+
+    size_bytes: int
+    sha256: str
+
+
+class Row(NamedTuple):
+    """One line of `jcenas data list`; state is 'ready', 'missing' or 'damaged'."""
+
+    name: str
+    size_bytes: int
+    state: str
+
+
+@functools.cache
+def registry() -> dict[str, Entry]:
+    """All known files by their name, which is their path under the data folder."""
+    entries = json.loads(REGISTRY.read_text())
+    return {name: Entry(size, sha256) for name, (size, sha256) in entries.items()}
+
+
+def data_folder() -> pathlib.Path:
+    """The data folder: `JCENAS_DATA` if it is set, else the platform's user cache folder. It need not exist."""
+    named = os.environ.get(VARIABLE)
+    return pathlib.Path(named).expanduser() if named else pathlib.Path(platformdirs.user_cache_dir("jcenas")) / "data"
+
+
+def _entry(name: str) -> Entry:
+    entries = registry()
+    if name not in entries:
+        raise InputError(f"no data file is called {name!r}; `jcenas data list` shows the {len(entries)} names")
+    return entries[name]
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def locate(name: str, *, verify: bool = False) -> pathlib.Path:
+    """Path of a prepared file, after a check of its size, and of its SHA-256 if asked.
+
+    Args:
+      name: path under the data folder, for example `images/cifar10_train_jpeg.npz`.
+      verify: also read the file and compare its SHA-256.
+
+    Raises:
+      InputError: if the name is unknown, or the file is missing or damaged; names the command that mends it.
+    """
+    entry = _entry(name)
+    path = data_folder() / name
+    mend = f"run `jcenas data import {name} PATH` with a copy of it"
+    if not path.is_file():
+        raise InputError(
+            f"data file {name} is missing in {data_folder()}; {mend}, or set {VARIABLE} to the folder that has it"
+        )
+    size = path.stat().st_size
+    if size != entry.size_bytes:
+        raise InputError(f"data file {path} is damaged ({size} bytes instead of {entry.size_bytes}); {mend}")
+    if verify and (found := _sha256(path)) != entry.sha256:
+        raise InputError(f"data file {path} is damaged (SHA-256 {found[:12]}... not {entry.sha256[:12]}...); {mend}")
+    return path
+
+
+def import_file(name: str, source: str | os.PathLike) -> pathlib.Path:
+    """Copy a prepared file into the data folder, atomically, after its SHA-256 was found right.
+
+    Args:
+      name: what the file is, as in `jcenas data list`.
+      source: the copy to take.
+
+    Returns:
+      Its new path. An interrupted import leaves nothing behind under that path.
+
+    Raises:
+      InputError: if the name is unknown, the source cannot be read or is another file, or the folder cannot be written.
+    """
+    entry = _entry(name)
+    source = pathlib.Path(source).expanduser()
+    target = data_folder() / name
+    try:
+        found = _sha256(source)
+    except OSError as error:
+        raise InputError(
+            f"{source} cannot be read ({error.strerror or error}); give the path of a copy of {name}"
+        ) from error
+    if found != entry.sha256:
+        raise InputError(f"{source} is not {name}: its SHA-256 is {found}, expected {entry.sha256}; get the file again")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as out, source.open("rb") as file:
+                shutil.copyfileobj(file, out, 1 << 20)
+                out.flush()
+                os.fsync(out.fileno())
+            if _sha256(pathlib.Path(part)) != entry.sha256:
+                raise InputError(f"{source} changed while it was copied; run the import again")
+            os.chmod(part, 0o644)
+            os.replace(part, target)
+        finally:
+            pathlib.Path(part).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {target} ({error.strerror or error}); "
+            f"free the disk or set {VARIABLE} to a folder that you may write"
+        ) from error
+    return target
+
+
+def listing(*, verify: bool = False) -> list[Row]:
+    """State of every known file; `verify` also compares the SHA-256 of those present."""
+    rows = []
+    for name, entry in sorted(registry().items()):
+        path = data_folder() / name
+        if not path.is_file():
+            state = "missing"
+        elif path.stat().st_size != entry.size_bytes or (verify and _sha256(path) != entry.sha256):
+            state = "damaged"
+        else:
+            state = "ready"
+        rows.append(Row(name, entry.size_bytes, state))
+    return rows
