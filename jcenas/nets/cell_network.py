@@ -1,0 +1,179 @@
+"""The NAS-Bench-201 network with the architecture as data: one program trains every cell, and is the supernet.
+
+Macro skeleton (arXiv 2001.00326, figure 1): stem, three stages of `cells` cells with 1, 2 and 4 times `channels`
+channels, a residual block of stride 2 between stages, batch norm, ReLU, global average pool, linear classifier.
+
+Every edge holds the weights of both convolutions, and the genome, an array, picks the operation of each edge at run
+time. With one genome throughout, the network is that candidate, equal to a network built for it alone; with another
+genome at every step, it is the single-path weight-sharing supernet (Guo et al., arXiv 1904.00420).
+
+Two ways to pick, with the same result:
+
+* ``"branch"``: `lax.switch` on every edge runs only the chosen operation. Best on CPU; under `vmap` over genomes it
+  would run them all.
+* ``"blend"``: one 3x3 convolution whose kernel is the chosen one (a 1x1 kernel is the centre of a 3x3), added to the
+  pool and to the identity with weights 0 or 1. No control flow: best on accelerators and under `vmap`.
+"""
+
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jcenas.nets import operations as ops
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP
+
+Choose = Literal["branch", "blend"]
+Statistics = Literal["batch", "running"]
+
+STATISTICS_MOMENTUM = 0.9
+N_STAGES = 3
+
+
+def _he(batch_axis=()):
+    return nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal", batch_axis=batch_axis)
+
+
+class BatchNorm(nn.Module):
+    """Batch norm over (B, H, W). Running statistics move only where `batch_stats` is mutable."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, statistics: Statistics) -> jax.Array:
+        """Normalise x (B, H, W, C) with the batch's or the running statistics."""
+        channels = x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (channels,))
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
+        variance = self.variable("batch_stats", "variance", jnp.ones, (channels,))
+        if statistics == "running":
+            return ops.normalise(x, ops.Moments(mean.value, variance.value), scale, bias)
+        now = ops.moments(x)
+        if self.is_mutable_collection("batch_stats") and not self.is_initializing():
+            mean.value += (1 - STATISTICS_MOMENTUM) * (now.mean - mean.value)
+            variance.value += (1 - STATISTICS_MOMENTUM) * (now.variance - variance.value)
+        return ops.normalise(x, now, scale, bias)
+
+
+class ResidualBlock(nn.Module):
+    """The reduction block: two ReLU-conv-norm of 3x3, the first with stride 2, beside a pooled 1x1 shortcut."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, statistics: Statistics) -> jax.Array:
+        """Halve the image and widen it: (B, H, W, C) -> (B, H / 2, W / 2, channels)."""
+        c, d = x.shape[-1], self.channels
+        y = ops.conv(nn.relu(x), self.param("conv_a", _he(), (3, 3, c, d)), 2)
+        y = BatchNorm(name="norm_a")(y, statistics)
+        y = ops.conv(nn.relu(y), self.param("conv_b", _he(), (3, 3, d, d)), 1)
+        y = BatchNorm(name="norm_b")(y, statistics)
+        return y + ops.pointwise(ops.average_pool_2x2(x), self.param("shortcut", _he(), (c, d)))
+
+
+class Cell(nn.Module):
+    """One cell: six edges with the operation of each given by the genome. Row 0 of norms is 1x1, row 1 is 3x3."""
+
+    choose: Choose
+
+    @nn.compact
+    def __call__(self, x: jax.Array, genome: jax.Array, statistics: Statistics) -> jax.Array:
+        """Apply the cell to x (B, H, W, C); genome int32 (6,)."""
+        c, n = x.shape[-1], len(EDGES)
+        weights = {
+            "conv1x1": self.param("conv1x1", _he((0,)), (n, c, c)),
+            "conv3x3": self.param("conv3x3", _he((0,)), (n, 3, 3, c, c)),
+            "scale": self.param("scale", nn.initializers.ones, (n, 2, c)),
+            "bias": self.param("bias", nn.initializers.zeros, (n, 2, c)),
+        }
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (n, 2, c))
+        variance = self.variable("batch_stats", "variance", jnp.ones, (n, 2, c))
+        edge = _branch_edge if self.choose == "branch" else _blend_edge
+        nodes: list[jax.Array] = [x]
+        seen = []
+        for target in (1, 2, 3):
+            total = jnp.zeros_like(x)
+            for e, (source, into) in enumerate(EDGES):
+                if into != target:
+                    continue
+                running = ops.Moments(mean.value[e], variance.value[e])
+                own = {name: array[e] for name, array in weights.items()}
+                y, now = edge(nodes[source], genome[e], own, running, statistics)
+                total += y
+                seen.append(now)
+            nodes.append(total)
+        if statistics == "batch" and self.is_mutable_collection("batch_stats") and not self.is_initializing():
+            used = (genome[:, None] == jnp.array([CONV_1X1, CONV_3X3])[None])[:, :, None]
+            rate = (1 - STATISTICS_MOMENTUM) * used  # an operation's statistics move only when it ran
+            mean.value += rate * (jnp.stack([s.mean for s in seen])[:, None] - mean.value)
+            variance.value += rate * (jnp.stack([s.variance for s in seen])[:, None] - variance.value)
+        return nodes[-1]
+
+
+def _norm(y, row, weights, running, statistics):
+    """Normalise a convolution's output with the norm of its row; also return the statistics that were used."""
+    used = ops.moments(y) if statistics == "batch" else ops.Moments(running.mean[row], running.variance[row])
+    return ops.normalise(y, used, weights["scale"][row], weights["bias"][row]), used
+
+
+def _branch_edge(x, choice, weights, running, statistics):
+    channels = x.shape[-1]
+    unused = ops.Moments(jnp.zeros(channels), jnp.zeros(channels))
+
+    def convolve(convolution, kernel, row):
+        return lambda x: _norm(convolution(nn.relu(x), weights[kernel]), row, weights, running, statistics)
+
+    branches = [
+        lambda x: (jnp.zeros_like(x), unused),
+        lambda x: (x, unused),
+        convolve(ops.pointwise, "conv1x1", 0),
+        convolve(lambda x, kernel: ops.conv(x, kernel, 1), "conv3x3", 1),
+        lambda x: (ops.average_pool_3x3(x), unused),
+    ]
+    return jax.lax.switch(choice, branches, x)
+
+
+def _blend_edge(x, choice, weights, running, statistics):
+    centred = jnp.pad(weights["conv1x1"][None, None], ((1, 1), (1, 1), (0, 0), (0, 0)))
+    kernel = jnp.where(choice == CONV_3X3, weights["conv3x3"], centred)
+    row = (choice == CONV_3X3).astype(jnp.int32)
+    y, used = _norm(ops.conv(nn.relu(x), kernel, 1), row, weights, running, statistics)
+    convolved = ((choice == CONV_1X1) | (choice == CONV_3X3)).astype(x.dtype)
+    pooled = (choice == POOL).astype(x.dtype)
+    kept = (choice == SKIP).astype(x.dtype)
+    return convolved * y + pooled * ops.average_pool_3x3(x) + kept * x, used
+
+
+class CellNetwork(nn.Module):
+    """The whole network; candidate or supernet according to the genomes that it is given.
+
+    Attributes:
+        classes: number of classes.
+        channels: channels of the first stage (benchmark: 16).
+        cells: cells in each stage (benchmark: 5).
+        choose: how an edge picks its operation (module docstring).
+    """
+
+    classes: int
+    channels: int = 16
+    cells: int = 5
+    choose: Choose = "branch"
+
+    @nn.compact
+    def __call__(self, images: jax.Array, genome: jax.Array, *, statistics: Statistics = "running") -> jax.Array:
+        """Logits (B, classes) of images (B, H, W, C), H and W multiples of 4; genome int32 (6,).
+
+        Raises:
+            ValueError: image sides that the two reductions cannot halve.
+        """
+        if images.ndim != 4 or images.shape[1] % 4 or images.shape[2] % 4:
+            raise ValueError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
+        x = ops.conv(images, self.param("stem", _he(), (3, 3, images.shape[-1], self.channels)), 1)
+        x = BatchNorm(name="stem_norm")(x, statistics)
+        for stage in range(N_STAGES):
+            if stage > 0:
+                x = ResidualBlock(self.channels * 2**stage, name=f"reduce{stage}")(x, statistics)
+            for cell in range(self.cells):
+                x = Cell(self.choose, name=f"stage{stage}_cell{cell}")(x, genome, statistics)
+        x = nn.relu(BatchNorm(name="head_norm")(x, statistics)).mean(axis=(1, 2))
+        return nn.Dense(self.classes, name="classifier")(x)
