@@ -9,6 +9,7 @@ resolve 3.5 s only; sums by `CompensatedSum`.
 """
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import jax
@@ -28,57 +29,79 @@ class Charge(NamedTuple):
     emissions_g: np.ndarray | float
 
 
-def intensity_integral(trace: CarbonTrace, start_h: float, end_h: float) -> float:
-    """Integral of the intensity over trace hours [start_h, end_h), in g/kWh * h.
+def intensity_integral(trace: CarbonTrace, start_h, end_h) -> np.ndarray:
+    """Integral of the intensity over trace hours [start_h, end_h), in g/kWh * h, float64 of the broadcast shape.
+
+    The parts of the first and the last step are computed by themselves, so an interval inside one step has no rounding
+    error from the rest of the trace.
+
+    Args:
+      trace: the intensities.
+      start_h: begin in hours since the start of the trace, float or array.
+      end_h: end in the same hours, float or array.
 
     Raises:
-      InputError: if the interval is reversed or leaves the trace.
+      InputError: if an interval is reversed or leaves the trace.
     """
     per_hour = trace.steps_per_hour
-    if not 0 <= start_h <= end_h <= len(trace) / per_hour:
+    start, end = np.broadcast_arrays(np.asarray(start_h, np.float64), np.asarray(end_h, np.float64))
+    whole_h = len(trace) / per_hour
+    bad = ~((start >= 0) & (start <= end) & (end <= whole_h))  # written so that NaN is bad
+    if bad.any():
         raise InputError(
-            f"interval {start_h:g} .. {end_h:g} h is not inside the trace's 0 .. {len(trace) / per_hour:g} h; "
+            f"interval {start[bad][0]:g} .. {end[bad][0]:g} h is not inside the trace's 0 .. {whole_h:g} h; "
             "give a longer trace or run shorter"
         )
-    first, last = start_h * per_hour, end_h * per_hour
-    edges = np.concatenate(([first], np.arange(math.floor(first) + 1, math.ceil(last)), [last]))
-    values = trace.intensity_g_per_kwh[np.minimum(np.floor(edges[:-1]).astype(int), len(trace) - 1)]
-    return math.fsum(values * np.diff(edges)) / per_hour
+    values = trace.intensity_g_per_kwh
+    before = np.concatenate(([0.0], np.cumsum(values)))  # before[k]: sum of the first k steps
+    start, end = start * per_hour, end * per_hour
+    first = np.minimum(np.floor(start).astype(int), len(trace) - 1)
+    last = np.minimum(np.floor(end).astype(int), len(trace) - 1)
+    inside = values[first] * (end - start)
+    across = values[first] * (first + 1 - start) + (before[last] - before[first + 1]) + values[last] * (end - last)
+    return np.where(first == last, inside, across) / per_hour
 
 
 def charge(
     trace: CarbonTrace,
-    start_h: float,
-    end_h: float,
-    power_w: float,
+    start_h,
+    end_h,
+    power_w,
     *,
     pue: float = 1.0,
     hour_seconds: float = units.SECONDS_PER_HOUR,
 ) -> Charge:
-    """Charge a constant power over trace hours [start_h, end_h), split exactly at the steps of the trace.
+    """Charge constant powers over trace hours [start_h, end_h), split exactly at the steps of the trace.
 
     Args:
       trace: intensities, gCO2eq/kWh.
-      start_h: begin in hours since the start of the trace.
-      end_h: end in the same hours.
-      power_w: power of the device or of the devices together, W.
+      start_h: begin in hours since the start of the trace, float or array.
+      end_h: end in the same hours, float or array.
+      power_w: power of the device or of the devices together, W, float or array.
       pue: power usage effectiveness, >= 1.
       hour_seconds: device seconds that one trace hour lasts; 3600 in real time, fewer in a sped-up demonstration.
 
     Returns:
-      Energy in kWh and emissions in gCO2eq, both with PUE.
+      Energy in kWh and emissions in gCO2eq, both with PUE: floats for floats, else float64 arrays.
 
     Raises:
-      InputError: if the interval is reversed or leaves the trace.
+      InputError: if an interval is reversed or leaves the trace.
     """
-    kwh_per_h = units.energy_kwh(power_w, hour_seconds) * pue
-    return Charge(kwh_per_h * (end_h - start_h), kwh_per_h * intensity_integral(trace, start_h, end_h))
+    integral = intensity_integral(trace, start_h, end_h)
+    kwh_per_h = np.asarray(power_w, np.float64) * (hour_seconds / units.JOULES_PER_KWH) * pue
+    energy = kwh_per_h * (np.asarray(end_h, np.float64) - np.asarray(start_h, np.float64))
+    emissions = kwh_per_h * integral
+    if emissions.ndim == 0:
+        return Charge(float(energy), float(emissions))
+    return Charge(np.broadcast_to(energy, emissions.shape), emissions)
 
 
-def total(charges) -> Charge:
-    """Sum of an iterable of charges, correctly rounded (`math.fsum`): never drifts, whatever their number and order."""
-    rows = [(float(c.energy_kwh), float(c.emissions_g)) for c in charges]
-    return Charge(math.fsum(e for e, _ in rows), math.fsum(g for _, g in rows))
+def total(charges: Iterable[Charge]) -> Charge:
+    """Sum of charges (of floats or arrays), correctly rounded (`math.fsum`): no drift, whatever their number."""
+    charges = list(charges)
+    energy = np.concatenate([np.ravel(one.energy_kwh) for one in charges]) if charges else ()
+    emissions = np.concatenate([np.ravel(one.emissions_g) for one in charges]) if charges else ()
+    return Charge(math.fsum(energy), math.fsum(emissions))
 
 
 class CompensatedSum(struct.PyTreeNode):

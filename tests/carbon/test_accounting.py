@@ -1,0 +1,95 @@
+import datetime
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcenas.carbon.accounting import Charge, CompensatedSum, charge, charge_on_device, total
+from jcenas.carbon.power import PowerModel
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.errors import InputError
+
+START = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+
+
+def trace(values, step_seconds=3600):
+    return CarbonTrace(start=START, intensity_g_per_kwh=np.array(values, float), step_seconds=step_seconds)
+
+
+def test_interval_over_three_hours_by_hand():
+    # 1 kW, half of hour 0 at 100, all of hour 1 at 300, a quarter of hour 2 at 200: 50 + 300 + 50 g.
+    got = charge(trace([100, 300, 200]), 0.5, 2.25, 1000.0)
+    assert got == pytest.approx(Charge(1.75, 400.0), rel=1e-15)
+
+
+def test_pue_and_fast_hours_by_hand():
+    # 200 W with PUE 1.5 for one trace hour that lasts 36 s: 0.003 kWh at 100 g/kWh.
+    got = charge(trace([100, 100]), 0.5, 1.5, 200.0, pue=1.5, hour_seconds=36.0)
+    assert got == pytest.approx(Charge(0.003, 0.3), rel=1e-15)
+
+
+def test_half_hour_steps_arrays_and_borders():
+    got = charge(trace([100, 300, 200, 400], 1800), [0.0, 0.25, 1.0, 2.0], [0.5, 0.75, 2.0, 2.0], [1000, 1000, 500, 1])
+    np.testing.assert_allclose(got.energy_kwh, [0.5, 0.5, 0.5, 0.0])
+    np.testing.assert_allclose(got.emissions_g, [50, 25 + 75, 50 + 100, 0])
+
+
+@pytest.mark.parametrize("interval", [(-0.1, 1), (1, 0.5), (0, 3.01), (0, float("nan"))])
+def test_intervals_outside_are_refused(interval):
+    with pytest.raises(InputError, match="not inside the trace"):
+        charge(trace([1, 2, 3]), *interval, 1.0)
+
+
+def test_a_year_of_minutes_does_not_drift():
+    values = np.random.default_rng(0).uniform(50, 500, 8760)
+    edges = np.arange(8760 * 60 + 1) / 60
+    minutes = charge(trace(values), edges[:-1], edges[1:], 167.0, pue=1.59)
+    whole = charge(trace(values), 0, 8760, 167.0, pue=1.59)
+    assert total([minutes]) == pytest.approx(whole, rel=1e-13)
+    assert whole.emissions_g == pytest.approx(0.167 * 1.59 * values.sum(), rel=1e-13)
+
+
+def test_total_keeps_small_terms():
+    many = [Charge(1e16, 1.0), Charge(1.0, 2.0), Charge(-1e16, 3.0)]
+    assert total(many) == Charge(1.0, 6.0)
+    assert total([]) == Charge(0.0, 0.0)
+
+
+def test_device_charge_agrees_with_the_host(key):
+    values = np.linspace(100, 500, 48)
+    hours = jax.random.randint(key, (64,), 0, 44)
+    start_s = jax.random.uniform(jax.random.fold_in(key, 1), (64,), maxval=3600.0)
+    seconds = jax.random.uniform(jax.random.fold_in(key, 2), (64,), maxval=7200.0)
+    one = lambda h, s, d: charge_on_device(jnp.asarray(values, jnp.float32), h, s, d, jnp.float32(150.0), max_hours=3)
+    energy, emissions = jax.jit(jax.vmap(one))(hours, start_s, seconds)
+    begin = np.asarray(hours) + np.asarray(start_s, float) / 3600
+    host = charge(trace(values), begin, begin + np.asarray(seconds, float) / 3600, 150.0)
+    np.testing.assert_allclose(energy, host.energy_kwh, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(emissions, host.emissions_g, rtol=1e-6, atol=1e-7)
+
+
+def test_compensated_sum_keeps_a_year_of_minutes_in_float32():
+    x = np.random.default_rng(1).uniform(0.5, 1.5, 525_600).astype(np.float32)
+
+    def step(sums, value):
+        plain, kept = sums
+        return (plain + value, kept.add(value)), None
+
+    (plain, kept), _ = jax.jit(lambda x: jax.lax.scan(step, (jnp.float32(0), CompensatedSum.zeros()), x))(x)
+    exact = x.astype(float).sum()
+    assert abs(float(kept.value()) / exact - 1) < 1e-7
+    assert abs(float(plain) / exact - 1) > 1e-6  # what it is there for
+
+
+def test_power_model_by_hand():
+    power = PowerModel(training_w=200.0, scoring_w=100.0, idle_w=20.0, pue=1.5)
+    # 200 * 3600 + 100 * 1800 + 20 * 1800 J = 0.26 kWh, times 1.5
+    assert power.interval_energy_kwh(training_s=3600, scoring_s=1800, idle_s=1800) == pytest.approx(0.39)
+    assert power.power_w("idle") == 20.0
+
+
+@pytest.mark.parametrize("bad", [{"idle_w": -1}, {"training_w": float("nan")}, {"pue": 0.9}])
+def test_impossible_powers_are_refused(bad):
+    with pytest.raises(InputError, match=next(iter(bad))):
+        PowerModel(**bad)
