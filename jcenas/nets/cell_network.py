@@ -31,7 +31,8 @@ STATISTICS_MOMENTUM = 0.9
 N_STAGES = 3
 
 
-def _he(batch_axis=()):
+def he_normal(batch_axis: tuple[int, ...] = ()):
+    """He initialisation; `batch_axis` are stacked weights that do not count towards the fan-in."""
     return nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal", batch_axis=batch_axis)
 
 
@@ -64,11 +65,11 @@ class ResidualBlock(nn.Module):
     def __call__(self, x: jax.Array, statistics: Statistics) -> jax.Array:
         """Halve the image and widen it: (B, H, W, C) -> (B, H / 2, W / 2, channels)."""
         c, d = x.shape[-1], self.channels
-        y = ops.conv(nn.relu(x), self.param("conv_a", _he(), (3, 3, c, d)), 2)
+        y = ops.conv(nn.relu(x), self.param("conv_a", he_normal(), (3, 3, c, d)), 2)
         y = BatchNorm(name="norm_a")(y, statistics)
-        y = ops.conv(nn.relu(y), self.param("conv_b", _he(), (3, 3, d, d)), 1)
+        y = ops.conv(nn.relu(y), self.param("conv_b", he_normal(), (3, 3, d, d)), 1)
         y = BatchNorm(name="norm_b")(y, statistics)
-        return y + ops.pointwise(ops.average_pool_2x2(x), self.param("shortcut", _he(), (c, d)))
+        return y + ops.pointwise(ops.average_pool_2x2(x), self.param("shortcut", he_normal(), (c, d)))
 
 
 class Cell(nn.Module):
@@ -81,8 +82,8 @@ class Cell(nn.Module):
         """Apply the cell to x (B, H, W, C); genome int32 (6,)."""
         c, n = x.shape[-1], len(EDGES)
         weights = {
-            "conv1x1": self.param("conv1x1", _he((0,)), (n, c, c)),
-            "conv3x3": self.param("conv3x3", _he((0,)), (n, 3, 3, c, c)),
+            "conv1x1": self.param("conv1x1", he_normal((0,)), (n, c, c)),
+            "conv3x3": self.param("conv3x3", he_normal((0,)), (n, 3, 3, c, c)),
             "scale": self.param("scale", nn.initializers.ones, (n, 2, c)),
             "bias": self.param("bias", nn.initializers.zeros, (n, 2, c)),
         }
@@ -168,7 +169,7 @@ class CellNetwork(nn.Module):
         """
         if images.ndim != 4 or images.shape[1] % 4 or images.shape[2] % 4:
             raise ValueError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
-        x = ops.conv(images, self.param("stem", _he(), (3, 3, images.shape[-1], self.channels)), 1)
+        x = ops.conv(images, self.param("stem", he_normal(), (3, 3, images.shape[-1], self.channels)), 1)
         x = BatchNorm(name="stem_norm")(x, statistics)
         for stage in range(N_STAGES):
             if stage > 0:

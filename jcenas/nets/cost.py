@@ -5,6 +5,7 @@ cost one small matrix product. The counts equal the benchmark's own columns (tes
 """
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ def _linear(fixed: float, per_operation: list[float], genomes: jax.Array) -> jax
 def _reductions(macro: Macro) -> list[tuple[int, int, int]]:
     """(pixels after, channels before, channels after) of each reduction block."""
     stages = macro.stages()
-    return [(p, before, after) for (_, before), (p, after) in zip(stages, stages[1:], strict=False)]
+    return [(p, before, after) for (_, before), (p, after) in itertools.pairwise(stages)]
 
 
 def parameters(macro: Macro, genomes: jax.Array) -> jax.Array:
@@ -72,7 +73,7 @@ def bytes_moved(macro: Macro, genomes: jax.Array) -> jax.Array:
     """
     maps = [p * c for p, c in macro.stages()]
     activations = macro.image_size**2 * macro.image_channels + maps[0]
-    activations += sum(3 * before + 4 * after for before, after in zip(maps, maps[1:], strict=False))
+    activations += sum(3 * before + 4 * after for before, after in itertools.pairwise(maps))
     per = [2.0 * macro.cells * sum(maps)] * len(OPERATIONS)
     per[NONE] = 0.0
     traffic = _linear(activations, per, genomes)

@@ -20,9 +20,7 @@ BATCH_NORM_EPSILON = 1e-5
 
 def _conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     pad = kernel.shape[0] // 2
-    return lax.conv_general_dilated(
-        x, kernel, (stride, stride), ((pad, pad), (pad, pad)), dimension_numbers=_NHWC
-    )
+    return lax.conv_general_dilated(x, kernel, (stride, stride), ((pad, pad), (pad, pad)), dimension_numbers=_NHWC)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

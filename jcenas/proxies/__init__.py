@@ -1,0 +1,1 @@
+"""Cheap estimates of a candidate's quality."""

@@ -25,7 +25,14 @@ _PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 
 @dataclasses.dataclass(frozen=True)
 class NasBench201:
-    """The space as optimisers see it (`jcenas.moo.types.Space`). Every genome is valid, connected or not."""
+    """The space as optimisers see it (`jcenas.moo.types.Space`).
+
+    Attributes:
+        connected_only: whether cells without a path from input to output count as invalid. The benchmark trained them
+            too; a search that pays for training leaves them out.
+    """
+
+    connected_only: bool = False
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -33,7 +40,7 @@ class NasBench201:
         return (len(OPERATIONS),) * len(EDGES)
 
     def sample(self, key: jax.Array, n: int) -> jax.Array:
-        """Draw n genomes uniformly, int32 (n, 6). The key is consumed."""
+        """Draw n genomes uniformly, int32 (n, 6), connected or not. The key is consumed."""
         return jax.random.randint(key, (n, len(EDGES)), 0, len(OPERATIONS), jnp.int32)
 
     def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
@@ -42,6 +49,10 @@ class NasBench201:
         edge = jax.random.randint(edge_key, (), 0, len(EDGES))
         shift = jax.random.randint(shift_key, (), 1, len(OPERATIONS), jnp.int32)
         return genome.at[edge].set((genome[edge] + shift) % len(OPERATIONS))
+
+    def valid(self, genomes: jax.Array) -> jax.Array:
+        """True where a genome may be proposed, bool (...), for genomes int32 (..., 6)."""
+        return connected(genomes) if self.connected_only else jnp.ones(genomes.shape[:-1], bool)
 
     def features(self, genomes: jax.Array) -> jax.Array:
         """Six ordinal variables in [0, 1], float32 (n, 6): the encoding of LaMOO (arXiv 2110.03173)."""

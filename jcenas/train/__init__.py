@@ -1,0 +1,1 @@
+"""Training on device: images, augmentation, jitted chunks of steps, checkpoints, and where arrays lie."""

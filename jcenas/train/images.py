@@ -1,0 +1,181 @@
+"""Image sets: read, split with a fixed seed, and lay on the device once.
+
+The search sees train and validation; test is for the one report at the end. Pixels stay uint8 on the device and are
+scaled inside the jitted step, so a set costs its own size and no copy per batch.
+"""
+
+import dataclasses
+import io
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jcenas.errors import InputError
+
+Augmentation = Literal["shift", "shift-flip"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageSource:
+    """Where a set comes from and how it may be augmented.
+
+    Attributes:
+        files: names below the data folder; empty for sets that ship with a dependency.
+        flip: whether a mirrored image is still of its class.
+        validation: share of the training images that is held out for the search.
+        test: share of all images held out for the report, where the source has no test set of its own.
+    """
+
+    files: tuple[str, ...] = ()
+    flip: bool = False
+    validation: float = 0.2
+    test: float = 0.2
+
+
+SOURCES = {
+    "digits": ImageSource(),
+    "mnist": ImageSource(files=("images/mnist_5k_uint8.npz",)),
+    "fashion-mnist": ImageSource(files=("images/fashion_mnist_12k_uint8.npz",), flip=True),
+    "flowers": ImageSource(files=("images/flowers17_16x16_uint8.npz",), flip=True),
+    "cifar10": ImageSource(
+        files=("images/cifar10_train_jpeg.npz", "images/cifar10_test_jpeg.npz"), flip=True, validation=0.1
+    ),
+}
+
+
+class Split(struct.PyTreeNode):
+    """N images of one part of a set."""
+
+    images: jax.Array  # (N, H, W, C) uint8
+    labels: jax.Array  # (N,) int32
+
+
+class ImageSet(struct.PyTreeNode):
+    """A data set, ready for training. Pixels are normalised as (x / 255 - mean) / deviation per channel."""
+
+    train: Split
+    validation: Split
+    test: Split
+    mean: jax.Array  # (C,) float32, of the training part
+    deviation: jax.Array  # (C,) float32, of the training part
+    classes: int = struct.field(pytree_node=False)
+    flip: bool = struct.field(pytree_node=False)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of an image."""
+        return self.train.images.shape[1:]
+
+
+def load(name: str, files: list[Path], *, seed: int = 0) -> ImageSet:
+    """Read an image set and split it; the same seed gives the same split on every machine.
+
+    Args:
+        name: a key of `SOURCES`.
+        files: the resolved paths of `SOURCES[name].files`, in their order.
+        seed: of the split.
+
+    Raises:
+        InputError: unknown name, or a file that does not hold what its name promises.
+    """
+    if name not in SOURCES:
+        raise InputError(f"unknown data set '{name}'; choose one of {', '.join(SOURCES)}")
+    source = SOURCES[name]
+    try:
+        parts = _READERS[name](*files)
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        where = ", ".join(str(f) for f in files)
+        raise InputError(f"{where}: not a readable '{name}' image file ({error}); import it again") from error
+    return _split(parts, source, np.random.default_rng(seed))
+
+
+Arrays = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C) uint8, labels (N,)
+
+
+def _read_digits() -> dict[str, Arrays]:
+    from sklearn.datasets import load_digits  # slow to import, and only this set needs it
+
+    digits = load_digits()
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    return {"all": (images[..., None], digits.target)}
+
+
+def _read_mnist(path: Path) -> dict[str, Arrays]:
+    with np.load(path) as f:
+        return {"all": (_image_array(f, "x"), _array(f, "y"))}
+
+
+def _read_train_test(path: Path) -> dict[str, Arrays]:
+    with np.load(path) as f:
+        parts = {p: (_image_array(f, f"x_{p}"), _array(f, f"y_{p}")) for p in ("train", "test")}
+        if "x_val" in f:
+            parts["validation"] = (_image_array(f, "x_val"), _array(f, "y_val"))
+    return parts
+
+
+def _read_cifar10(train: Path, test: Path) -> dict[str, Arrays]:
+    return {"train": _read_jpeg(train), "test": _read_jpeg(test)}
+
+
+def _read_jpeg(path: Path) -> Arrays:
+    from PIL import Image
+
+    with np.load(path) as f:
+        stream, offsets, labels = f["jpeg"], f["offsets"], f["labels"]
+    first = np.asarray(Image.open(io.BytesIO(stream[offsets[0] : offsets[1]].tobytes())))
+    images = np.empty((len(labels), *first.shape), np.uint8)
+    for i in range(len(labels)):
+        images[i] = np.asarray(Image.open(io.BytesIO(stream[offsets[i] : offsets[i + 1]].tobytes())))
+    return images, labels
+
+
+_READERS = {
+    "digits": _read_digits,
+    "mnist": _read_mnist,
+    "fashion-mnist": _read_train_test,
+    "flowers": _read_train_test,
+    "cifar10": _read_cifar10,
+}
+
+
+def _array(file, name: str) -> np.ndarray:
+    return np.asarray(file[name]).reshape(-1)
+
+
+def _image_array(file, name: str) -> np.ndarray:
+    images = np.asarray(file[name])
+    return images[..., None] if images.ndim == 3 else images
+
+
+def _split(parts: dict[str, Arrays], source: ImageSource, generator: np.random.Generator) -> ImageSet:
+    parts = dict(parts)
+    if "all" in parts:
+        parts["train"], parts["test"] = _hold_out(parts.pop("all"), source.test, generator)
+    if "validation" not in parts:
+        parts["train"], parts["validation"] = _hold_out(parts["train"], source.validation, generator)
+    pixels = parts["train"][0].reshape(-1, parts["train"][0].shape[-1]) / 255.0
+    device = {p: Split(images=jnp.asarray(x), labels=jnp.asarray(y, jnp.int32)) for p, (x, y) in parts.items()}
+    return ImageSet(
+        **device,
+        mean=jnp.asarray(pixels.mean(0), jnp.float32),
+        deviation=jnp.asarray(pixels.std(0) + 1e-6, jnp.float32),
+        classes=int(max(y.max() for _, y in parts.values())) + 1,
+        flip=source.flip,
+    )
+
+
+def _hold_out(arrays: Arrays, share: float, generator: np.random.Generator) -> tuple[Arrays, Arrays]:
+    """Split off a share of every class, so that small sets keep their class balance."""
+    images, labels = arrays
+    order = generator.permutation(len(labels))
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        held[members[: round(share * len(members))]] = True
+    kept, out = order[~held[order]], order[held[order]]
+    return (images[kept], labels[kept]), (images[out], labels[out])
