@@ -1,0 +1,5 @@
+"""Plots and the self-contained HTML report of one run folder, finished, interrupted or still running."""
+
+from jcenas.report.page import write_report
+
+__all__ = ["write_report"]

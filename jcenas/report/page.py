@@ -1,0 +1,251 @@
+"""`report.html`: one file without anything from outside, readable in light and dark, printed or on a phone.
+
+Every string that comes from the run folder passes through `html.escape`.
+"""
+
+import importlib.resources
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from jcenas.report import plots
+from jcenas.report.run import Run, pareto_front, read_run
+from jcenas.report.style import css_variables, inline_svg, save_png, style
+from jcenas.report.summary import Headline, duration, energy, headline, mass, percent, quantity
+
+FAILURES_SHOWN = 20
+UNSTATED = "The run states this when it ends."
+
+
+def write_report(run_folder: pathlib.Path) -> pathlib.Path:
+    """Write `report.html` and `plots/*.png` into the folder of a run, which may still be running.
+
+    Args:
+      run_folder: Holds `run.db` and `config.json`; both are only read.
+
+    Returns:
+      The path of the page.
+
+    Raises:
+      InputError: The folder holds no readable run.
+    """
+    run = read_run(pathlib.Path(run_folder))
+    folder = pathlib.Path(run_folder) / "plots"
+    folder.mkdir(exist_ok=True)
+    with style():
+        figures = {
+            "pareto": plots.pareto_figure(run),
+            "schedule": plots.schedule_figure(run),
+            "progress": plots.progress_figure(run),
+        }
+        for name, figure in {**figures, "cells": plots.cells_figure(run)}.items():
+            save_png(figure, folder / f"{name}.png")
+        page = _page(run, {name: inline_svg(figure, name, _DESCRIPTIONS[name]) for name, figure in figures.items()})
+    target = pathlib.Path(run_folder) / "report.html"
+    temporary = target.with_suffix(".part")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, target)
+    return target
+
+
+_DESCRIPTIONS = {
+    "pareto": "Validation accuracy against cost of every evaluated network, with the Pareto front",
+    "schedule": "Carbon intensity by hour and what the devices did in each hour",
+    "progress": "Hypervolume and cumulative emissions over trace time",
+}
+
+
+def _page(run: Run, figures: dict[str, str]) -> str:
+    """The whole document. `figures`: inline SVG by name."""
+    facts = headline(run)
+    style_sheet = importlib.resources.files("jcenas.report").joinpath("page.css").read_text(encoding="utf-8")
+    body = [
+        _header(run, facts),
+        _tiles(facts),
+        _section("Pareto front", _lead(facts), _plot(figures["pareto"]) if facts.done else "", _front_table(run)),
+        _section("The cells of the front", _cells(run)) if facts.done else "",
+        _section("Over the hours", *_over_time(facts, figures)),
+        _section("What was measured, what was modelled", _accounting(facts)),
+        _failures(run),
+        _section("How to repeat it", _configuration(run)),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(run.name)} · jcenas</title><style>{css_variables()}{style_sheet}</style></head>\n"
+        f"<body><main>\n{''.join(body)}</main></body></html>\n"
+    )
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>\n{''.join(parts)}</section>\n"
+
+
+def _header(run: Run, facts: Headline) -> str:
+    settings = run.config.get("config", {})
+    trace = run.config.get("trace", {})
+    said = [settings.get("dataset"), settings.get("policy"), trace.get("zone") or trace.get("source")]
+    said += [f"{facts.hours} trace hours", str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC"]
+    words = " · ".join(escape(str(word)) for word in said if word)
+    status = escape(facts.status)
+    return (
+        '<header><p class="kicker">jcenas · carbon-aware architecture search</p>'
+        f'<h1>{escape(run.name)} <span class="status {status}">{status}</span></h1>'
+        f'<p class="facts">{words}</p></header>\n'
+    )
+
+
+def _tiles(facts: Headline) -> str:
+    """The headline figures."""
+    whose = "trace's mean" if facts.mean_is_of_trace else "mean of the hours so far"
+    if facts.emissions_at_mean_intensity_g is None or facts.saving is None:
+        at_mean, saving, against = "–", "–", "no energy spent yet"
+    else:
+        at_mean, saving = mass(facts.emissions_at_mean_intensity_g), percent(abs(facts.saving), 1)
+        against = "less than at the mean" if facts.saving >= 0 else "more than at the mean: this run did not save"
+    mean = (
+        ""
+        if facts.mean_intensity_g_per_kwh is None
+        else f"{facts.mean_intensity_g_per_kwh:.0f} gCO₂eq/kWh, the {whose}"
+    )
+    span = facts.test_accuracy_range
+    tested = "not tested yet" if span is None else f"front: {percent(span[0], 1)} to {percent(span[1], 1)}"
+    states = ", ".join(f"{state} {duration(seconds)}" for state, seconds in facts.device_s.items())
+    wall = "" if facts.wall_s is None else f"; {duration(facts.wall_s)} on the clock"
+    tiles = [
+        ("Emissions of this run", mass(facts.emissions_g), "modelled from energy and the trace", "main"),
+        ("Same work at mean intensity", at_mean, mean, ""),
+        ("Saving", saving, against, "good" if (facts.saving or 0) > 0 else ""),
+        ("Energy", energy(facts.energy_kwh), "all devices, all states", ""),
+        ("Best validation accuracy", percent(facts.best_validation_accuracy), "of every network trained", "main"),
+        ("Its test accuracy", percent(facts.test_accuracy_of_best), tested, ""),
+        (
+            "Networks trained",
+            f"{facts.done}",
+            f"{facts.failed} failed; {facts.proposals} proposed, {facts.scored} scored",
+            "",
+        ),
+        ("Device time", duration(sum(facts.device_s.values())), states + wall, ""),
+    ]
+    cells = (
+        f'<div class="tile {kind}"><dt>{escape(name)}</dt><dd>{escape(value)}</dd><p>{escape(note)}</p></div>'
+        for name, value, note, kind in tiles
+    )
+    return f'<dl class="tiles">{"".join(cells)}</dl>\n'
+
+
+def _over_time(facts: Headline, figures: dict[str, str]) -> list[str]:
+    if facts.hours == 0:
+        return ["<p>No trace hour has passed yet.</p>"]
+    return [_plot(figures["schedule"]), _plot(figures["progress"])]
+
+
+def _plot(svg: str) -> str:
+    return f'<figure class="plot">{svg}</figure>'
+
+
+def _lead(facts: Headline) -> str:
+    if facts.done == 0:
+        return "<p>No evaluation has finished yet; this page can be made again at any time.</p>"
+    return (
+        "<p>Every dot is a network trained from scratch. A numbered one is on the front: no other network is both "
+        "cheaper and more accurate on the validation images. The search never saw the test images.</p>"
+    )
+
+
+def _front_table(run: Run) -> str:
+    front = pareto_front(run)
+    if front.empty:
+        return ""
+    head = ["", "cell", "validation", "test", plots.cost_title(run), "trained for", "emissions"]
+    rows = (
+        [
+            f"{row.number}",
+            _code(row.cell),
+            percent(row.validation_accuracy),
+            percent(row.test_accuracy),
+            quantity(row.cost),
+            duration(row.seconds),
+            mass(row.emissions_g),
+        ]
+        for row in front.itertuples()
+    )
+    return _table(head, rows, "numbers")
+
+
+def _cells(run: Run) -> str:
+    best, unit = plots.best_cells(run), run.meta.get("cost_unit", "")
+    cards = (
+        f"<figure>{inline_svg(plots.cell_figure(row.cell), f'cell-{row.number}', f'Graph of the cell {row.cell}')}"
+        f"<figcaption><b>{row.number}</b> {percent(row.validation_accuracy)} · {escape(quantity(row.cost, unit))}"
+        "</figcaption></figure>"
+        for row in best.itertuples()
+    )
+    total = len(pareto_front(run))
+    note = (
+        ""
+        if len(best) == total
+        else f"<p>{len(best)} of the {total} cells on the front, from the cheapest to the best.</p>"
+    )
+    return f'{note}<div class="cells">{"".join(cards)}</div>'
+
+
+def _accounting(facts: Headline) -> str:
+    columns = (("Measured", facts.measured), ("Modelled", facts.modelled))
+    lists = (
+        f"<div><h3>{title}</h3>"
+        + (f"<ul>{''.join(f'<li>{escape(str(line))}</li>' for line in lines)}</ul>" if lines else f"<p>{UNSTATED}</p>")
+        + "</div>"
+        for title, lines in columns
+    )
+    return f'<div class="columns">{"".join(lists)}</div>'
+
+
+def _failures(run: Run) -> str:
+    """The failed candidates with the reason, or nothing."""
+    failed = run.evaluations[run.evaluations["status"] == "failed"].sort_values("ordinal")
+    if failed.empty:
+        return ""
+    failed = failed.merge(run.proposals[["id", "cell"]], left_on="proposal", right_on="id", how="left")
+    rows = (
+        [_code(str(row.cell)), escape(str(row.reason)), mass(row.emissions_g)]
+        for row in failed.head(FAILURES_SHOWN).itertuples()
+    )
+    rest = len(failed) - FAILURES_SHOWN
+    more = f"<p>… and {rest} more.</p>" if rest > 0 else ""
+    return _section("Failed candidates", _table(["cell", "reason", "emissions"], rows), more)
+
+
+def _configuration(run: Run) -> str:
+    """Configuration, trace, versions and devices as folded tables."""
+    parts = []
+    devices = run.config.get("devices", [])
+    groups = {
+        "Configuration": run.config.get("config", {}),
+        "Carbon trace": run.config.get("trace", {}),
+        "Versions": run.config.get("versions", {}),
+        "Devices": {str(i): device for i, device in enumerate(devices)},
+    }
+    for title, values in groups.items():
+        rows = ([escape(str(key)), f"<code>{escape(_value(value))}</code>"] for key, value in values.items())
+        parts.append(f"<details><summary>{title}</summary>{_table(['', ''], rows)}</details>")
+    return "".join(parts)
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _code(cell: str) -> str:
+    """A cell string that may be broken between its nodes."""
+    return "<code>" + escape(cell).replace("+", "+<wbr>") + "</code>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
+    """A table of cells that are HTML already; the head is escaped here."""
+    top = "".join(f"<th>{escape(name)}</th>" for name in head) if any(head) else ""
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    head_row = f"<thead><tr>{top}</tr></thead>" if top else ""
+    return f'<div class="scroll"><table class="{kind}">{head_row}<tbody>{body}</tbody></table></div>'

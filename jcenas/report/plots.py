@@ -1,0 +1,260 @@
+"""The plots of a run. Each function makes one `Figure` without pyplot and draws what there is so far."""
+
+import matplotlib.dates as mdates
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from jcenas.report.cells import draw_cell
+from jcenas.report.run import Run, Table, evaluated, pareto_front, times
+from jcenas.report.style import COLOR
+from jcenas.report.summary import headline, percent, quantity
+
+PURPOSES = {
+    "supernet": ("supernet training", COLOR["violet"]),
+    "candidate": ("candidate training", COLOR["green"]),
+    "scoring": ("scoring proposals", COLOR["amber"]),
+    "setup": ("set-up", COLOR["grey"]),
+    "idle": ("idle", COLOR["pale"]),
+}
+LOG_RATIO = 20.0  # costs that span more than this are shown on a logarithmic axis
+
+
+def pareto_figure(run: Run) -> Figure:
+    """Validation accuracy against cost: every evaluation, the front with its numbers, scored proposals, failures."""
+    figure, axes = _figure(4.6)
+    done, front = evaluated(run), pareto_front(run)
+    axes.set(xlabel=cost_title(run), ylabel="validation accuracy, %")
+    if done.empty:
+        _say(axes, "No evaluation has finished yet.")
+        return figure
+    accuracy = 100 * (1 - done["validation_error"])
+    margin = max(0.08 * (accuracy.max() - accuracy.min()), 0.2)
+    low, high = accuracy.min() - margin, min(accuracy.max() + margin, 100.4)
+    _scored(axes, run, low)
+    dominated = ~done["proposal"].isin(front["proposal"])
+    axes.scatter(
+        done.loc[dominated, "cost"],
+        accuracy[dominated],
+        s=26,
+        color=COLOR["grey"],
+        label="evaluated",
+        zorder=3,
+        linewidth=0,
+    )
+    y = 100 * front["validation_accuracy"]
+    axes.step(front["cost"], y, where="post", color=COLOR["green"], linewidth=1.4, alpha=0.55, zorder=2)
+    axes.scatter(front["cost"], y, s=46, color=COLOR["green"], label="Pareto front", zorder=4, linewidth=0)
+    for number, cost, value in zip(front["number"], front["cost"], y, strict=True):
+        axes.annotate(f"{number}", (cost, value), (-3, 5), textcoords="offset points", ha="right", color=COLOR["green"])
+    failed = run.evaluations.loc[run.evaluations["status"] == "failed", "cost"].dropna()
+    if len(failed):
+        axes.plot(
+            failed,
+            np.full(len(failed), 0.02),
+            "x",
+            color=COLOR["red"],
+            transform=axes.get_xaxis_transform(),
+            label="failed",
+        )
+    if done["cost"].min() > 0 and done["cost"].max() / done["cost"].min() > LOG_RATIO:
+        axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axes.set_ylim(low, high)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def schedule_figure(run: Run) -> Figure:
+    """Carbon intensity by trace hour, and under it what the devices did in that hour, as shares of their time."""
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.15, 1))
+    above.set(ylabel="gCO₂eq / kWh", title="Carbon intensity of the grid, by trace hour")
+    below.set(ylabel="share of device time, %", title="What the devices did")
+    if run.hours.empty:
+        _say(above, "No trace hour has passed yet.")
+        return figure
+    hours = run.hours.sort_values("hour")
+    start = times(run, hours["hour"])
+    edges = mdates.date2num(pd.concat([start, start.iloc[-1:] + pd.Timedelta(hours=1)]))
+    intensity = hours["intensity_g_per_kwh"].to_numpy()
+    above.stairs(intensity, edges, baseline=None, color=COLOR["brown"], linewidth=2)
+    above.stairs(intensity, edges, color=COLOR["brown"], fill=True, alpha=0.13)
+    mean = headline(run)
+    if mean.mean_intensity_g_per_kwh is not None:
+        above.axhline(mean.mean_intensity_g_per_kwh, color=COLOR["muted"], linewidth=1, linestyle=(0, (4, 3)))
+        above.annotate(
+            "mean of the trace" if mean.mean_is_of_trace else "mean so far",
+            (1, mean.mean_intensity_g_per_kwh),
+            (-2, 3),
+            xycoords=above.get_yaxis_transform(),
+            textcoords="offset points",
+            ha="right",
+            color=COLOR["muted"],
+            fontsize=8.5,
+        )
+    above.set_ylim(0, 1.12 * max(intensity.max(), mean.mean_intensity_g_per_kwh or 0))
+    _split(below, hours, edges)
+    _time_axis(below, edges)
+    policy, *parts = zip(*below.get_legend_handles_labels(), strict=True)
+    figure.legend(*zip(*parts, policy, strict=True), loc="outside lower center", ncols=5, handlelength=1.2)
+    return figure
+
+
+def progress_figure(run: Run) -> Figure:
+    """Hypervolume by evaluation and cumulative emissions by purpose, over trace time."""
+    figure = Figure(figsize=(10, 4.8), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    above.set(ylabel="hypervolume", title="Hypervolume of the front")
+    below.set(ylabel="gCO₂eq", title="Emissions so far, by what caused them")
+    if run.hours.empty or run.intervals.empty:
+        _say(above, "Nothing has been done yet.")
+        return figure
+    edges = [times(run, run.hours["hour"].astype(float)).min(), times(run, run.hours["hour"] + 1.0).max()]
+    done = evaluated(run).dropna(subset=["hypervolume", "hour"])
+    if done.empty:
+        _say(above, "No evaluation has finished yet.")
+    else:
+        x = [edges[0], *times(run, done["hour"]), edges[1]]
+        y = [0.0, *done["hypervolume"], done["hypervolume"].iloc[-1]]
+        above.step(x, y, where="post", color=COLOR["blue"], linewidth=2)
+        above.fill_between(x, y, step="post", color=COLOR["blue"], alpha=0.12, linewidth=0)
+        above.set_ylim(bottom=0)
+    ends = np.sort(run.intervals["end_hour"].unique())
+    moments = [edges[0], *times(run, pd.Series(ends))]
+    shown, totals = [], []
+    for purpose in PURPOSES:
+        part = run.intervals[run.intervals["purpose"] == purpose]
+        if part["emissions_g"].sum() > 0:
+            at_end = part.groupby("end_hour")["emissions_g"].sum().reindex(ends, fill_value=0.0)
+            shown.append(PURPOSES[purpose])
+            totals.append(np.concatenate([[0.0], np.cumsum(at_end)]))
+    if shown:
+        labels, colors = zip(*shown, strict=True)
+        below.stackplot(moments, totals, labels=labels, colors=colors, alpha=0.9, linewidth=0)
+        mean = headline(run).mean_intensity_g_per_kwh
+        if mean is not None:
+            energy = run.intervals.groupby("end_hour")["energy_kwh"].sum().reindex(ends)
+            below.plot(
+                moments,
+                np.concatenate([[0.0], mean * np.cumsum(energy)]),
+                color=COLOR["ink"],
+                linewidth=1.3,
+                linestyle=(0, (4, 3)),
+                label="the same energy at the mean intensity",
+            )
+        below.legend(loc="upper left", reverse=True)
+    _time_axis(below, mdates.date2num(edges))
+    return figure
+
+
+def cell_figure(cell: str) -> Figure:
+    """One cell as a graph."""
+    figure = Figure(figsize=(3.6, 1.95), layout="constrained")
+    draw_cell(figure.subplots(), cell)
+    return figure
+
+
+def cells_figure(run: Run, limit: int = 6) -> Figure:
+    """The cells of the front (see `best_cells`) side by side."""
+    best, unit = best_cells(run, limit), run.meta.get("cost_unit", "")
+    columns = min(3, max(len(best), 1))
+    rows = -(-max(len(best), 1) // columns)
+    figure = Figure(figsize=(3.6 * columns, 2.2 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.axis("off")
+    if best.empty:
+        _say(grid[0], "No evaluation has finished yet.")
+    for axes, row in zip(grid, best.itertuples(), strict=False):
+        draw_cell(axes, row.cell, f"{row.number}  ·  {percent(row.validation_accuracy)}  ·  {quantity(row.cost, unit)}")
+    return figure
+
+
+def best_cells(run: Run, limit: int = 6) -> Table:
+    """At most `limit` rows of the front: both ends and, between them, members evenly apart."""
+    front = pareto_front(run)
+    if len(front) <= limit:
+        return front
+    return front.iloc[np.unique(np.linspace(0, len(front) - 1, limit).round().astype(int))]
+
+
+def cost_title(run: Run) -> str:
+    """The cost objective with its unit, for an axis or a column."""
+    name, unit = run.meta.get("cost_name", "cost"), run.meta.get("cost_unit", "")
+    return f"{name}, {unit}" if unit and unit not in (name, "parameters") else name
+
+
+def _figure(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(10, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _say(axes: Axes, message: str) -> None:
+    """State in the middle of the axes why nothing is drawn."""
+    axes.set(xticks=[], yticks=[])
+    axes.text(0.5, 0.5, message, transform=axes.transAxes, ha="center", va="center", color=COLOR["muted"])
+
+
+def _scored(axes: Axes, run: Run, low: float) -> None:
+    """Supernet estimates as small light dots, as far as they lie in the range of the evaluations."""
+    accuracy = 100 * (1 - run.scores["error"])
+    inside = accuracy >= low
+    if inside.any():
+        label = f"supernet's estimate ({inside.sum()} of {len(run.scores)} in view)"
+        axes.scatter(
+            run.scores.loc[inside, "cost"], accuracy[inside], s=14, color=COLOR["pale"], label=label, linewidth=0
+        )
+
+
+def _split(axes: Axes, hours: Table, edges: np.ndarray) -> None:
+    """Stacked shares of training, scoring and idle time by hour, and the share that the policy asked for."""
+    spent = hours[["training_s", "scoring_s", "idle_s"]].to_numpy()
+    shares = 100 * spent / np.maximum(spent.sum(1, keepdims=True), 1e-12)
+    supernet = (hours["stage"] == "supernet").to_numpy()
+    parts = (
+        ("supernet training", np.where(supernet, shares[:, 0], 0), COLOR["violet"]),
+        ("evaluation", np.where(supernet, 0, shares[:, 0]), COLOR["green"]),
+        ("sampling", shares[:, 1], COLOR["amber"]),
+        ("idle", shares[:, 2], COLOR["pale"]),
+    )
+    base, width = np.zeros(len(hours)), np.diff(edges)
+    for label, share, color in parts:
+        if share.any():
+            axes.bar(edges[:-1], share, 0.94 * width, base, align="edge", color=color, label=label, linewidth=0)
+        base = base + share
+    asked = 100 * hours["evaluation_share"].to_numpy()
+    middle = edges[:-1] + 0.47 * width
+    axes.plot(
+        middle[~supernet],
+        asked[~supernet],
+        "_",
+        color=COLOR["ink"],
+        markersize=9,
+        label="evaluation asked for by the policy",
+    )
+    axes.set_ylim(0, 100)
+    axes.grid(False)
+
+
+def _time_axis(axes: Axes, edges: np.ndarray) -> None:
+    locator = mdates.AutoDateLocator(maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(
+        mdates.ConciseDateFormatter(
+            locator, offset_formats=["", "%Y", "%Y-%b", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"]
+        )
+    )
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlabel("trace time, UTC", loc="left")
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def _short(value: float) -> str:
+    """An axis label: 12k, 1.5M, 0.25."""
+    for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= scale:
+            return f"{value / scale:g}{suffix}"
+    return f"{value:g}"

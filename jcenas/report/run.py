@@ -1,0 +1,106 @@
+"""Reading a run folder: `run.db` and `config.json`, never written to, at any moment of the run."""
+
+import contextlib
+import json
+import pathlib
+import sqlite3
+import urllib.parse
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from jcenas.errors import InputError
+
+Table = Any  # a pandas.DataFrame (pandas types every cell as a union that pyright cannot narrow)
+TABLES = ("hours", "intervals", "proposals", "scores", "evaluations", "test")
+
+
+class Run(NamedTuple):
+    """One consistent view of a run. Columns and units are those of run.db; REAL columns are float64, NULL is NaN."""
+
+    name: str
+    config: dict[str, Any]  # config.json: "config", "versions", "devices", "trace", "created_utc"
+    meta: dict[str, Any]  # key -> decoded value: "status", "cost_name", "cost_unit", "reference", "summary"
+    hours: Table
+    intervals: Table
+    proposals: Table
+    scores: Table
+    evaluations: Table
+    test: Table
+
+
+def read_run(folder: pathlib.Path) -> Run:
+    """Read the run of `folder` in one transaction, so that a search that goes on meanwhile disturbs nothing.
+
+    Raises:
+      InputError: No such folder, no readable run.db or config.json in it, or a run.db without the tables of a run.
+    """
+    database, config = folder / "run.db", folder / "config.json"
+    for path in (database, config):
+        if not path.is_file():
+            raise InputError(f"{folder}: no {path.name} there; name the folder of a run, for example runs/NAME")
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{config}: cannot be read ({error}); restore it from a copy of the run") from None
+    try:
+        with contextlib.closing(_connect(database)) as connection:
+            connection.execute("BEGIN")
+            tables = {name: _table(connection, name) for name in TABLES}
+            meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
+    except sqlite3.Error as error:
+        raise InputError(f"{database}: cannot be read ({error}); restore it from a copy of the run") from None
+    return Run(name=folder.resolve().name, config=content, meta=meta, **tables)
+
+
+def _connect(database: pathlib.Path) -> sqlite3.Connection:
+    """A connection that cannot write. Without room for its -shm file (read-only folder), run.db is read alone."""
+    uri = f"file:{urllib.parse.quote(str(database.resolve()))}"
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=10)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError:
+        connection.close()
+        if database.with_name(database.name + "-wal").exists():
+            raise
+        connection = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+def _table(connection: sqlite3.Connection, name: str) -> Table:
+    """The whole table; columns declared REAL as float64 even where every value is NULL."""
+    declared = {row[1]: row[2].upper() for row in connection.execute(f"PRAGMA table_info({name})")}
+    rows = connection.execute(f"SELECT * FROM {name}").fetchall()
+    frame = pd.DataFrame(rows, columns=list(declared))
+    return frame.astype({column: "float64" for column, kind in declared.items() if kind.startswith("REAL")})
+
+
+def pareto_front(run: Run) -> Table:
+    """The non-dominated finished evaluations, cheapest first, numbered from 1, with what the run knows of each.
+
+    Returns:
+      Columns `number, proposal, cell, genome, validation_accuracy, test_accuracy` (fractions; NaN before the test),
+      `cost, seconds, emissions_g`. Of equal points the first evaluated stays.
+    """
+    done = evaluated(run).sort_values(["cost", "validation_error", "ordinal"])
+    best_before = done["validation_error"].cummin().shift(fill_value=float("inf"))
+    front = done[done["validation_error"] < best_before]
+    front = front.merge(run.proposals[["id", "cell", "genome"]], left_on="proposal", right_on="id")
+    front = front.merge(run.test.rename(columns={"error": "test_error"}), on="proposal", how="left")
+    front["validation_accuracy"] = 1 - front["validation_error"]
+    front["test_accuracy"] = 1 - front["test_error"]
+    front["number"] = range(1, len(front) + 1)
+    columns = ["number", "proposal", "cell", "genome", "validation_accuracy", "test_accuracy", "cost", "seconds"]
+    return front[[*columns, "emissions_g"]].reset_index(drop=True)
+
+
+def evaluated(run: Run) -> Table:
+    """Evaluations that finished with finite objectives, in the order they were made."""
+    done = run.evaluations[run.evaluations["status"] == "done"]
+    return done.dropna(subset=["validation_error", "cost"]).sort_values("ordinal")
+
+
+def times(run: Run, hours: Any) -> Any:
+    """UTC time stamps of positions in trace hours (float), on the clock of the table `hours`, which must hold a row."""
+    first = run.hours.sort_values("hour").iloc[0]
+    return pd.to_datetime(first["time_utc"], utc=True) + pd.to_timedelta(hours - first["hour"], unit="h")

@@ -1,0 +1,110 @@
+"""The headline figures of a run, counted from its tables, so that they exist at any moment of it."""
+
+from typing import NamedTuple
+
+from jcenas.report.run import Run, evaluated, pareto_front
+
+STATES = ("training", "scoring", "idle")
+
+
+class Headline(NamedTuple):
+    """Figures of one run. None: not known (yet)."""
+
+    status: str  # "running", "interrupted" or "finished"
+    emissions_g: float
+    mean_intensity_g_per_kwh: float | None
+    mean_is_of_trace: bool  # False: the mean of the hours so far, as the run has not stated its trace's mean
+    emissions_at_mean_intensity_g: float | None
+    saving: float | None  # fraction; negative where the run emitted more than at the mean
+    energy_kwh: float
+    proposals: int
+    scored: int
+    done: int
+    failed: int
+    best_validation_accuracy: float | None
+    test_accuracy_of_best: float | None
+    test_accuracy_range: tuple[float, float] | None  # over the tested candidates of the front
+    device_s: dict[str, float]  # device-seconds by state
+    wall_s: float | None
+    hours: int
+    measured: list[str]  # what the run says of its numbers
+    modelled: list[str]
+
+
+def headline(run: Run) -> Headline:
+    """Count the figures. Emissions at the mean are the energy of the run times the mean intensity of its trace."""
+    summary = run.meta.get("summary") or {}
+    emissions_g, energy_kwh = (float(run.intervals[name].sum()) for name in ("emissions_g", "energy_kwh"))
+    mean = summary.get("mean_intensity_g_per_kwh", run.config.get("trace", {}).get("mean_intensity_g_per_kwh"))
+    mean_is_of_trace = mean is not None
+    if mean is None and len(run.hours):
+        mean = float(run.hours["intensity_g_per_kwh"].mean())
+    at_mean = None if mean is None else energy_kwh * mean
+    front, done = pareto_front(run), evaluated(run)
+    tested = front["test_accuracy"].dropna()
+    best = front["validation_accuracy"].idxmax() if len(front) else None
+    test_of_best = None if best is None else float(front.loc[best, "test_accuracy"])
+    return Headline(
+        status=run.meta.get("status", "running"),
+        emissions_g=emissions_g,
+        mean_intensity_g_per_kwh=mean,
+        mean_is_of_trace=mean_is_of_trace,
+        emissions_at_mean_intensity_g=at_mean,
+        saving=1 - emissions_g / at_mean if at_mean else None,
+        energy_kwh=energy_kwh,
+        proposals=len(run.proposals),
+        scored=len(run.scores),
+        done=len(done),
+        failed=int((run.evaluations["status"] == "failed").sum()),
+        best_validation_accuracy=1 - float(done["validation_error"].min()) if len(done) else None,
+        test_accuracy_of_best=None if test_of_best is None or test_of_best != test_of_best else test_of_best,
+        test_accuracy_range=(float(tested.min()), float(tested.max())) if len(tested) else None,
+        device_s={
+            state: float(run.intervals.loc[run.intervals["state"] == state, "seconds"].sum()) for state in STATES
+        },
+        wall_s=summary.get("wall_s"),
+        hours=len(run.hours),
+        measured=list(summary.get("measured", [])),
+        modelled=list(summary.get("modelled", [])),
+    )
+
+
+def mass(grams: float) -> str:
+    """Emissions with a unit that keeps the number readable: mg, g or kg of CO2 equivalent."""
+    return _scaled(grams, ((1e3, "kg"), (1.0, "g"), (1e-3, "mg"))) + " CO₂eq"
+
+
+def energy(kwh: float) -> str:
+    """Energy in kWh, Wh or mWh."""
+    return _scaled(kwh, ((1.0, "kWh"), (1e-3, "Wh"), (1e-6, "mWh")))
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: 8.4 s, 2 min 41 s, 3 h 07 min."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """A fraction as per cent; a dash for None and NaN."""
+    return "–" if fraction is None or fraction != fraction else f"{100 * fraction:.{digits}f} %"
+
+
+def quantity(value: float, unit: str = "") -> str:
+    """A cost: whole numbers grouped, others with four significant digits."""
+    text = f"{value:,.0f}" if value == round(value) or abs(value) >= 1e4 else f"{value:.4g}"
+    return f"{text} {unit}".strip()
+
+
+def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:
+    """Three significant digits in the first unit in which the number is at least one."""
+    if value == 0:
+        return f"0 {next(unit for scale, unit in units if scale == 1.0)}"
+    scale, unit = next((pair for pair in units if abs(value) >= pair[0]), units[-1])
+    number = value / scale
+    digits = 0 if abs(number) >= 99.95 else 1 if abs(number) >= 9.995 else 2
+    return f"{number:,.{digits}f} {unit}"

@@ -1,0 +1,164 @@
+"""A run folder with hand-made numbers: six trace hours, two devices, five evaluations, of which one failed."""
+
+import contextlib
+import json
+import sqlite3
+
+import pytest
+
+from jcenas.report import write_report
+
+SCHEMA = """
+CREATE TABLE hours (hour INTEGER PRIMARY KEY, time_utc TEXT, intensity_g_per_kwh REAL, stage TEXT,
+  evaluation_share REAL, training_s REAL, scoring_s REAL, idle_s REAL, energy_kwh REAL, emissions_g REAL,
+  hypervolume REAL, evaluations INTEGER, queued INTEGER, halfway INTEGER);
+CREATE TABLE intervals (id INTEGER PRIMARY KEY, device INTEGER, state TEXT, purpose TEXT, proposal INTEGER,
+  start_hour REAL, end_hour REAL, seconds REAL, energy_kwh REAL, emissions_g REAL);
+CREATE TABLE proposals (id INTEGER PRIMARY KEY, genome TEXT, cell TEXT, hour REAL, status TEXT);
+CREATE TABLE scores (proposal INTEGER PRIMARY KEY, error REAL, cost REAL);
+CREATE TABLE evaluations (proposal INTEGER PRIMARY KEY, ordinal INTEGER, hour REAL, status TEXT, validation_error REAL,
+  cost REAL, seconds REAL, energy_kwh REAL, emissions_g REAL, steps INTEGER, final_loss REAL, hypervolume REAL,
+  reason TEXT);
+CREATE TABLE test (proposal INTEGER PRIMARY KEY, error REAL);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
+"""
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+
+def cell(genome):
+    a, b, c, d, e, f = (OPERATIONS[i] for i in genome)
+    return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+
+GENOMES = [
+    [3, 3, 1, 3, 0, 3],
+    [1, 2, 1, 0, 4, 1],
+    [3, 2, 1, 1, 0, 4],
+    [2, 2, 2, 2, 2, 2],
+    [3, 3, 3, 3, 3, 3],
+    [0, 1, 0, 1, 0, 0],
+]
+# Two devices, an hour of 10 device-seconds each; 0.1 kWh is 3.6e5 J: large numbers, easy sums.
+TABLES = {
+    "hours": [
+        (0, "2024-06-01T06:00:00+00:00", 400.0, "supernet", 0.5, 20.0, 0.0, 0.0, 0.2, 80.0, 0.0, 0, 0, 0),
+        (1, "2024-06-01T07:00:00+00:00", 300.0, "search", 0.25, 5.0, 15.0, 0.0, 0.1, 30.0, 0.0, 0, 4, 1),
+        (2, "2024-06-01T08:00:00+00:00", 200.0, "search", 0.75, 15.0, 5.0, 0.0, 0.2, 40.0, 300.0, 2, 3, 1),
+        (3, "2024-06-01T09:00:00+00:00", 100.0, "search", 1.0, 18.0, 0.0, 2.0, 0.3, 30.0, 420.0, 5, 0, 0),
+    ],
+    "intervals": [
+        (1, 0, "training", "supernet", None, 0.0, 1.0, 10.0, 0.1, 40.0),
+        (2, 1, "training", "supernet", None, 0.0, 1.0, 10.0, 0.1, 40.0),
+        (3, 0, "scoring", "scoring", None, 1.0, 2.0, 15.0, 0.05, 15.0),
+        (4, 1, "training", "candidate", 1, 1.0, 2.0, 5.0, 0.05, 15.0),
+        (5, 0, "scoring", "scoring", None, 2.0, 2.5, 5.0, 0.05, 10.0),
+        (6, 1, "training", "candidate", 2, 2.0, 3.0, 15.0, 0.15, 30.0),
+        (7, 0, "training", "candidate", 3, 3.0, 4.0, 18.0, 0.29, 29.0),
+        (8, 1, "idle", "idle", None, 3.8, 4.0, 2.0, 0.01, 1.0),
+    ],
+    "proposals": [
+        (1, json.dumps(GENOMES[0]), cell(GENOMES[0]), 1.0, "done"),
+        (2, json.dumps(GENOMES[1]), cell(GENOMES[1]), 1.1, "done"),
+        (3, json.dumps(GENOMES[2]), cell(GENOMES[2]), 1.2, "done"),
+        (4, json.dumps(GENOMES[3]), cell(GENOMES[3]), 1.3, "done"),
+        (5, json.dumps(GENOMES[4]), cell(GENOMES[4]), 2.1, "failed"),
+        (6, json.dumps(GENOMES[5]), cell(GENOMES[5]), 2.2, "queued"),
+    ],
+    "scores": [
+        (1, 0.08, 20000.0),
+        (2, 0.3, 5000.0),
+        (3, 0.11, 12000.0),
+        (4, 0.2, 15000.0),
+        (5, 0.09, 30000.0),
+        (6, 0.9, 3000.0),
+    ],
+    # Front: 2 (5,000; 90 %), 3 (12,000; 95 %), 1 (20,000; 97.5 %). 4 is dominated by 3, 5 failed.
+    "evaluations": [
+        (1, 1, 2.2, "done", 0.025, 20000.0, 6.0, 0.06, 12.0, 100, 0.11, 200.0, None),
+        (2, 2, 2.9, "done", 0.10, 5000.0, 4.0, 0.04, 8.5, 100, 0.31, 300.0, None),
+        (3, 3, 3.2, "done", 0.05, 12000.0, 5.0, 0.05, 5.0, 100, 0.21, 400.0, None),
+        (4, 4, 3.5, "done", 0.06, 15000.0, 5.5, 0.05, 5.25, 100, 0.22, 420.0, None),
+        (5, 5, 3.9, "failed", None, 30000.0, 1.0, 0.01, 1.0, 12, None, 420.0, "loss <nan> at step 12"),
+    ],
+    "test": [(1, 0.03), (2, 0.12), (3, 0.06)],
+}
+META = {
+    "status": "finished",
+    "cost_name": "params",
+    "cost_unit": "parameters",
+    "reference": [1.0, 50000.0],
+    "summary": {
+        "emissions_g": 180.0,
+        "emissions_at_mean_intensity_g": 200.0,
+        "energy_kwh": 0.8,
+        "mean_intensity_g_per_kwh": 250.0,
+        "evaluations": 5,
+        "failed": 1,
+        "best_validation_accuracy": 0.975,
+        "wall_s": 161.0,
+        "device_s": 80.0,
+        "modelled": ["energy: power by device state × time × PUE"],
+        "measured": ["device seconds", "accuracies & losses"],
+    },
+}
+CONFIG = {
+    "config": {"dataset": "digits", "policy": "heuristic", "seed": 0, "note": "<script>alert(1)</script>"},
+    "versions": {"jcenas": "0.1.0", "jax": "0.10.2"},
+    "devices": ["cpu: cpu", "cpu: cpu"],
+    "trace": {"zone": "US-CAL-CISO", "source": "typical year"},
+    "created_utc": "2026-11-21T10:00:00+00:00",
+}
+
+
+def build(folder, tables, meta, config):
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(SCHEMA)
+        for name, rows in tables.items():
+            for row in rows:
+                connection.execute(f"INSERT INTO {name} VALUES ({', '.join('?' * len(row))})", row)
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)", [(key, json.dumps(value)) for key, value in meta.items()]
+        )
+        connection.commit()
+    return folder
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A finished run."""
+    return build(tmp_path / "runs" / "first & last", TABLES, META, CONFIG)
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory):
+    """The same finished run, with its report; not to be changed."""
+    folder = build(tmp_path_factory.mktemp("reported") / "first & last", TABLES, META, CONFIG)
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture
+def started(tmp_path):
+    """A run of which nothing is known yet but its configuration."""
+    return build(
+        tmp_path / "runs" / "new", {}, {"status": "running", "cost_name": "params", "cost_unit": "parameters"}, CONFIG
+    )
+
+
+@pytest.fixture
+def halfway(tmp_path):
+    """A run after two hours: supernet trained, proposals scored, no evaluation finished."""
+    tables = {name: TABLES[name][:2] for name in ("hours",)} | {
+        "intervals": TABLES["intervals"][:4],
+        "proposals": [(*row[:4], "queued") for row in TABLES["proposals"][:4]],
+        "scores": TABLES["scores"][:4],
+    }
+    return build(
+        tmp_path / "runs" / "half",
+        tables,
+        {key: META[key] for key in META if key != "summary"} | {"status": "running"},
+        CONFIG,
+    )

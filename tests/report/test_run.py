@@ -1,0 +1,89 @@
+"""What is read from a run folder, and what is refused."""
+
+import contextlib
+import json
+import shutil
+import sqlite3
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jcenas.errors import InputError
+from jcenas.report.run import pareto_front, read_run, times
+
+
+def test_front_by_hand(finished):
+    front = pareto_front(read_run(finished))
+    assert list(front["proposal"]) == [2, 3, 1]
+    assert list(front["number"]) == [1, 2, 3]
+    assert list(front["cost"]) == [5000, 12000, 20000]
+    np.testing.assert_allclose(front["validation_accuracy"], [0.9, 0.95, 0.975])
+    np.testing.assert_allclose(front["test_accuracy"], [0.88, 0.94, 0.97])
+    np.testing.assert_allclose(front["emissions_g"], [8.5, 5.0, 12.0])
+
+
+def test_of_equal_points_the_first_evaluated_stays(finished):
+    run = read_run(finished)
+    evaluations = run.evaluations.copy()
+    evaluations.loc[evaluations["proposal"] == 4, ["validation_error", "cost"]] = (0.05, 12000.0)
+    assert list(pareto_front(run._replace(evaluations=evaluations))["proposal"]) == [2, 3, 1]
+    evaluations.loc[evaluations["proposal"] == 4, "ordinal"] = 0
+    assert list(pareto_front(run._replace(evaluations=evaluations))["proposal"]) == [2, 4, 1]
+
+
+def test_an_untested_front_has_no_test_accuracy(finished):
+    run = read_run(finished)
+    assert pareto_front(run._replace(test=run.test.iloc[:0]))["test_accuracy"].isna().all()
+
+
+def test_positions_in_the_trace_become_times(finished):
+    stamps = times(read_run(finished), pd.Series([0.0, 2.5]))
+    assert [stamp.isoformat() for stamp in stamps] == ["2024-06-01T06:00:00+00:00", "2024-06-01T08:30:00+00:00"]
+
+
+def test_reads_what_a_running_search_has_committed_and_only_that(halfway):
+    with contextlib.closing(sqlite3.connect(halfway / "run.db")) as writer:
+        writer.execute("INSERT INTO scores VALUES (5, 0.5, 7.0)")
+        writer.commit()
+        writer.execute("INSERT INTO scores VALUES (6, 0.5, 7.0)")
+        assert list(read_run(halfway).scores["proposal"]) == [1, 2, 3, 4, 5]
+        writer.rollback()
+
+
+def test_columns_of_nothing_but_null_stay_numbers(finished):
+    with contextlib.closing(sqlite3.connect(finished / "run.db")) as writer:
+        writer.execute("UPDATE evaluations SET status = 'failed', validation_error = NULL")
+        writer.commit()
+    run = read_run(finished)
+    assert run.evaluations["validation_error"].dtype == np.float64
+    assert pareto_front(run).empty
+
+
+@pytest.mark.parametrize("missing", ["run.db", "config.json"])
+def test_a_folder_without_a_run_is_refused(finished, missing):
+    (finished / missing).unlink()
+    with pytest.raises(InputError, match=f"no {missing}"):
+        read_run(finished)
+
+
+def test_damaged_files_are_named(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    for stale in copy.glob("run.db-*"):
+        stale.unlink()
+    (copy / "run.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
+    with pytest.raises(InputError, match=r"run\.db: cannot be read"):
+        read_run(copy)
+    (finished / "config.json").write_text("{")
+    with pytest.raises(InputError, match=r"config\.json: cannot be read"):
+        read_run(finished)
+
+
+def test_a_database_of_something_else_is_refused(finished, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text(json.dumps({}))
+    with contextlib.closing(sqlite3.connect(other / "run.db")) as connection:
+        connection.execute("CREATE TABLE cats (name TEXT)")
+    with pytest.raises(InputError, match="no such table"):
+        read_run(other)
