@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from jcenas.report import plots
-from jcenas.report.run import Run, pareto_front, read_run
+from jcenas.report.run import Run, pareto_front, read_run, readable_costs
 from jcenas.report.style import css_variables, inline_svg, save_png, style
 from jcenas.report.summary import Headline, duration, energy, headline, mass, percent, quantity
 
@@ -31,7 +31,7 @@ def write_report(run_folder: pathlib.Path) -> pathlib.Path:
     Raises:
       InputError: The folder holds no readable run.
     """
-    run = read_run(pathlib.Path(run_folder))
+    run = readable_costs(read_run(pathlib.Path(run_folder)))
     folder = pathlib.Path(run_folder) / "plots"
     folder.mkdir(exist_ok=True)
     with style():

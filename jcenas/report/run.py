@@ -94,6 +94,16 @@ def pareto_front(run: Run) -> Table:
     return front[[*columns, "emissions_g"]].reset_index(drop=True)
 
 
+def readable_costs(run: Run) -> Run:
+    """The run with costs in s or J turned to ms, µs, mJ or µJ where the largest is below one."""
+    largest, unit = run.evaluations["cost"].max(), run.meta.get("cost_unit", "")
+    if unit not in {"s", "J"} or not 0 < largest < 1:
+        return run
+    factor, prefix = (1e3, "m") if largest >= 1e-3 else (1e6, "µ")
+    evaluations, scores = (frame.assign(cost=frame["cost"] * factor) for frame in (run.evaluations, run.scores))
+    return run._replace(evaluations=evaluations, scores=scores, meta={**run.meta, "cost_unit": prefix + unit})
+
+
 def evaluated(run: Run) -> Table:
     """Evaluations that finished with finite objectives, in the order they were made."""
     done = run.evaluations[run.evaluations["status"] == "done"]

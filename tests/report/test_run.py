@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from jcenas.errors import InputError
-from jcenas.report.run import pareto_front, read_run, times
+from jcenas.report.run import pareto_front, read_run, readable_costs, times
 
 
 def test_front_by_hand(finished):
@@ -87,3 +87,21 @@ def test_a_database_of_something_else_is_refused(finished, tmp_path):
         connection.execute("CREATE TABLE cats (name TEXT)")
     with pytest.raises(InputError, match="no such table"):
         read_run(other)
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "shown", "expected"),
+    [
+        ("s", 1e-7, "ms", 2.0),
+        ("J", 1e-9, "µJ", 20.0),
+        ("s", 1e-3, "s", 20.0),
+        ("parameters", 1e-7, "parameters", 0.002),
+    ],
+)
+def test_small_costs_are_shown_in_a_smaller_unit(finished, unit, scale, shown, expected):
+    run = read_run(finished)
+    evaluations, scores = (frame.assign(cost=frame["cost"] * scale) for frame in (run.evaluations, run.scores))
+    run = readable_costs(run._replace(evaluations=evaluations, scores=scores, meta={"cost_unit": unit}))
+    assert run.meta["cost_unit"] == shown
+    assert run.evaluations.set_index("proposal").loc[1, "cost"] == pytest.approx(expected)
+    assert run.scores.set_index("proposal").loc[1, "cost"] == pytest.approx(expected)
