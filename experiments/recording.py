@@ -1,7 +1,7 @@
 """How an experiment is timed and recorded: one JSON file a table, with everything needed to judge and repeat it.
 
-An experiment ends in one call of `record`; `python -m experiments.write_benchmarks` then renders BENCHMARKS.md from the
-files. Numbers are stored unrounded; a cell that was not measured is None, and is shown as such.
+An experiment ends in one call of `record`, which also renders BENCHMARKS.md anew. Numbers are stored unrounded; a cell
+that was not measured is None, and is shown as such.
 """
 
 import datetime
@@ -50,7 +50,7 @@ def record(
       notes: Sentences under the table: how it was measured, what it does not show.
       expected: What the result should be, stated before measuring.
       devices: Kinds of the devices, where the experiment ran in other processes; default: those of JAX here.
-      folder: Where to write.
+      folder: Where to write; only the default also renders BENCHMARKS.md anew.
 
     Returns:
       The path of the file.
@@ -81,9 +81,14 @@ def record(
             raise ValueError(
                 f"{name}: the record holds a path of this machine ({local}); write paths relative to the repository"
             )
-    folder = RESULTS if folder is None else folder
-    folder.mkdir(parents=True, exist_ok=True)
-    return _write_atomically(folder / f"{name}.json", text)
+    target = RESULTS if folder is None else folder
+    target.mkdir(parents=True, exist_ok=True)
+    path = _write_atomically(target / f"{name}.json", text)
+    if folder is None:
+        from experiments import write_benchmarks  # which reads records by this module
+
+        write_benchmarks.write()
+    return path
 
 
 def environment(devices: Sequence[str] | None = None) -> dict[str, Any]:
@@ -114,19 +119,26 @@ def time_compiled(
     warmup: int = 1,
     next_args: Callable[[tuple, Any], tuple] | None = None,
 ) -> dict[str, float]:
-    """Time the compiled `function(*args)`; compilation apart.
+    """Time the compiled `function(*args)`, compilation apart: `compile_timed`, then `time_calls`.
+
+    Returns:
+      Seconds: `trace_s`, `compile_s`, and over the repeats `median_s`, `q1_s`, `q3_s`, `min_s`.
+    """
+    compiled, seconds = compile_timed(function, *args)
+    return seconds | time_calls(compiled, *args, repeats=repeats, warmup=warmup, next_args=next_args)
+
+
+def compile_timed(function: Callable[..., Any], *args: Any) -> tuple[Callable[..., Any], dict[str, float]]:
+    """Compile `function` for arguments like these.
 
     The compile time is that of JAX's persistent cache where one is configured; a cold figure needs none.
 
     Args:
       function: Pure; jitted here unless it is already (then its static and donated arguments hold).
       *args: Positional arguments.
-      repeats: Timed calls.
-      warmup: Calls before them.
-      next_args: `next_args(args, outputs)` gives the arguments of the next call: needed where the function donates.
 
     Returns:
-      Seconds: `trace_s`, `compile_s`, and over the repeats `median_s`, `q1_s`, `q3_s`, `min_s`.
+      The executable, and seconds: `trace_s`, `compile_s`.
     """
     import jax
 
@@ -135,7 +147,30 @@ def time_compiled(
     lowered = jitted.lower(*args)  # pyright: ignore[reportFunctionMemberAccess]
     traced = time.perf_counter()
     compiled = lowered.compile()
-    done = time.perf_counter()
+    return compiled, {"trace_s": traced - start, "compile_s": time.perf_counter() - traced}
+
+
+def time_calls(
+    compiled: Callable[..., Any],
+    *args: Any,
+    repeats: int = 10,
+    warmup: int = 1,
+    next_args: Callable[[tuple, Any], tuple] | None = None,
+) -> dict[str, float]:
+    """Time calls of a function that compiles nothing any more, each until its results are there.
+
+    Args:
+      compiled: The function.
+      *args: Arguments of the first call.
+      repeats: Timed calls.
+      warmup: Calls before them.
+      next_args: `next_args(args, outputs)` gives the arguments of the next call: needed where the function donates.
+
+    Returns:
+      Seconds over the repeats: `median_s`, `q1_s`, `q3_s`, `min_s`.
+    """
+    import jax
+
     seconds = []
     for _ in range(warmup + repeats):
         begin = time.perf_counter()
@@ -145,14 +180,7 @@ def time_compiled(
             args = next_args(args, outputs)
     timed = np.array(seconds[warmup:])
     q1, median, q3 = np.quantile(timed, [0.25, 0.5, 0.75])
-    return {
-        "trace_s": traced - start,
-        "compile_s": done - traced,
-        "median_s": float(median),
-        "q1_s": float(q1),
-        "q3_s": float(q3),
-        "min_s": float(timed.min()),
-    }
+    return {"median_s": float(median), "q1_s": float(q1), "q3_s": float(q3), "min_s": float(timed.min())}
 
 
 def load(folder: pathlib.Path | None = None) -> dict[str, Mapping[str, Any]]:

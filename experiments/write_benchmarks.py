@@ -39,8 +39,9 @@ def render(results: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join([HEAD, *sections])
 
 
-def write(folder: pathlib.Path | None = None, target: pathlib.Path = TARGET) -> pathlib.Path:
-    """Render the results of `folder` (default: experiments/results) into `target`."""
+def write(folder: pathlib.Path | None = None, target: pathlib.Path | None = None) -> pathlib.Path:
+    """Render the results of `folder` (default: experiments/results) into `target` (default: BENCHMARKS.md)."""
+    target = TARGET if target is None else target
     target.write_text(render(recording.load(folder)), encoding="utf-8")
     return target
 

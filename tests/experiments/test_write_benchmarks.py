@@ -69,3 +69,13 @@ def test_cells():
 
 def test_the_page_in_the_repository_is_current():
     assert write_benchmarks.TARGET.read_text() == write_benchmarks.render(write_benchmarks.recording.load())
+
+
+def test_recording_renders_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(write_benchmarks.recording, "RESULTS", tmp_path)
+    monkeypatch.setattr(write_benchmarks, "TARGET", tmp_path / "PAGE.md")
+    write_benchmarks.recording.record(
+        "start_up", title="Start", command="c", columns=["s"], rows=[[2.5]], devices=["cpu"]
+    )
+    page = (tmp_path / "PAGE.md").read_text()
+    assert "## Start\n\n    c\n\n| s |\n| ---: |\n| 2.5 |\n" in page
