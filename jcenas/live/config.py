@@ -1,0 +1,128 @@
+"""Everything that defines a search. The command line's flags are made from this class; importing it imports no JAX."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from jcenas.carbon.power import PowerModel
+from jcenas.errors import InputError
+
+Dataset = Literal["digits", "mnist", "fashion-mnist", "flowers", "cifar10"]
+Cost = Literal["params", "flops", "latency", "energy"]
+COST_UNITS = {"params": "parameters", "flops": "multiply-adds", "latency": "s", "energy": "J"}
+REAL_TIME_HOUR_S = 3600.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """A carbon-aware architecture search. The defaults are a complete demonstration of about two minutes on two cores.
+
+    Attributes:
+        name: run folder below `runs`; empty takes the UTC time of the start.
+        runs: folder that holds the run folders.
+        dataset: images to learn. All but `digits` are read below JCENAS_DATA.
+        cost: second objective beside the validation error: parameters, multiply-adds, latency measured on this device
+            (batch `latency_batch`), or modelled energy of one inference.
+        latency_batch: images per call when latency is measured.
+        optimizer: what proposes cells: LaMOO, or uniform random search.
+        policy: who splits each hour between sampling and evaluating: heuristic, static:SHARE (of evaluation),
+            evaluate-all, sample-all, threshold, ... (`jcenas search --policy ?` lists them).
+        zone: grid zone whose typical year is followed, where no trace is given.
+        trace: CSV file with UTC times and intensities in gCO2eq/kWh.
+        start: UTC time at which the run begins in the trace, such as 2023-06-01T00:00Z; the beginning if empty.
+        window: hours of history and forecast whose minimum and maximum the heuristic uses.
+        hours: trace hours that the search may last.
+        hour_seconds: device seconds that one trace hour lasts; 3600 is real time, and idle time is then waited for.
+        carbon_budget: stop when so many gCO2eq were emitted.
+        evaluations: stop after so many finished trainings.
+        devices: accelerators to use; all of this machine if not given.
+        channels: channels of a network's first stage.
+        cells: cells in each of the three stages.
+        epochs: epochs that every candidate trains, from scratch.
+        supernet_epochs: epochs that the weight-sharing supernet trains.
+        batch_size: images per training step.
+        learning_rate: peak of the cosine schedule.
+        queue: scored proposals that may wait for training; the best by dominance number are kept.
+        proposals: cells proposed and scored at a time.
+        oversample: cells scored for every one that can be trained; more would only wear out the supernet's ranking.
+        power: electric power of a device by state, and PUE.
+        seed: of the split of the images, the optimiser and all weights.
+
+    Raises:
+        InputError: a number outside its range.
+    """
+
+    name: str = ""
+    runs: Path = Path("runs")
+    dataset: Dataset = "digits"
+    cost: Cost = "params"
+    latency_batch: Literal[1, 64] = 1
+    optimizer: Literal["lamoo", "random"] = "lamoo"
+    policy: str = "heuristic"
+    zone: str = "US-CAL-CISO"
+    trace: Path | None = None
+    start: str = ""
+    window: int = 24
+    hours: int = 48
+    hour_seconds: float = 3.0
+    carbon_budget: float | None = None
+    evaluations: int | None = None
+    devices: int | None = None
+    channels: int = 8
+    cells: int = 1
+    epochs: int = 12
+    supernet_epochs: int = 40
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    queue: int = 12
+    proposals: int = 12
+    oversample: int = 4
+    power: PowerModel = dataclasses.field(default_factory=PowerModel)
+    seed: int = 0
+
+    def __post_init__(self):
+        for field in ("window", "hours", "channels", "cells", "epochs", "supernet_epochs", "batch_size"):
+            self._at_least(field, 1)
+        for field in ("queue", "proposals", "oversample", "evaluations", "devices"):
+            self._at_least(field, 1)
+        for field in ("hour_seconds", "learning_rate", "carbon_budget"):
+            value = getattr(self, field)
+            if value is not None and not 0 < value < float("inf"):
+                raise InputError(f"{_flag(field)} {value}: must be a positive number")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"--seed {self.seed}: must be in 0..2147483647")
+        if self.name and (Path(self.name).name != self.name or self.name in {".", ".."}):
+            raise InputError(f"--name {self.name}: must be a plain folder name; use --runs for the folder above it")
+
+    def _at_least(self, field: str, least: int) -> None:
+        value = getattr(self, field)
+        if value is not None and value < least:
+            raise InputError(f"{_flag(field)} {value}: must be at least {least}")
+
+    @property
+    def real_time(self) -> bool:
+        """True where a trace hour is an hour on the wall."""
+        return self.hour_seconds >= REAL_TIME_HOUR_S
+
+    def to_json(self) -> dict:
+        """The fields as JSON values."""
+        values = dataclasses.asdict(self)
+        return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+
+    @classmethod
+    def from_json(cls, values: dict) -> "SearchConfig":
+        """The configuration that `to_json` wrote.
+
+        Raises:
+            InputError: fields that this version does not know.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        if unknown := set(values) - known:
+            raise InputError(f"config.json holds unknown fields {', '.join(sorted(unknown))}; was it edited?")
+        values = dict(values, power=PowerModel(**values["power"]), runs=Path(values["runs"]))
+        values["trace"] = Path(values["trace"]) if values["trace"] else None
+        return cls(**values)
+
+
+def _flag(field: str) -> str:
+    return "--" + field.replace("_", "-")

@@ -1,0 +1,163 @@
+"""The clock of a run and what every second of every device costs.
+
+Each device has a clock in trace hours. Busy time moves it by seconds / hour_seconds and is charged with the power of
+its state, the PUE and the intensity of the very interval, split where it crosses trace hours. Idle time is charged too.
+Nothing moves the clock but charged device time, so compiling, planning and reporting are free of trace time; in real
+time (an hour of 3600 s) the wall clock rules, and what lies between two jobs is idle.
+
+Every charge is committed when it is made, so a killed run loses the energy of one chunk of steps at most.
+"""
+
+import datetime
+import math
+import threading
+import time
+from collections import defaultdict
+from typing import NamedTuple
+
+from jcenas.carbon.accounting import charge
+from jcenas.carbon.power import PowerModel
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.live.database import RunDatabase
+
+_MERGE_H = 1e-9  # intervals closer than this are one
+
+
+class HourTotals:
+    """Device-seconds by state, energy and emissions of one trace hour."""
+
+    def __init__(self):
+        self.seconds = {"training": 0.0, "scoring": 0.0, "idle": 0.0}
+        self.energy_kwh = 0.0
+        self.emissions_g = 0.0
+
+
+class Spent(NamedTuple):
+    """What one job has cost so far."""
+
+    seconds: float
+    energy_kwh: float
+    emissions_g: float
+
+
+class Ledger:
+    """Clocks and books of all devices of a run; restores itself from the database."""
+
+    def __init__(
+        self,
+        database: RunDatabase,
+        trace: CarbonTrace,
+        power: PowerModel,
+        *,
+        devices: int,
+        hour_seconds: float,
+        real_time: bool = False,
+    ):
+        """Open the books on a trace whose first step is hour 0 of the run."""
+        self.trace, self.power, self.hour_seconds = trace, power, hour_seconds
+        self._database, self._lock = database, threading.Lock()
+        self.clock = [0.0] * devices
+        self.totals: defaultdict[int, HourTotals] = defaultdict(HourTotals)
+        self._open: dict[int, dict] = {}
+        self._jobs: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+        for row in database.rows("SELECT * FROM intervals ORDER BY id"):
+            self._count(row["state"], row["proposal"], row["start_hour"], row["end_hour"])
+            device = min(row["device"], devices - 1)
+            self.clock[device] = max(self.clock[device], row["end_hour"])
+        self._wall_zero = time.monotonic() - max(self.clock) * hour_seconds if real_time else None
+
+    @property
+    def emissions_g(self) -> float:
+        """All emissions so far, gCO2eq."""
+        return math.fsum(t.emissions_g for t in self.totals.values())
+
+    @property
+    def energy_kwh(self) -> float:
+        """All energy so far, kWh, PUE included."""
+        return math.fsum(t.energy_kwh for t in self.totals.values())
+
+    @property
+    def device_seconds(self) -> float:
+        """All device time so far, idle time included, s."""
+        return math.fsum(s for t in self.totals.values() for s in t.seconds.values())
+
+    def job(self, proposal: int) -> Spent:
+        """What the training of one proposal has cost so far, before and after interruptions."""
+        return Spent(*self._jobs[proposal])
+
+    def time_utc(self, hour: float) -> str:
+        """UTC time of a trace hour, ISO 8601."""
+        when = self.trace.start + datetime.timedelta(hours=hour)
+        return when.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+    def ends_at(self) -> float:
+        """Trace hours that the trace covers."""
+        return len(self.trace) / self.trace.steps_per_hour
+
+    def spend(self, device: int, state: str, purpose: str, seconds: float, proposal: int | None = None) -> None:
+        """Charge busy time of a device and move its clock, which stops at the end of the trace."""
+        with self._lock:
+            self._catch_up(device, seconds)
+            start = self.clock[device]
+            end = min(start + seconds / self.hour_seconds, self.ends_at())
+            self._book(device, state, purpose, proposal, start, end)
+
+    def idle(self, device: int, until: float) -> None:
+        """Let a device wait until a trace hour; charged as idle. In real time the caller has waited."""
+        with self._lock:
+            end = min(until, self.ends_at())
+            if end > self.clock[device]:
+                self._book(device, "idle", "idle", None, self.clock[device], end)
+
+    def _catch_up(self, device: int, seconds: float) -> None:
+        """In real time, charge as idle what passed between this device's last job and this one."""
+        if self._wall_zero is not None:
+            began = (time.monotonic() - self._wall_zero - seconds) / self.hour_seconds
+            if began > self.clock[device] + _MERGE_H:
+                self._book(device, "idle", "idle", None, self.clock[device], min(began, self.ends_at()))
+
+    def _book(self, device: int, state: str, purpose: str, proposal: int | None, start: float, end: float) -> None:
+        self.clock[device] = end
+        last = self._open.get(device)
+        same = (state, purpose, proposal, math.floor(start))
+        with self._database.transaction():
+            if last is not None and last["kind"] == same and abs(last["end"] - start) < _MERGE_H:
+                last["end"] = end
+                self._database.update("intervals", last["id"], end_hour=end, **self._charged(state, last["start"], end))
+            else:
+                row = self._database.insert(
+                    "intervals",
+                    device=device,
+                    state=state,
+                    purpose=purpose,
+                    proposal=proposal,
+                    start_hour=start,
+                    end_hour=end,
+                    **self._charged(state, start, end),
+                )
+                self._open[device] = {"id": row, "kind": same, "start": start, "end": end}
+        self._count(state, proposal, start, end)
+
+    def _charged(self, state: str, start: float, end: float) -> dict[str, float]:
+        energy, emissions = charge(
+            self.trace, start, end, self.power.power_w(state), pue=self.power.pue, hour_seconds=self.hour_seconds
+        )
+        return {
+            "seconds": (end - start) * self.hour_seconds,
+            "energy_kwh": float(energy),
+            "emissions_g": float(emissions),
+        }
+
+    def _count(self, state: str, proposal: int | None, start: float, end: float) -> None:
+        """Add an interval to the totals of the hours that it touches, and to those of its job."""
+        while start < end:
+            border = min(end, math.floor(start) + 1.0)
+            part = self._charged(state, start, border)
+            hour = self.totals[math.floor(start)]
+            hour.seconds[state] += part["seconds"]
+            hour.energy_kwh += part["energy_kwh"]
+            hour.emissions_g += part["emissions_g"]
+            if proposal is not None:
+                for i, value in enumerate(part.values()):
+                    self._jobs[proposal][i] += value
+            start = border

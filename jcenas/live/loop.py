@@ -1,0 +1,314 @@
+"""The search: hour by hour, split the devices between sampling and evaluating, until the budget is spent.
+
+CE-NAS (NeurIPS 2024, arXiv 2406.01414): cheap sampling (an optimiser proposes cells, a weight-sharing supernet scores
+them) while the grid is dirty, costly evaluation (training from scratch) while it is clean.
+"""
+
+import math
+import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+
+from jcenas.alloc import devices_for_share, policy_from_name
+from jcenas.alloc.observation import observe
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.errors import InputError
+from jcenas.live import finish, prepare, run_folder, trace_source
+from jcenas.live.config import SearchConfig
+from jcenas.live.database import RunDatabase, write_error
+from jcenas.live.finish import SearchResult
+from jcenas.live.ledger import Ledger
+from jcenas.live.prepare import Prepared
+from jcenas.live.progress import Observer, Progress, Quiet, Running
+from jcenas.live.run_folder import RunFolder
+from jcenas.live.state import SearchState
+from jcenas.live.supernet import train_supernet
+from jcenas.live.worker import Phase, Shared, Worker
+from jcenas.spaces.nasbench201 import to_string
+
+
+def search(
+    config: SearchConfig | None = None,
+    *,
+    resume: Path | str | None = None,
+    observer: Observer | None = None,
+    stop: threading.Event | None = None,
+) -> SearchResult:
+    """Run a search, or go on with one.
+
+    Args:
+        config: of a new run.
+        resume: run folder to go on with, instead of a config.
+        observer: who is told of the progress; nobody if None.
+        stop: set it from elsewhere to stop cleanly after the chunk of steps in flight.
+
+    Returns:
+        The result; `status` is "interrupted" where `stop` was set before the budget was spent.
+
+    Raises:
+        InputError: anything that the user can mend. Before the first hour nothing has been written; later, the run
+            folder can be resumed.
+        ValueError: neither or both of config and resume.
+    """
+    if (config is None) == (resume is None):
+        raise ValueError("give either a config or a run folder to resume")
+    with observer or Quiet() as watched:
+        if resume is not None:
+            folder, config = run_folder.reopen(Path(resume))
+            record = run_folder.read_record(folder.path)
+            trace, mean = trace_source.recall(folder.path, record["trace"])
+            prepared = prepare.prepare(config, watched.log)
+        else:
+            assert config is not None
+            path = run_folder.planned_path(config)
+            policy_from_name(config.policy)
+            trace, mean = trace_source.choose(config)
+            prepared = prepare.prepare(config, watched.log)
+            prepare.check_budget(config, prepared, trace)
+            folder = run_folder.create(
+                path, config, devices=prepared.device_names, trace=trace_source.describe(trace, mean)
+            )
+        try:
+            return _Search(config, folder, trace, mean, prepared, watched, stop or threading.Event()).run(
+                new=resume is None
+            )
+        except sqlite3.OperationalError as error:
+            raise write_error(error, folder.database) from error
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or folder.path}: {error.strerror or error}; free the disk, then go on with: "
+                f"jcenas search --resume {folder.path}"
+            ) from error
+        finally:
+            folder.close()
+
+
+class _Search:
+    """One run in progress."""
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        folder: RunFolder,
+        trace: CarbonTrace,
+        mean_intensity: float,
+        prepared: Prepared,
+        observer: Observer,
+        stop: threading.Event,
+    ):
+        self.config, self.folder, self.trace, self.mean = config, folder, trace, mean_intensity
+        self.prepared, self.observer, self.stop = prepared, observer, stop
+        self.policy = policy_from_name(config.policy)
+        self.share, self.stage = math.nan, "supernet"
+        self.fractions: dict[int, tuple[int, float]] = {}
+        self._notify_lock = threading.Lock()
+        self._began = time.monotonic()
+
+    def run(self, *, new: bool) -> SearchResult:
+        config, prepared = self.config, self.prepared
+        if new:
+            trace_source.keep(self.trace, self.folder.path)
+        self.database = RunDatabase(self.folder.database, create=new)
+        try:
+            self._open(new)
+            supernet = train_supernet(
+                self.database, self.folder, self.ledger, prepared, config, self._should_stop, self._notify
+            )
+            if supernet is not None:
+                self._hours(
+                    [
+                        Worker(d, programs, supernet.on(programs.device), self._shared())
+                        for d, programs in enumerate(prepared.programs)
+                    ]
+                )
+            return self._end()
+        finally:
+            self.database.close()
+
+    def _open(self, new: bool) -> None:
+        config, prepared, database = self.config, self.prepared, self.database
+        if new:
+            with database.transaction():
+                reference = prepared.objective.reference(prepared.programs[0])
+                database.set_meta("cost_name", prepared.objective.name)
+                database.set_meta("cost_unit", prepared.objective.unit)
+                database.set_meta("reference", reference)
+                database.set_meta("wall_s", 0.0)
+        database.set_meta("status", "running")
+        self._wall_before = float(database.get_meta("wall_s", 0.0))
+        self.ledger = Ledger(
+            database,
+            trace_source.extended(self.trace),
+            config.power,
+            devices=len(prepared.programs),
+            hour_seconds=config.hour_seconds,
+            real_time=config.real_time,
+        )
+        reference = tuple(database.get_meta("reference"))
+        self.state = SearchState(
+            database,
+            lambda capacity: prepare.make_optimizer(config, capacity, reference),
+            reference=reference,
+            queue=config.queue,
+            batch=config.proposals,
+            seed=config.seed,
+        )
+        self.state.compile()
+
+    def _shared(self) -> Shared:
+        return Shared(
+            self.config,
+            self.folder,
+            self.state,
+            self.ledger,
+            self.prepared.objective,
+            self._should_stop,
+            self._notify,
+            self.fractions,
+        )
+
+    def _why_stop(self) -> str | None:
+        """Why the search has to end now, or None."""
+        config = self.config
+        if self.stop.is_set():
+            return "interrupted"
+        if config.evaluations is not None and self.state.evaluations >= config.evaluations:
+            return "evaluations"
+        if config.carbon_budget is not None and self.ledger.emissions_g >= config.carbon_budget:
+            return "carbon budget"
+        return "time" if min(self.ledger.clock) >= config.hours - 1e-9 else None
+
+    def _should_stop(self) -> bool:
+        return self._why_stop() is not None
+
+    def _hours(self, workers: list[Worker]) -> None:
+        """Work through the hours; devices meet again at every full hour."""
+        self.stage = "search"
+        with ThreadPoolExecutor(len(workers)) as pool:
+            while not self._should_stop():
+                hour = math.floor(min(self.ledger.clock) + 1e-9)
+                self.share = self._decide(hour)
+                self._notify("")
+                plans = self._plan(hour, len(workers))
+                jobs = [pool.submit(w.work, plan) for w, plan in zip(workers, plans, strict=True)]
+                for job in jobs:
+                    job.result()
+                self._close_hours(hour)
+
+    def _decide(self, hour: int) -> float:
+        """The policy's share of evaluation for this hour."""
+        config, state = self.config, self.state
+        budget = config.carbon_budget
+        seen = trace_source.window(self.trace, hour, config.window)
+        observation = observe(
+            self.trace.at_hour(min(hour, self.trace.hours - 1)),
+            seen,
+            queue=len(state.queue),
+            capacity=config.queue,
+            half_finished=len(state.halfway),
+            time_left=max(0.0, 1.0 - hour / config.hours),
+            carbon_left=1.0 if budget is None else max(0.0, 1.0 - self.ledger.emissions_g / budget),
+            hypervolume=state.hypervolume(),
+            evaluations=state.evaluations,
+        )
+        key = jax.random.fold_in(jax.random.key(config.seed), hour)
+        init_key, act_key = jax.random.split(key)
+        return float(self.policy.apply(act_key, self.policy.init_params(init_key), observation))
+
+    def _plan(self, hour: int, devices: int) -> list[list[Phase]]:
+        """One device slices the rest of its hour; several are assigned whole, the first ones to evaluation."""
+        end = min(float(hour + 1), float(self.config.hours))
+        if devices == 1:
+            now = self.ledger.clock[0]
+            return [[Phase("sample", now + (1 - self.share) * (end - now)), Phase("evaluate", end)]]
+        evaluating = int(devices_for_share(self.share, devices))
+        return [[Phase("evaluate" if d < evaluating else "sample", end)] for d in range(devices)]
+
+    def _close_hours(self, last: int) -> None:
+        """Write the books of all hours up to and including `last`; a long job may have crossed several."""
+        state = self.state
+        with self.database.transaction():
+            for hour in range(self.database.value("SELECT COALESCE(MAX(hour), -1) FROM hours"), last + 1):
+                if hour < 0:
+                    continue
+                totals = self.ledger.totals[hour]
+                self.database.replace(
+                    "hours",
+                    hour=hour,
+                    time_utc=self.ledger.time_utc(hour),
+                    intensity_g_per_kwh=self.trace.at_hour(min(hour, self.trace.hours - 1)),
+                    stage=self.stage,
+                    evaluation_share=None if math.isnan(self.share) else self.share,
+                    training_s=totals.seconds["training"],
+                    scoring_s=totals.seconds["scoring"],
+                    idle_s=totals.seconds["idle"],
+                    energy_kwh=totals.energy_kwh,
+                    emissions_g=totals.emissions_g,
+                    hypervolume=state.hypervolume(),
+                    evaluations=state.evaluations,
+                    queued=len(state.queue),
+                    halfway=len(state.halfway),
+                )
+
+    def _end(self) -> SearchResult:
+        """Close the books, test the front, write the summary."""
+        why = self._why_stop() or "time"
+        status = "interrupted" if why == "interrupted" else "finished"
+        self._close_hours(math.floor(max(max(self.ledger.clock) - 1e-9, 0)))
+        if status == "finished":
+            finish.prune(self.state, self.folder)
+            finish.test_front(self.database, self.state, self.folder, self.prepared.programs[0], self.config.epochs)
+        wall = self._wall_before + time.monotonic() - self._began
+        summary = finish.summarise(
+            self.state,
+            self.ledger,
+            self.prepared.objective,
+            mean_intensity=self.mean,
+            wall_s=wall,
+            status=status,
+        )
+        summary["stopped_by"] = why
+        with self.database.transaction():
+            self.database.set_meta("summary", summary)
+            self.database.set_meta("status", status)
+            self.database.set_meta("wall_s", wall)
+        return finish.result(self.database, self.state, self.folder.path, summary)
+
+    def _notify(self, message: str) -> None:
+        """Tell the observer where the search stands; any thread may call."""
+        with self._notify_lock:
+            hour = min(self.ledger.clock)
+            elapsed = time.monotonic() - self._began
+            whole = math.floor(hour + 1e-9)
+            running = []
+            for proposal, (device, fraction) in list(self.fractions.items()):
+                job = self.state.running.get(proposal)
+                if job is not None:
+                    running.append(Running(device, to_string(job.genome), fraction))
+            self.observer.update(
+                Progress(
+                    run=self.folder.path.name,
+                    stage=self.stage,
+                    hour=min(whole, self.config.hours),
+                    hours_total=self.config.hours,
+                    time_utc=self.ledger.time_utc(whole),
+                    intensity_g_per_kwh=self.trace.at_hour(min(whole, self.trace.hours - 1)),
+                    evaluation_share=None if math.isnan(self.share) else self.share,
+                    queued=len(self.state.queue),
+                    halfway=len(self.state.halfway),
+                    running=tuple(running),
+                    evaluations=self.state.evaluations + self.state.failed,
+                    failed=self.state.failed,
+                    best_accuracy=self.state.best_accuracy(),
+                    hypervolume=self.state.hypervolume(),
+                    emissions_g=self.ledger.emissions_g,
+                    carbon_budget_g=self.config.carbon_budget,
+                    elapsed_s=elapsed,
+                    left_s=elapsed * (self.config.hours - hour) / hour if hour > 0.5 else None,
+                    message=message,
+                )
+            )

@@ -1,0 +1,81 @@
+"""Everything before the first write: data, devices, compiled programs, the optimiser, and the check of the budget."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.errors import InputError
+from jcenas.live.config import SearchConfig
+from jcenas.live.objectives import CostObjective
+from jcenas.live.programs import DevicePrograms, macro_of
+from jcenas.moo import Optimizer, lamoo, random_search
+from jcenas.spaces import NasBench201
+from jcenas.tables.store import locate
+from jcenas.train import images, sharding
+from jcenas.train.images import ImageSet
+
+
+class Prepared(NamedTuple):
+    """What a run needs that is not in its folder."""
+
+    data: ImageSet
+    programs: list[DevicePrograms]
+    objective: CostObjective
+    device_names: list[str]
+
+
+def prepare(config: SearchConfig, log: Callable[[str], None]) -> Prepared:
+    """Read the images and compile for every device.
+
+    Raises:
+        InputError: missing data, too few devices, or a batch larger than the training part.
+    """
+    devices = sharding.local_devices(config.devices)
+    source = images.SOURCES[config.dataset]
+    data = images.load(config.dataset, [locate(name) for name in source.files], seed=config.seed)
+    if config.batch_size > data.train.labels.shape[0]:
+        raise InputError(
+            f"--batch-size {config.batch_size} is larger than the {data.train.labels.shape[0]} training images"
+        )
+    began = time.perf_counter()
+    log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
+    programs = [DevicePrograms(config, data, device) for device in devices]
+    log(f"compiled in {time.perf_counter() - began:.1f} s")
+    objective = CostObjective(config, macro_of(config, data))
+    return Prepared(data, programs, objective, sharding.describe(devices))
+
+
+def make_optimizer(config: SearchConfig, capacity: int, reference: tuple[float, float]) -> Optimizer:
+    """The optimiser that the configuration names; it never proposes a cell without a path from input to output."""
+    space = NasBench201(connected_only=True)
+    if config.optimizer == "random":
+        return random_search(space, capacity=capacity, batch=config.proposals)
+    return lamoo(space, capacity=capacity, batch=config.proposals, reference=reference)
+
+
+def check_budget(config: SearchConfig, prepared: Prepared, trace: CarbonTrace) -> None:
+    """Time one chunk of steps and refuse a budget that cannot pay the supernet and one evaluation.
+
+    Raises:
+        InputError: says what is needed and what there is.
+    """
+    programs = prepared.programs[0]
+    candidate_s, supernet_s = programs.seconds_per_epoch()
+    candidate_s, supernet_s = candidate_s * config.epochs, supernet_s * config.supernet_epochs
+    hours = (supernet_s / len(prepared.programs) + candidate_s) / config.hour_seconds
+    if hours > config.hours:
+        raise InputError(
+            f"--hours {config.hours} of {config.hour_seconds:g} s cannot pay one evaluation: the supernet needs about "
+            f"{supernet_s:.1f} s and one training {candidate_s:.1f} s; raise --hours to {math.ceil(hours)} or more, "
+            "or lower --epochs and --supernet-epochs"
+        )
+    if config.carbon_budget is not None:
+        energy = config.power.interval_energy_kwh(training_s=supernet_s + candidate_s)
+        least = energy * float(trace.window(0, min(trace.hours, config.hours)).min())
+        if least > config.carbon_budget:
+            raise InputError(
+                f"--carbon-budget {config.carbon_budget:g} g cannot pay one evaluation: supernet and one training emit "
+                f"at least {least:.3g} g even in the cleanest hour; raise it or lower --epochs and --supernet-epochs"
+            )

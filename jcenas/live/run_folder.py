@@ -1,0 +1,126 @@
+"""The folder of one run: who may write it, what it was started with, and where things lie in it.
+
+runs/NAME/  config.json  run.db  checkpoints/  plots/  report.html
+"""
+
+import dataclasses
+import fcntl
+import json
+import os
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import IO
+
+from jcenas.errors import InputError
+from jcenas.live.config import SearchConfig
+
+_PACKAGES = ("jcenas", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "scikit-learn")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """An open run folder. The lock lives as long as the process, so a killed run never leaves it locked."""
+
+    path: Path
+    lock: IO
+
+    @property
+    def database(self) -> Path:
+        """The run database."""
+        return self.path / "run.db"
+
+    @property
+    def supernet(self) -> Path:
+        """Checkpoint of the supernet."""
+        return self.path / "checkpoints" / "supernet"
+
+    def candidate(self, proposal: int) -> Path:
+        """Checkpoint of one candidate."""
+        return self.path / "checkpoints" / f"candidate-{proposal}"
+
+    def close(self) -> None:
+        """Let others write the folder."""
+        self.lock.close()
+
+
+def planned_path(config: SearchConfig) -> Path:
+    """Where a new run will write, checked but not created.
+
+    Raises:
+        InputError: the folder exists, or nothing can be written there.
+    """
+    path = config.runs / (config.name or datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+    if path.exists():
+        raise InputError(f"{path} exists; go on with it by --resume {path}, or choose another --name")
+    above = path.parent
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"{above} cannot be written; choose another folder with --runs")
+    return path
+
+
+def create(path: Path, config: SearchConfig, *, devices: list[str], trace: dict) -> RunFolder:
+    """Make the folder and write config.json.
+
+    Raises:
+        InputError: the disk refuses.
+    """
+    record = {
+        "config": config.to_json(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "devices": devices,
+        "trace": trace,
+        "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    try:
+        path.mkdir(parents=True)
+        folder = RunFolder(path, _lock(path))
+        (path / "checkpoints").mkdir()
+        partial = path / "config.json.part"
+        partial.write_text(json.dumps(record, indent=2))
+        partial.rename(path / "config.json")
+    except OSError as error:
+        raise InputError(f"cannot create {path} ({error.strerror}); free the disk or choose another --runs") from error
+    return folder
+
+
+def reopen(path: Path) -> tuple[RunFolder, SearchConfig]:
+    """Open an existing run folder for going on.
+
+    Raises:
+        InputError: it is no run folder, its config.json is damaged, or another process is working in it.
+    """
+    file = path / "config.json"
+    if not file.is_file():
+        raise InputError(f"{path} is no run folder (no config.json); `ls {path.parent}` shows what there is")
+    try:
+        record = json.loads(file.read_text())
+        config = SearchConfig.from_json(record["config"])
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file} is damaged ({error}); restore it, or start a new run under another --name") from error
+    return RunFolder(path, _lock(path)), config
+
+
+def read_record(path: Path) -> dict:
+    """All of config.json."""
+    return json.loads((path / "config.json").read_text())
+
+
+def _lock(path: Path) -> IO:
+    try:
+        file = (path / ".lock").open("w")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(f"{path}: another jcenas process works on this run; wait for it or stop it first") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); unlock or free the disk") from error
+    return file
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"

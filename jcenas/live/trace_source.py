@@ -1,0 +1,103 @@
+"""The carbon-intensity trace of one run: chosen, checked against the run's length, and kept in the run folder."""
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.errors import InputError
+from jcenas.live.config import SearchConfig
+
+_FILE = "trace.csv"
+_AFTER_H = 1000  # hours behind the end of the run at the last intensity, for the job that is in flight there
+
+
+def choose(config: SearchConfig) -> tuple[CarbonTrace, float]:
+    """The trace from the run's start on, and the mean intensity of all that is known of it.
+
+    Raises:
+        InputError: unknown zone, unreadable file, a start outside it, or a trace shorter than the run.
+    """
+    if config.trace is None:
+        trace, mean = _typical(config)
+    else:
+        from jcenas.carbon.csv_file import read_csv
+
+        trace = read_csv(config.trace)
+        mean = trace.mean()
+        if config.start:
+            trace = trace.slice(trace.index_of(_utc(config.start)))
+    if trace.hours < config.hours:
+        where = config.trace or config.zone
+        raise InputError(
+            f"{where}: {trace.hours} h from {trace.start:%Y-%m-%dT%H:%MZ} on, but --hours {config.hours}; "
+            f"set --hours {trace.hours} or less, an earlier --start, or give a longer trace"
+        )
+    return trace, mean
+
+
+def _typical(config: SearchConfig) -> tuple[CarbonTrace, float]:
+    from jcenas.carbon.typical_year import DEFAULT_START, typical_year
+
+    start = _utc(config.start) if config.start else DEFAULT_START
+    hours = config.hours + config.window
+    return typical_year(config.zone, start=start, hours=hours), typical_year(config.zone).mean()
+
+
+def _utc(text: str) -> datetime:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"--start {text}: not a time; write it like 2023-06-01T00:00Z") from error
+    if when.tzinfo is None:
+        raise InputError(f"--start {text}: has no time zone; write {text}Z for UTC")
+    return when.astimezone(UTC)
+
+
+def describe(trace: CarbonTrace, mean: float) -> dict:
+    """What config.json says about the trace."""
+    return {
+        "zone": trace.zone,
+        "source": trace.source,
+        "kind": trace.kind,
+        "factors": trace.factors,
+        "start_utc": trace.start.isoformat(),
+        "step_seconds": trace.step_seconds,
+        "mean_g_per_kwh": mean,
+    }
+
+
+def keep(trace: CarbonTrace, folder: Path) -> None:
+    """Write the trace into the run folder: the run goes on with it even if the original file changes."""
+    times = np.datetime_as_string(trace.times, unit="s")
+    lines = [f"{t}Z,{float(v)!r}\n" for t, v in zip(times, trace.intensity_g_per_kwh, strict=True)]
+    (folder / _FILE).write_text("time_utc,intensity_g_per_kwh\n" + "".join(lines))
+
+
+def recall(folder: Path, record: dict) -> tuple[CarbonTrace, float]:
+    """The trace that `keep` wrote, with the record of config.json.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    from jcenas.carbon.csv_file import read_csv
+
+    trace = read_csv(folder / _FILE)
+    labels = {name: record[name] for name in ("zone", "source", "kind", "factors")}
+    return dataclasses.replace(trace, **labels), float(record["mean_g_per_kwh"])
+
+
+def extended(trace: CarbonTrace) -> CarbonTrace:
+    """The trace with its last intensity held, so that the job in flight at the end of the run can be charged."""
+    steps = _AFTER_H * trace.steps_per_hour
+    return dataclasses.replace(
+        trace, intensity_g_per_kwh=np.pad(trace.intensity_g_per_kwh, (0, steps), mode="edge"), estimated=None
+    )
+
+
+def window(trace: CarbonTrace, hour: int, hours: int) -> np.ndarray:
+    """The coming `hours` intensities from `hour` on, as a day-ahead forecast gives them; shifted back at the end."""
+    length = min(hours, trace.hours)
+    return trace.window(max(0, min(hour, trace.hours - length)), length)
