@@ -1,24 +1,28 @@
 """Fit the typical-year model of every zone and write jcenas/carbon/data/typical_year.npz (statistics only, <= 300 kB).
 
-Command: JCENAS_DATA=FOLDER python experiments/fit_typical_year.py
+Command: JCENAS_DATA=FOLDER python -m experiments.fit_typical_year
 Data: hourly life-cycle carbon intensity by Electricity Maps (ODbL 1.0): 2022 of 123 zones, 2021-2024 of nine. Zones
 whose intensity is constant are left out. Expected: 121 zones. Cost: some seconds on one core.
 """
 
 import datetime
 
+import jax
 import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 from scipy.stats import norm
 
-from jcenas.carbon import zones
-from jcenas.carbon.typical_year import MEAN_STEP_G_PER_KWH, SCORES, calendar, oscillators
+from jcenas.carbon import generator, process, zones
+from jcenas.carbon.typical_year import MEAN_STEP_G_PER_KWH, calendar
 from jcenas.tables.store import locate
 
 WIDE = "carbon/emaps_2022_hourly_123zones_wide.csv.gz"
 LONG = ["AU-NSW", "CA-ON", "DE-LU", "KR", "SG", "US-CAL-CISO", "US-MIDA-PJM", "US-NY-NYIS", "US-TEX-ERCO"]
 MAX_LAG = 336
+LEVELS = norm.cdf(np.linspace(-3.5, 3.5, 29))  # probabilities at which the distribution is kept
+VOLATILITIES = np.arange(0.0, 1.51, 0.15)
+YEARS = 4  # simulated for each trial
 MIN_STD = 0.5  # gCO2eq/kWh over the whole period; below, the zone has a constant factor and no dynamics
 
 
@@ -52,35 +56,48 @@ def autocorrelation(x: np.ndarray, max_lag: int) -> np.ndarray:
     return covariance / covariance[0]
 
 
-def oscillator_weights(target: np.ndarray) -> np.ndarray:
-    """Non-negative weights, sum 1, whose autocorrelation is nearest to the target at lags 0..MAX_LAG."""
-    damping, rotation = oscillators()
-    lags = np.arange(target.size)[:, None]
-    basis = damping**lags * np.cos(rotation * lags)
+def part_weights(target: np.ndarray, volatility: float) -> np.ndarray:
+    """Non-negative weights (K,), sum 1, whose autocorrelation is nearest to the target at lags 0..MAX_LAG."""
+    basis = process.autocovariance(np.arange(target.size), volatility)
     importance = np.ones(target.size)
-    importance[[1, 2, 24, 168]] = 6.0  # the lags that the model is judged by
+    importance[1:7] = 10.0  # how rough a day is
+    importance[[24, 168]] = 6.0
     importance[0] = 100.0  # unit variance
     weights, _ = nnls(basis * importance[:, None], target * importance)
     return weights / weights.sum()
 
 
+def daily_range(x: np.ndarray) -> float:
+    """Mean over days of (largest - smallest) of hourly values (..., T)."""
+    days = x[..., : x.shape[-1] // 24 * 24].reshape(-1, 24)
+    return float(np.ptp(days, axis=1).mean())
+
+
+simulate = jax.jit(jax.vmap(generator.residual, in_axes=(0, None, None, None)), static_argnums=3)
+
+
 def fit(start: datetime.datetime, values: np.ndarray) -> dict[str, np.ndarray]:
-    """Statistics of one zone."""
-    month, hour, weekend = calendar(start, values.size)
-    mean = cell_means(values, (month, hour, weekend), (12, 24, 2))
-    residual = values - mean[month, hour, weekend]
-    # 12 * 24 * 2 means were taken out: the residual's variance is corrected for the degrees of freedom.
-    lost = values.size / (values.size - mean.size)
-    scale = np.sqrt(cell_means(residual**2, (month, hour), (12, 24)) * lost)
-    standard = residual * np.sqrt(lost) / np.maximum(scale[month, hour], 1e-6)
-    ranks = standard.argsort().argsort()
-    scores = norm.ppf((ranks + 0.5) / values.size)
-    return {
-        "mean": mean,
-        "scale": scale,
-        "quantiles": np.quantile(standard, norm.cdf(SCORES)),
-        "weights": oscillator_weights(autocorrelation(scores, MAX_LAG)),
-    }
+    """Statistics of one zone; the volatility is the one whose simulated years have the real mean daily range."""
+    cells = calendar(start, values.size)
+    mean = cell_means(values, cells, (12, 24, 2))
+    residual = values - mean[cells]
+    # No correction for the degrees of freedom: variance of the means + variance of the residual = variance of the data.
+    scale = np.sqrt(cell_means(residual**2, cells[:2], (12, 24)))
+    standard = np.clip(residual / np.maximum(scale[cells[:2]], 1e-6), -8, 8)
+    target, quantiles = autocorrelation(standard, MAX_LAG), np.quantile(standard, LEVELS)
+    year = tuple(part[: 365 * 24] for part in cells)
+    keys = jax.random.split(jax.random.key(0), YEARS)  # the same draws for every volatility
+
+    def trial(volatility: float) -> tuple[float, dict[str, np.ndarray]]:
+        weights = part_weights(target, volatility)
+        g = np.asarray(simulate(keys, weights.astype(np.float32), np.float32(volatility), 365 * 24))
+        knots = np.quantile(np.concatenate((g, -g)), LEVELS)  # the process is symmetric; a few years of it are not
+        years = mean[year] + scale[year[:2]] * np.interp(g, knots, quantiles)
+        found = {"knots": knots, "weights": weights, "volatility": np.array(volatility)}
+        return abs(daily_range(years) / daily_range(values) - 1), found
+
+    _, best = min((trial(volatility) for volatility in VOLATILITIES), key=lambda one: one[0])
+    return {"mean": mean, "scale": scale, "quantiles": quantiles, **best}
 
 
 def main() -> None:
@@ -96,8 +113,10 @@ def main() -> None:
         attribution=np.array(f"Statistics of hourly life-cycle carbon intensity by {zones.ATTRIBUTION}"),
         mean=np.round(stack["mean"] / MEAN_STEP_G_PER_KWH).astype(np.uint16),
         scale=np.round(stack["scale"] / MEAN_STEP_G_PER_KWH).astype(np.uint16),
+        knots=stack["knots"].astype(np.float32),
         quantiles=stack["quantiles"].astype(np.float16),
         weights=stack["weights"].astype(np.float32),
+        volatility=stack["volatility"].astype(np.float32),
     )
     print(f"{len(names)} zones, {zones.FILE.stat().st_size} bytes -> {zones.FILE.name}")
 

@@ -1,6 +1,6 @@
 """Write jcenas/tables/registry.json (name, size, SHA-256 of every prepared file) from the data folder's MANIFEST.json.
 
-Command: JCENAS_DATA=FOLDER python experiments/make_data_registry.py
+Command: JCENAS_DATA=FOLDER python -m experiments.make_data_registry
 Cost: none to speak of. `--check` also reads every file and compares its SHA-256 with the manifest.
 """
 

@@ -11,16 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jcenas.carbon.typical_year import SCORES, ZoneStatistics, calendar, oscillators
+from jcenas.carbon import process
+from jcenas.carbon.typical_year import ZoneStatistics, calendar
 
 
 class YearModel(struct.PyTreeNode):
-    """Numbers of one zone on the device. Letters: Q normal scores, K oscillators."""
+    """Numbers of one zone on the device. Letters: Q knots of the distribution, K parts of the process."""
 
-    mean_g_per_kwh: jax.Array  # (12, 24, 2) float32
+    mean_g_per_kwh: jax.Array  # (12, 24, 2) float32: month, UTC hour, weekday or weekend
     scale_g_per_kwh: jax.Array  # (12, 24) float32
+    knots: jax.Array  # (Q,) float32, ascending
     quantiles: jax.Array  # (Q,) float32
     weights: jax.Array  # (K,) float32, sum 1
+    volatility: jax.Array  # () float32
 
 
 class Calendar(struct.PyTreeNode):
@@ -37,8 +40,10 @@ def year_model(statistics: ZoneStatistics) -> YearModel:
     return YearModel(
         mean_g_per_kwh=real(statistics.mean_g_per_kwh),
         scale_g_per_kwh=real(statistics.scale_g_per_kwh),
+        knots=real(statistics.knots),
         quantiles=real(statistics.quantiles),
         weights=real(statistics.weights),
+        volatility=real(statistics.volatility),
     )
 
 
@@ -47,30 +52,38 @@ def device_calendar(start: datetime.datetime, hours: int) -> Calendar:
     return Calendar(*(jnp.asarray(part) for part in calendar(start, hours)))
 
 
-def gaussian_residual(key: jax.Array, weights: jax.Array, hours: int) -> jax.Array:
-    """Draw the stationary process g, float32 (hours,), of unit variance.
-
-    Oscillator k has the autocovariance weights[k] * damping[k]^lag * cos(rotation[k] * lag).
+def residual(key: jax.Array, weights: jax.Array, volatility: jax.Array, hours: int) -> jax.Array:
+    """Draw the stationary process g, float32 (hours,), of zero mean and unit variance.
 
     Args:
       key: consumed.
-      weights: variances of the oscillators, float32 (K,).
-      hours: static length.
+      weights: variance of each part, float32 (K,), sum 1.
+      volatility: s of the process, float32 ().
+      hours: static length, at least 1.
     """
-    damping, rotation = (np.float32(x) for x in oscillators())
-    along, across = damping * np.cos(rotation), damping * np.sin(rotation)
-    spread = np.sqrt(1 - damping**2)[:, None]
-    noise = jax.random.normal(key, (hours, damping.size, 2), jnp.float32)
+    a, spread = (jnp.asarray(x, jnp.float32) for x in process.transitions())
+    decay = np.float32(np.exp(-1 / process.VOLATILITY_H))
+    fresh = np.float32(np.sqrt(1 - decay**2))
+    key_parts, key_volatility = jax.random.split(key)
+    noise = jax.random.normal(key_parts, (hours, process.N_PARTS, 2), jnp.float32)
+    noise_v = jax.random.normal(key_volatility, (hours,), jnp.float32)
+    # One matrix product for all hours; the scan then only turns the states.
+    pushed = jnp.einsum("kij,tkj->tki", spread, noise[1:])
 
-    def step(z, eps):
-        turned = jnp.stack((along * z[:, 0] - across * z[:, 1], across * z[:, 0] + along * z[:, 1]), axis=-1)
-        z = turned + spread * eps
-        return z, z[:, 0]
+    def step(state, inputs):
+        z, v = state
+        push, push_v = inputs
+        z = a[:, :, 0] * z[:, :1] + a[:, :, 1] * z[:, 1:] + push
+        v = decay * v + fresh * push_v
+        return (z, v), (z[:, 0], v)
 
-    # The first state is standard normal, the stationary distribution; every later one keeps it.
-    _, rest = jax.lax.scan(step, noise[0], noise[1:])
-    states = jnp.concatenate((noise[:1, :, 0], rest))
-    return states @ jnp.sqrt(weights)
+    # The first state is standard normal, which is the stationary distribution; every later one keeps it.
+    first = (noise[0], noise_v[0])
+    _, (parts, v) = jax.lax.scan(step, first, (pushed, noise_v[1:]))
+    parts = jnp.concatenate((first[0][None, :, 0], parts)) * jnp.sqrt(weights)[None]
+    v = jnp.concatenate((first[1][None], v))
+    wild = jnp.sum(parts, axis=1, where=process.IS_VOLATILE[None]) * jnp.exp(volatility * v - volatility**2)
+    return wild + jnp.sum(parts, axis=1, where=~process.IS_VOLATILE[None])
 
 
 def generate(key: jax.Array, model: YearModel, calendar: Calendar) -> jax.Array:
@@ -81,11 +94,10 @@ def generate(key: jax.Array, model: YearModel, calendar: Calendar) -> jax.Array:
       model: numbers of the zone.
       calendar: month, hour and weekend of the T hours.
     """
-    g = gaussian_residual(key, model.weights, calendar.month.shape[0])
-    shape = jnp.interp(g, jnp.asarray(SCORES, jnp.float32), model.quantiles)
+    g = residual(key, model.weights, model.volatility, calendar.month.shape[0])
     mean = model.mean_g_per_kwh[calendar.month, calendar.hour, calendar.weekend]
-    values = mean + model.scale_g_per_kwh[calendar.month, calendar.hour] * shape
-    return jnp.maximum(values, 0.25 * jnp.min(model.mean_g_per_kwh))
+    scale = model.scale_g_per_kwh[calendar.month, calendar.hour]
+    return jnp.maximum(mean + scale * jnp.interp(g, model.knots, model.quantiles), 0.25 * jnp.min(model.mean_g_per_kwh))
 
 
 _generate = jax.jit(generate)

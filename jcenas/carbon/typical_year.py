@@ -4,9 +4,8 @@ Model of the hourly intensity, with the UTC calendar: month m, hour of day h, d 
 
     x_t = mean[m, h, d] + scale[m, h] * Q(g_t)
 
-g is a stationary Gaussian process of unit variance, a sum of damped oscillators (AR(1) processes and their rotating kin
-with periods of 24 h and 12 h) on fixed time scales, whose weights were fitted to the autocorrelation of the zone's
-residuals over lags up to two weeks; Q maps its normal scores to the zone's own distribution. `jcenas.carbon.generator`
+g is the stationary process of `jcenas.carbon.process`; its weights and its volatility were fitted to the
+autocorrelation and the daily range of the zone; Q maps it to the zone's own distribution. `jcenas.carbon.generator`
 draws from it.
 
 Statistics by `experiments/fit_typical_year.py` from hourly data of Electricity Maps (electricitymaps.com), published
@@ -21,30 +20,23 @@ import numpy as np
 
 from jcenas.carbon import zones
 from jcenas.carbon.trace import CarbonTrace
+from jcenas.errors import InputError
 
 MEAN_STEP_G_PER_KWH = 0.05  # resolution of the stored means and scales
-SCORES = np.linspace(-3.5, 3.5, 29)  # normal scores at which Q is stored, linear in between
-TIME_SCALES_H = (1.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0, 384.0, 768.0)
-PERIODS_H = (float("inf"), 24.0, 12.0)  # of the oscillators; infinity is a plain AR(1)
 DEFAULT_START = datetime.datetime(2023, 1, 1, tzinfo=datetime.UTC)
-
-
-def oscillators() -> tuple[np.ndarray, np.ndarray]:
-    """Damping per hour and rotation per hour (radians) of the K oscillators, float64 (K,) each."""
-    damping = np.exp(-1.0 / np.array(TIME_SCALES_H))
-    rotation = np.array([0.0 if np.isinf(period) else 2 * np.pi / period for period in PERIODS_H])
-    return np.tile(damping, len(rotation)), np.repeat(rotation, len(damping))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ZoneStatistics:
-    """What is stored of one zone. Letters: Q normal scores, K oscillators."""
+    """What is stored of one zone. Letters: Q knots of the distribution, K parts of the process."""
 
     zone: str
     mean_g_per_kwh: np.ndarray  # (12, 24, 2) float64: month, UTC hour, weekday or weekend
     scale_g_per_kwh: np.ndarray  # (12, 24) float64, standard deviation of the residual
-    quantiles: np.ndarray  # (Q,) float64, standardised residual at `SCORES`
-    weights: np.ndarray  # (K,) float64, variance of each oscillator, sum 1
+    knots: np.ndarray  # (Q,) float64, values of g, ascending
+    quantiles: np.ndarray  # (Q,) float64, standardised residual at the knots, linear in between
+    weights: np.ndarray  # (K,) float64, variance of each part, sum 1
+    volatility: float  # s of the process
     years: str  # the period of the data
 
 
@@ -67,8 +59,10 @@ def zone_statistics(zone: str) -> ZoneStatistics:
         zone=zone,
         mean_g_per_kwh=stored["mean"][i] * MEAN_STEP_G_PER_KWH,
         scale_g_per_kwh=stored["scale"][i] * MEAN_STEP_G_PER_KWH,
+        knots=stored["knots"][i].astype(np.float64),
         quantiles=stored["quantiles"][i].astype(np.float64),
         weights=stored["weights"][i].astype(np.float64),
+        volatility=float(stored["volatility"][i]),
         years=str(stored["years"][i]),
     )
 
@@ -95,14 +89,19 @@ def typical_year(
 
     Args:
       zone: name of the zone as Electricity Maps writes it.
-      start: begin of the trace, time-zone aware, at a full hour.
+      start: begin of the trace, time-zone aware; cut to the full hour.
       hours: length.
       key: a JAX random key (consumed); draws a year with the zone's spread and autocorrelation.
 
     Raises:
-      InputError: if the zone is unknown.
+      InputError: if the zone is unknown, the start has no time zone, or the length is below one hour.
     """
+    if start.tzinfo is None:
+        raise InputError(f"the start {start} has no time zone; give it in UTC")
+    if hours < 1:
+        raise InputError(f"a trace of {hours} h was asked; give at least one hour")
     statistics = zone_statistics(zone)
+    start = start.replace(minute=0, second=0, microsecond=0)
     month, hour, weekend = calendar(start, hours)
     source = f"typical year of {statistics.years}, statistics of data by {zones.ATTRIBUTION}"
     if key is None:
@@ -113,7 +112,7 @@ def typical_year(
         values = generator.draw(key, statistics, start, hours)
         source = f"one realisation of the {source}"
     return CarbonTrace(
-        start=start.replace(minute=0, second=0, microsecond=0),
+        start=start,
         intensity_g_per_kwh=values,
         zone=zone,
         source=source,
