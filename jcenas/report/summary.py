@@ -35,7 +35,7 @@ def headline(run: Run) -> Headline:
     """Count the figures. Emissions at the mean are the energy of the run times the mean intensity of its trace."""
     summary = run.meta.get("summary") or {}
     emissions_g, energy_kwh = (float(run.intervals[name].sum()) for name in ("emissions_g", "energy_kwh"))
-    mean = summary.get("mean_intensity_g_per_kwh", run.config.get("trace", {}).get("mean_intensity_g_per_kwh"))
+    mean = summary.get("mean_intensity_g_per_kwh", run.config.get("trace", {}).get("mean_g_per_kwh"))
     mean_is_of_trace = mean is not None
     if mean is None and len(run.hours):
         mean = float(run.hours["intensity_g_per_kwh"].mean())

@@ -41,6 +41,13 @@ def test_a_running_search_uses_the_mean_so_far(halfway):
     assert facts.wall_s is None
 
 
+def test_a_running_search_uses_the_mean_of_its_trace_where_it_is_stated(halfway):
+    run = read_run(halfway)
+    facts = headline(run._replace(config={"trace": {"mean_g_per_kwh": 400.0}}))
+    assert facts.mean_is_of_trace
+    assert facts.saving == pytest.approx(1 - 110 / (0.3 * 400))
+
+
 def test_a_run_that_has_just_begun_has_no_figures(started):
     facts = headline(read_run(started))
     assert (facts.emissions_g, facts.energy_kwh, facts.done, facts.hours) == (0, 0, 0, 0)
