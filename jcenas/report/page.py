@@ -87,7 +87,7 @@ def _header(run: Run, facts: Headline) -> str:
     settings = run.config.get("config", {})
     trace = run.config.get("trace", {})
     said = [settings.get("dataset"), settings.get("policy"), trace.get("zone") or trace.get("source")]
-    said += [f"{facts.hours} trace hours", str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC"]
+    said += [f"{facts.hours:.0f} trace hours", str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC"]
     words = " · ".join(escape(str(word)) for word in said if word)
     status = escape(facts.status)
     return (

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from jcenas.report.cells import draw_cell
-from jcenas.report.run import Run, Table, evaluated, pareto_front, times
+from jcenas.report.run import Run, Table, evaluated, last_hour, pareto_front, seconds_by_hour, times
 from jcenas.report.style import COLOR
 from jcenas.report.summary import headline, percent, quantity
 
@@ -73,12 +73,12 @@ def schedule_figure(run: Run) -> Figure:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.15, 1))
     above.set(ylabel="gCO₂eq / kWh", title="Carbon intensity of the grid, by trace hour")
     below.set(ylabel="share of device time, %", title="What the devices did")
-    if run.hours.empty:
+    if run.hours.empty or run.intervals.empty:
         _say(above, "No trace hour has passed yet.")
         return figure
     hours = run.hours.sort_values("hour")
-    start = times(run, hours["hour"])
-    edges = mdates.date2num(pd.concat([start, start.iloc[-1:] + pd.Timedelta(hours=1)]))
+    borders = [*hours["hour"], min(hours["hour"].iloc[-1] + 1, last_hour(run))]
+    edges = mdates.date2num(times(run, pd.Series(borders, dtype=float)))
     intensity = hours["intensity_g_per_kwh"].to_numpy()
     above.stairs(intensity, edges, baseline=None, color=COLOR["brown"], linewidth=2)
     above.stairs(intensity, edges, color=COLOR["brown"], fill=True, alpha=0.13)
@@ -94,10 +94,11 @@ def schedule_figure(run: Run) -> Figure:
             ha="right",
             color=COLOR["muted"],
             fontsize=8.5,
+            bbox={"facecolor": COLOR["surface"], "edgecolor": "none", "pad": 1, "alpha": 0.75},
         )
     above.set_ylim(0, 1.12 * max(intensity.max(), mean.mean_intensity_g_per_kwh or 0))
-    _split(below, hours, edges)
-    _time_axis(below, edges)
+    _split(below, run, hours, edges)
+    _time_axis(below, run, edges)
     policy, *parts = zip(*below.get_legend_handles_labels(), strict=True)
     figure.legend(*zip(*parts, policy, strict=True), loc="outside lower center", ncols=5, handlelength=1.2)
     return figure
@@ -112,7 +113,7 @@ def progress_figure(run: Run) -> Figure:
     if run.hours.empty or run.intervals.empty:
         _say(above, "Nothing has been done yet.")
         return figure
-    edges = [times(run, run.hours["hour"].astype(float)).min(), times(run, run.hours["hour"] + 1.0).max()]
+    edges = list(times(run, pd.Series([run.hours["hour"].min(), last_hour(run)], dtype=float)))
     done = evaluated(run).dropna(subset=["hypervolume", "hour"])
     if done.empty:
         _say(above, "No evaluation has finished yet.")
@@ -146,7 +147,7 @@ def progress_figure(run: Run) -> Figure:
                 label="the same energy at the mean intensity",
             )
         below.legend(loc="upper left", reverse=True)
-    _time_axis(below, mdates.date2num(edges))
+    _time_axis(below, run, mdates.date2num(edges))
     return figure
 
 
@@ -209,46 +210,34 @@ def _scored(axes: Axes, run: Run, low: float) -> None:
         )
 
 
-def _split(axes: Axes, hours: Table, edges: np.ndarray) -> None:
-    """Stacked shares of training, scoring and idle time by hour, and the share that the policy asked for."""
-    spent = hours[["training_s", "scoring_s", "idle_s"]].to_numpy()
-    shares = 100 * spent / np.maximum(spent.sum(1, keepdims=True), 1e-12)
-    supernet = (hours["stage"] == "supernet").to_numpy()
-    parts = (
-        ("supernet training", np.where(supernet, shares[:, 0], 0), COLOR["violet"]),
-        ("evaluation", np.where(supernet, 0, shares[:, 0]), COLOR["green"]),
-        ("sampling", shares[:, 1], COLOR["amber"]),
-        ("idle", shares[:, 2], COLOR["pale"]),
-    )
+def _split(axes: Axes, run: Run, hours: Table, edges: np.ndarray) -> None:
+    """Stacked shares of the device time of each hour by purpose, and the share that the policy asked for."""
+    spent = seconds_by_hour(run)
+    shares = 100 * spent.div(spent.sum(axis=1), axis=0).fillna(0.0)
     base, width = np.zeros(len(hours)), np.diff(edges)
-    for label, share, color in parts:
-        if share.any():
+    for purpose, (label, color) in PURPOSES.items():
+        if purpose in shares:
+            share = shares[purpose].to_numpy()
             axes.bar(edges[:-1], share, 0.94 * width, base, align="edge", color=color, label=label, linewidth=0)
-        base = base + share
+            base = base + share
+    supernet = shares["supernet"].to_numpy() if "supernet" in shares else np.zeros(len(hours))
+    searching = (supernet < 100) & (width > 0.1 / 24)  # not in a last hour of which next to nothing passed
     asked = 100 * hours["evaluation_share"].to_numpy()
     middle = edges[:-1] + 0.47 * width
-    axes.plot(
-        middle[~supernet],
-        asked[~supernet],
-        "_",
-        color=COLOR["ink"],
-        markersize=9,
-        label="evaluation asked for by the policy",
-    )
+    label = "evaluation asked for by the policy"
+    axes.plot(middle[searching], asked[searching], "_", color=COLOR["ink"], markersize=7, label=label)
     axes.set_ylim(0, 100)
     axes.grid(False)
 
 
-def _time_axis(axes: Axes, edges: np.ndarray) -> None:
+def _time_axis(axes: Axes, run: Run, edges: np.ndarray) -> None:
+    """Ticks in UTC; the first moment with its date stands in the label."""
     locator = mdates.AutoDateLocator(maxticks=9)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(
-        mdates.ConciseDateFormatter(
-            locator, offset_formats=["", "%Y", "%Y-%b", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"]
-        )
-    )
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, show_offset=False))
     axes.set_xlim(edges[0], edges[-1])
-    axes.set_xlabel("trace time, UTC", loc="left")
+    begin = times(run, pd.Series([run.hours["hour"].min()], dtype=float)).iloc[0]
+    axes.set_xlabel(f"trace time in UTC, from {begin:%Y-%m-%d %H:%M}", loc="left")
     axes.yaxis.set_major_locator(MaxNLocator(5))
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import urllib.parse
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from jcenas.errors import InputError
@@ -108,6 +109,30 @@ def evaluated(run: Run) -> Table:
     """Evaluations that finished with finite objectives, in the order they were made."""
     done = run.evaluations[run.evaluations["status"] == "done"]
     return done.dropna(subset=["validation_error", "cost"]).sort_values("ordinal")
+
+
+def seconds_by_hour(run: Run) -> Table:
+    """Device-seconds of each purpose in each trace hour, from the intervals; one over several hours is split.
+
+    Returns:
+      A row for each row of `hours`, in its order, a column for each purpose that occurs.
+    """
+    spans = run.intervals[run.intervals["seconds"] > 0]
+    start, end = spans["start_hour"].to_numpy(), spans["end_hour"].to_numpy()
+    first = np.floor(start).astype(int)
+    pieces = np.maximum(np.ceil(end).astype(int) - first, 1)
+    which = np.repeat(np.arange(len(spans)), pieces)
+    hour = first[which] + np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    inside = np.minimum(end[which], hour + 1) - np.maximum(start[which], hour)
+    seconds = spans["seconds"].to_numpy()[which] * inside / (end - start)[which]
+    parts = pd.DataFrame({"hour": hour, "purpose": spans["purpose"].to_numpy()[which], "seconds": seconds})
+    table = parts.pivot_table(index="hour", columns="purpose", values="seconds", aggfunc="sum")
+    return table.reindex(run.hours["hour"].sort_values()).fillna(0.0)
+
+
+def last_hour(run: Run) -> float:
+    """Where the run stands in trace hours: the end of its last interval."""
+    return 0.0 if run.intervals.empty else float(run.intervals["end_hour"].max())
 
 
 def times(run: Run, hours: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from jcenas.report.run import Run, evaluated, pareto_front
+from jcenas.report.run import Run, evaluated, last_hour, pareto_front
 
 STATES = ("training", "scoring", "idle")
 
@@ -26,7 +26,7 @@ class Headline(NamedTuple):
     test_accuracy_range: tuple[float, float] | None  # over the tested candidates of the front
     device_s: dict[str, float]  # device-seconds by state
     wall_s: float | None
-    hours: int
+    hours: float  # trace hours gone by; 0 while none is closed
     measured: list[str]  # what the run says of its numbers
     modelled: list[str]
 
@@ -63,7 +63,7 @@ def headline(run: Run) -> Headline:
             state: float(run.intervals.loc[run.intervals["state"] == state, "seconds"].sum()) for state in STATES
         },
         wall_s=summary.get("wall_s"),
-        hours=len(run.hours),
+        hours=last_hour(run) if len(run.hours) else 0.0,
         measured=list(summary.get("measured", [])),
         modelled=list(summary.get("modelled", [])),
     )

@@ -37,8 +37,8 @@ def test_schedule_plot_shows_intensity_and_shares(finished):
     }
     expected = {
         "supernet training": [100, 0, 0, 0],
-        "evaluation": [0, 25, 75, 90],
-        "sampling": [0, 75, 25, 0],
+        "candidate training": [0, 25, 75, 90],
+        "scoring proposals": [0, 75, 25, 0],
         "idle": [0, 0, 0, 10],
     }
     assert heights.keys() == expected.keys()

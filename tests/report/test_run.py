@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from jcenas.errors import InputError
-from jcenas.report.run import pareto_front, read_run, readable_costs, times
+from jcenas.report.run import last_hour, pareto_front, read_run, readable_costs, seconds_by_hour, times
 
 
 def test_front_by_hand(finished):
@@ -40,6 +40,22 @@ def test_an_untested_front_has_no_test_accuracy(finished):
 def test_positions_in_the_trace_become_times(finished):
     stamps = times(read_run(finished), pd.Series([0.0, 2.5]))
     assert [stamp.isoformat() for stamp in stamps] == ["2024-06-01T06:00:00+00:00", "2024-06-01T08:30:00+00:00"]
+
+
+def test_seconds_agree_with_the_hours_that_the_run_wrote(finished):
+    run = read_run(finished)
+    spent = seconds_by_hour(run)
+    np.testing.assert_allclose(spent["supernet"] + spent["candidate"], run.hours["training_s"])
+    np.testing.assert_allclose(spent["scoring"], run.hours["scoring_s"])
+    np.testing.assert_allclose(spent["idle"], run.hours["idle_s"])
+
+
+def test_an_interval_over_several_hours_is_split_among_them(finished):
+    run = read_run(finished)
+    one = run.intervals.iloc[:1].assign(start_hour=0.5, end_hour=2.75, seconds=9.0)  # 4 s an hour
+    spent = seconds_by_hour(run._replace(intervals=one))
+    np.testing.assert_allclose(spent["supernet"], [2, 4, 3, 0])
+    assert last_hour(run._replace(intervals=one)) == 2.75
 
 
 def test_reads_what_a_running_search_has_committed_and_only_that(halfway):
