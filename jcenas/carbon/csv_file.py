@@ -5,15 +5,14 @@ steps must be equal and divide an hour. A file may be compressed (`.gz`). Nothin
 """
 
 import csv
-import datetime
 import gzip
-import math
 import os
 import pathlib
 import re
 
 import numpy as np
 
+from jcenas.carbon.checks import Problems
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.errors import InputError
 
@@ -21,26 +20,6 @@ _TIME = re.compile(r"^(date|time|datetime|date_?time|timestamp|time_?stamp|from|
 _INTENSITY = re.compile(r"intensity|^ci($|_)|gco2|co2eq")
 _ESTIMATED = ("estimated", "data estimated")
 _ZONE = ("zone id", "zone_id", "zone")
-
-
-class _Problems:
-    """Collects what is wrong with a file; the first is shown with its line, the others are counted."""
-
-    def __init__(self, path: pathlib.Path):
-        self.path = path
-        self.found: list[tuple[int, str, str]] = []
-
-    def add(self, line: int, what: str, remedy: str) -> None:
-        self.found.append((line, what, remedy))
-
-    def raise_if_any(self) -> None:
-        if not self.found:
-            return
-        line, what, remedy = self.found[0]
-        others = [str(n) for n, *_ in self.found[1:6]]
-        more = ", ..." if len(self.found) > 6 else ""
-        rest = f" ({len(self.found)} problems; also line {', '.join(others)}{more})" if others else ""
-        raise InputError(f"{self.path}, line {line}: {what}{rest}; {remedy}")
 
 
 def read_csv(
@@ -75,14 +54,14 @@ def read_csv(
     flag = next((lower.index(name) for name in _ESTIMATED if name in lower), None)
     place = next((lower.index(name) for name in _ZONE if name in lower), None)
 
-    problems = _Problems(path)
+    problems = Problems(path)
     stamps, values, flags, lines = [], [], [], []
     for line, row in rows[1:]:
         if len(row) != len(header):
             problems.add(line, f"{len(row)} fields where the header has {len(header)}", "repair the line")
             continue
-        when = _stamp(row[time], utc, line, problems)
-        number = _number(row[value], line, problems)
+        when = problems.stamp(line, row[time], utc=utc)
+        number = problems.intensity(line, row[value])
         if when is not None:
             stamps.append(when)
             values.append(number)
@@ -90,8 +69,7 @@ def read_csv(
             flags.append(flag is not None and row[flag].strip().lower() in {"1", "true", "yes"})
     if len(rows) == 1:
         raise InputError(f"{path}: no rows after the header; a trace needs at least two")
-    step = _check_order(stamps, lines, problems)
-    problems.found.sort(key=lambda problem: problem[0])
+    step = problems.step(stamps, lines)
     problems.raise_if_any()
     if not zone:
         zone = rows[1][1][place].strip() if place is not None else path.name.split(".")[0]
@@ -155,59 +133,3 @@ def _factors_of(name: str, default: str) -> str:
     if any(word in lower for word in ("lca", "life cycle", "life-cycle", "lifecycle")):
         return "life-cycle"
     return "direct" if "direct" in lower else default
-
-
-def _stamp(text: str, utc: bool, line: int, problems: _Problems) -> datetime.datetime | None:
-    """The time of a row in UTC, or None and a recorded problem."""
-    try:
-        when = datetime.datetime.fromisoformat(text.strip())
-    except ValueError:
-        problems.add(line, f"{text!r} is no ISO 8601 time", "write times like 2024-01-31T23:00Z")
-        return None
-    if when.tzinfo is None:
-        if not utc:
-            problems.add(
-                line,
-                f"the time {text!r} has no zone",
-                "add Z or an offset, or name the column datetime_utc if it is UTC",
-            )
-            return None
-        return when.replace(tzinfo=datetime.UTC)
-    return when.astimezone(datetime.UTC)
-
-
-def _number(text: str, line: int, problems: _Problems) -> float:
-    """The intensity of a row; 0 and a recorded problem where it is none."""
-    remedy = "put the carbon intensity in gCO2eq/kWh, or leave out the start or the end of the file"
-    try:
-        number = float(text)
-    except ValueError:
-        problems.add(line, "the intensity is missing" if not text.strip() else f"{text!r} is no number", remedy)
-        return 0.0
-    if not math.isfinite(number) or number < 0:
-        problems.add(line, f"the intensity {text.strip()} is not a finite number >= 0", remedy)
-        return 0.0
-    return number
-
-
-def _check_order(stamps: list[datetime.datetime], lines: list[int], problems: _Problems) -> int:
-    """Step of the trace in seconds; records duplicates, disorder and gaps."""
-    if len(stamps) < 2:
-        if not problems.found:
-            problems.add(lines[0], "only one row", "a trace needs at least two")
-        return 3600
-    gaps = np.diff([when.timestamp() for when in stamps])
-    lengths, counts = np.unique(gaps[gaps > 0], return_counts=True)
-    step = int(lengths[counts.argmax()]) if lengths.size else 0  # the commonest; of equals the shortest
-    for i in np.flatnonzero(gaps <= 0):
-        what = "comes twice" if gaps[i] == 0 else "goes back"
-        remedy = "leave one of the rows" if gaps[i] == 0 else "sort the rows by time"
-        problems.add(lines[i + 1], f"the time {stamps[i + 1]:%Y-%m-%d %H:%M} UTC {what}", remedy)
-    if step <= 0 or 3600 % step:
-        if not problems.found:
-            problems.add(lines[1], f"a step of {step} s does not divide an hour", "resample to hourly values")
-        return 3600
-    for i in np.flatnonzero((gaps > 0) & (gaps != step)):
-        what = f"a gap of {(gaps[i] - step) / 3600:g} h before {stamps[i + 1]:%Y-%m-%d %H:%M} UTC"
-        problems.add(lines[i + 1], what, "fill in the missing rows")
-    return step

@@ -5,6 +5,7 @@ NumPy on the host in float64; `to_array` gives the float32 device array that jit
 
 import dataclasses
 import datetime
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -28,6 +29,9 @@ class CarbonTrace:
       kind: 'average' or 'marginal' intensity.
       factors: 'direct' (combustion only) or 'life-cycle' emission factors.
       estimated: bool (T,), True where the provider or the reader estimated the value; None when unknown.
+      marginal_g_per_kwh: float64 (T,), marginal intensity beside an average one; None when unknown.
+      generation_mw: average power by source, float64 (T,) each, MW; NaN where not reported.
+      weather: features of the weather or of its forecast, float64 (T,) each.
 
     Raises:
       InputError: if a field breaks these rules.
@@ -41,6 +45,9 @@ class CarbonTrace:
     kind: str = "average"
     factors: str = "life-cycle"
     estimated: np.ndarray | None = None
+    marginal_g_per_kwh: np.ndarray | None = None
+    generation_mw: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    weather: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         values = np.array(self.intensity_g_per_kwh, np.float64)
@@ -62,12 +69,30 @@ class CarbonTrace:
         values.flags.writeable = False
         object.__setattr__(self, "intensity_g_per_kwh", values)
         object.__setattr__(self, "start", self.start.astimezone(datetime.UTC))
+        for field, extra in self._extras(np.array).items():
+            object.__setattr__(self, field, extra)
+
+    def _extras(self, change: Callable[[np.ndarray], np.ndarray]) -> dict:
+        """All optional series after `change`, by field; each must have the shape of the intensities before it."""
+
+        def one(field: str, series, dtype: type) -> np.ndarray:
+            series = np.array(series, dtype)
+            if series.shape != self.intensity_g_per_kwh.shape:
+                lengths = f"{series.size} values for {len(self)} intensities"
+                raise InputError(f"{self.zone or self.source or 'carbon trace'}: {field} has {lengths}")
+            changed = change(series)
+            changed.flags.writeable = False
+            return changed
+
+        extras = {}
         if self.estimated is not None:
-            flags = np.array(self.estimated, bool)
-            if flags.shape != values.shape:
-                raise InputError(f"{name}: {flags.shape} estimated flags for {values.shape} intensities")
-            flags.flags.writeable = False
-            object.__setattr__(self, "estimated", flags)
+            extras["estimated"] = one("estimated", self.estimated, bool)
+        if self.marginal_g_per_kwh is not None:
+            extras["marginal_g_per_kwh"] = one("marginal_g_per_kwh", self.marginal_g_per_kwh, float)
+        for field in ("generation_mw", "weather"):
+            columns = getattr(self, field)
+            extras[field] = {key: one(f"{field}[{key!r}]", series, float) for key, series in columns.items()}
+        return extras
 
     def __len__(self) -> int:
         return self.intensity_g_per_kwh.size
@@ -119,7 +144,36 @@ class CarbonTrace:
             self,
             start=self.start + datetime.timedelta(seconds=first * self.step_seconds),
             intensity_g_per_kwh=self.intensity_g_per_kwh[first:stop],
-            estimated=None if self.estimated is None else self.estimated[first:stop],
+            **self._extras(lambda series: series[first:stop].copy()),
+        )
+
+    def resample(self, step_seconds: int) -> "CarbonTrace":
+        """The trace in other steps: means over longer ones, repeated values in shorter ones; an odd end is cut off.
+
+        A longer step counts as estimated where any of its parts is.
+
+        Raises:
+          InputError: if one of the steps is no multiple of the other, or the trace is shorter than one new step.
+        """
+        if step_seconds <= 0 or (self.step_seconds % step_seconds and step_seconds % self.step_seconds):
+            raise InputError(f"cannot resample steps of {self.step_seconds} s to {step_seconds} s: not a multiple")
+        if step_seconds <= self.step_seconds:
+            change = lambda series: np.repeat(series, self.step_seconds // step_seconds)
+        else:
+            per = step_seconds // self.step_seconds
+            whole = len(self) // per * per
+            if not whole:
+                raise InputError(f"{len(self)} steps of {self.step_seconds} s do not fill one of {step_seconds} s")
+
+            def change(series):
+                parts = series[:whole].reshape(-1, per)
+                return parts.any(axis=1) if series.dtype == bool else parts.mean(axis=1)
+
+        return dataclasses.replace(
+            self,
+            step_seconds=step_seconds,
+            intensity_g_per_kwh=change(self.intensity_g_per_kwh),
+            **self._extras(change),
         )
 
     def index_of(self, when: datetime.datetime) -> int:
@@ -138,10 +192,32 @@ class CarbonTrace:
 
         return jnp.asarray(self.intensity_g_per_kwh, jnp.float32)
 
-    def describe(self) -> str:
+    def __str__(self) -> str:
         """One line for people: zone, period, mean and the accounting."""
         days = len(self) * self.step_seconds / units.SECONDS_PER_HOUR / units.HOURS_PER_DAY
         return (
             f"{self.zone or 'trace'} from {self.start:%Y-%m-%d %H:%M} UTC, {days:g} days, mean {self.mean():.1f} "
             f"gCO2eq/kWh ({self.kind}, {self.factors}; {self.source or 'source not stated'})"
         )
+
+
+def align(traces: list[CarbonTrace]) -> list[CarbonTrace]:
+    """The traces over the period that all have, in the longest of their steps.
+
+    Raises:
+      InputError: if there is no common period.
+    """
+    step = max(trace.step_seconds for trace in traces)
+    second = datetime.timedelta(seconds=1)
+    first = max(trace.start for trace in traces)
+    # The common begin moves up to a full step of the clock, so that coarser steps start together.
+    first += -(first - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) % (step * second)
+    last = min(trace.start + len(trace) * trace.step_seconds * second for trace in traces)
+    if first + step * second > last:
+        raise InputError(f"the traces have no common period: the latest begins {first}, the earliest ends {last}")
+    result = []
+    for trace in traces:
+        steps = [(when - trace.start) // (trace.step_seconds * second) for when in (first, last)]
+        result.append(trace.slice(*steps).resample(step))
+    shortest = min(len(trace) for trace in result)
+    return [trace.slice(0, shortest) for trace in result]

@@ -1,3 +1,4 @@
+import dataclasses
 import datetime
 import gzip
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from jcenas.carbon.csv_file import read_csv
-from jcenas.carbon.trace import CarbonTrace
+from jcenas.carbon.trace import CarbonTrace, align
 from jcenas.errors import InputError
 
 START = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
@@ -50,7 +51,7 @@ def test_offset_start_is_kept_in_utc_and_values_are_read_only():
         ([1, np.nan, -1], {}, "2 missing, infinite or negative intensities, the first at step 1"),
         ([1], {"step_seconds": 7000}, "does not divide an hour"),
         ([1], {"kind": "median"}, "kind must be"),
-        ([1], {"estimated": np.zeros(2)}, "estimated flags"),
+        ([1], {"estimated": np.zeros(2)}, "estimated has 2 values for 1 intensities"),
     ],
 )
 def test_bad_fields_are_refused(values, more, message):
@@ -62,6 +63,35 @@ def test_bad_fields_are_refused(values, more, message):
 def test_nothing_outside_the_trace(call):
     with pytest.raises(InputError, match=r"asked|not in"):
         call(trace([1, 2, 3]))
+
+
+def test_resample_by_hand():
+    t = trace([100, 300, 200, 400, 5], step_seconds=1800, estimated=[0, 1, 0, 0, 1], weather={"wind": [1, 3, 5, 7, 9]})
+    hourly = t.resample(3600)
+    np.testing.assert_array_equal(hourly.intensity_g_per_kwh, [200, 300])
+    np.testing.assert_array_equal(hourly.estimated, [True, False])
+    np.testing.assert_array_equal(hourly.weather["wind"], [2, 6])
+    np.testing.assert_array_equal(hourly.resample(1200).intensity_g_per_kwh, [200, 200, 200, 300, 300, 300])
+    with pytest.raises(InputError, match="not a multiple"):
+        t.resample(1200)
+    with pytest.raises(InputError, match="do not fill"):
+        t.slice(4).resample(3600)
+
+
+def test_align_by_hand():
+    hour = datetime.timedelta(hours=1)
+    long = trace([1, 2, 3, 4])
+    late = dataclasses.replace(trace([10, 20, 30, 40], step_seconds=1800), start=START + 0.5 * hour)
+    first, second = align([long, late])
+    assert first.start == second.start == START + hour
+    assert (first.intensity_g_per_kwh.tolist(), second.intensity_g_per_kwh.tolist()) == ([2.0], [25.0])
+    with pytest.raises(InputError, match="no common period"):
+        align([long, dataclasses.replace(late, start=START + 5 * hour)])
+
+
+def test_extras_are_sliced_with_the_trace():
+    t = trace([1, 2, 3], generation_mw={"gas": [4, 5, 6]}, marginal_g_per_kwh=[7, 8, 9]).slice(1)
+    assert (t.generation_mw["gas"].tolist(), t.marginal_g_per_kwh.tolist()) == ([5, 6], [8, 9])
 
 
 def write(tmp_path, text, name="zone.csv"):
@@ -118,7 +148,7 @@ BROKEN = {
     GOOD.replace("200", "200,7"): "line 3: 3 fields where the header has 2",
     GOOD.replace("2024-01-01 01:00:00", "noon"): "line 3: 'noon' is no ISO 8601 time",
     "datetime_utc,ci\n2024-01-01,1\n2024-01-02,2\n": "a step of 86400 s does not divide an hour",
-    "datetime_utc,ci\n2024-01-01,1\n": "only one row",
+    "datetime_utc,ci\n2024-01-01,1\n": "line 2: fewer than two rows",
     EXPORT.replace("(direct)", "(Life cycle)"): "several intensity columns",
 }
 

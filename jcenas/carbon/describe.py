@@ -1,0 +1,92 @@
+"""Facts about a trace as plain data: what `jcenas trace` prints, and warnings about data that look wrong."""
+
+import datetime
+from typing import Any
+
+import numpy as np
+
+from jcenas import units
+from jcenas.carbon.trace import CarbonTrace
+
+FLAT_HOURS = 24  # so many equal values in a row look like a stuck reading
+JUMP_SHARE = 0.75  # a change within an hour by this share of the whole range looks like an error
+
+
+def describe(trace: CarbonTrace) -> dict[str, Any]:
+    """Summary of a trace: period, level, spread, the day, persistence, and what looks wrong.
+
+    Returns:
+      A dictionary of str, int, float and lists, JSON-ready. Intensities in gCO2eq/kWh, hours of the day in UTC; None for
+      a number that the trace is too short for.
+    """
+    hourly = trace.hourly() if trace.hours else trace.intensity_g_per_kwh
+    end = trace.start + datetime.timedelta(seconds=len(trace) * trace.step_seconds)
+    facts: dict[str, Any] = {
+        "zone": trace.zone,
+        "source": trace.source,
+        "accounting": f"{trace.kind} intensity, {trace.factors} factors",
+        "start_utc": f"{trace.start:%Y-%m-%d %H:%M}",
+        "end_utc": f"{end:%Y-%m-%d %H:%M}",
+        "steps": len(trace),
+        "step_seconds": trace.step_seconds,
+        "days": len(trace) * trace.step_seconds / units.SECONDS_PER_HOUR / units.HOURS_PER_DAY,
+        "mean_g_per_kwh": trace.mean(),
+        "min_g_per_kwh": float(trace.intensity_g_per_kwh.min()),
+        "max_g_per_kwh": float(trace.intensity_g_per_kwh.max()),
+        "std_g_per_kwh": float(trace.intensity_g_per_kwh.std()),
+        "estimated_share": None if trace.estimated is None else float(trace.estimated.mean()),
+        "daily_range_g_per_kwh": None,
+        "cleanest_hour_utc": None,
+        "dirtiest_hour_utc": None,
+        "autocorrelation": {
+            lag: _autocorrelation(hourly, lag) for lag in (1, units.HOURS_PER_DAY, units.HOURS_PER_WEEK)
+        },
+        "generation": sorted(trace.generation_mw),
+        "weather": sorted(trace.weather),
+        "warnings": warnings(trace),
+    }
+    n_days = hourly.size // units.HOURS_PER_DAY
+    if n_days:
+        days = hourly[: n_days * units.HOURS_PER_DAY].reshape(n_days, -1)
+        profile = np.roll(days.mean(axis=0), trace.start.hour)  # index: hour of the day in UTC
+        facts["daily_range_g_per_kwh"] = float(np.ptp(days, axis=1).mean())
+        facts["cleanest_hour_utc"] = int(profile.argmin())
+        facts["dirtiest_hour_utc"] = int(profile.argmax())
+    return facts
+
+
+def warnings(trace: CarbonTrace) -> list[str]:
+    """What looks wrong though it is allowed, one sentence each; empty for a sound trace."""
+    values, found = trace.intensity_g_per_kwh, []
+    per_hour = trace.steps_per_hour
+    changes = np.flatnonzero(np.diff(values) != 0)
+    runs = np.diff(np.concatenate(([-1], changes, [values.size - 1])))
+    if runs.max() >= FLAT_HOURS * per_hour:
+        begin = int(np.concatenate(([-1], changes))[runs.argmax()]) + 1
+        found.append(f"{runs.max() / per_hour:g} hours of the same value from {_when(trace, begin)}: a stuck reading?")
+    jumps = np.flatnonzero(np.abs(np.diff(values)) > JUMP_SHARE * max(np.ptp(values), 1e-9))
+    if jumps.size and values.size > units.HOURS_PER_WEEK * per_hour:
+        found.append(f"{jumps.size} jumps over most of the range, the first at {_when(trace, int(jumps[0]) + 1)}")
+    if (values == 0).any():
+        found.append(
+            f"{int((values == 0).sum())} steps with intensity 0, the first at {_when(trace, int(values.argmin()))}"
+        )
+    if values.max() > 1500:
+        found.append(f"intensities up to {values.max():.0f} gCO2eq/kWh: in g per kWh, not per MWh or pounds?")
+    elif values.max() < 2:
+        found.append(f"no intensity above {values.max():.3g}: in g, not in kg per kWh?")
+    if trace.estimated is not None and trace.estimated.mean() > 0.5:
+        found.append(f"{trace.estimated.mean():.0%} of the values are estimates")
+    return found
+
+
+def _autocorrelation(values: np.ndarray, lag: int) -> float | None:
+    """Autocorrelation at a lag in steps; None where the trace is constant or shorter than twice the lag."""
+    x = values - values.mean()
+    if values.size < 2 * lag or not x.any():
+        return None
+    return float(x[:-lag] @ x[lag:] / (x @ x))
+
+
+def _when(trace: CarbonTrace, step: int) -> str:
+    return str(trace.times[step]).replace("T", " ") + " UTC"
