@@ -221,7 +221,7 @@ def _split(axes: Axes, run: Run, hours: Table, edges: np.ndarray) -> None:
             axes.bar(edges[:-1], share, 0.94 * width, base, align="edge", color=color, label=label, linewidth=0)
             base = base + share
     supernet = shares["supernet"].to_numpy() if "supernet" in shares else np.zeros(len(hours))
-    searching = (supernet < 100) & (width > 0.1 / 24)  # not in a last hour of which next to nothing passed
+    searching = (supernet < 99.9) & (width > 0.1 / 24)  # and not a last hour of which next to nothing passed
     asked = 100 * hours["evaluation_share"].to_numpy()
     middle = edges[:-1] + 0.47 * width
     label = "evaluation asked for by the policy"
