@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments import recording
-from jcenas.report.run import read_run
+from jcenas.report.run import Run, read_run
 from jcenas.report.summary import Headline, headline
 
 JCENAS = [sys.executable, "-m", "jcenas.cli"]
@@ -48,6 +48,7 @@ class Finished(NamedTuple):
     wall_s: float
     peak_gb: float  # resident
     first_training_s: float  # until the report of the first chunk of training steps
+    run: Run
     facts: Headline
 
 
@@ -92,11 +93,12 @@ def search(arguments: Sequence[str], cache: pathlib.Path) -> Finished:
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             raise RuntimeError(f"the search ended with code {process.returncode}")
-        (run,) = (folder / "runs").iterdir()
-        facts = headline(read_run(run))
+        (path,) = (folder / "runs").iterdir()
+        run = read_run(path)
+    facts = headline(run)
     if facts.status != "finished":
         raise RuntimeError(f"the run is {facts.status}, not finished")
-    return Finished(wall, usage.ru_maxrss * 1024 / 1e9, first, facts)
+    return Finished(wall, usage.ru_maxrss * 1024 / 1e9, first, run, facts)
 
 
 def start_only(arguments: Sequence[str], cache: pathlib.Path) -> float:
