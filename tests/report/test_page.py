@@ -1,7 +1,9 @@
 """The page says what the database holds, stands alone, and cannot be scripted by a run."""
 
+import contextlib
 import html.parser
 import re
+import sqlite3
 import xml.etree.ElementTree as ElementTree
 
 from PIL import Image
@@ -130,6 +132,17 @@ def test_before_anything_happened(started):
     assert tiles(page)["Emissions of this run"] == "0 g CO₂eq"
     assert "No trace hour has passed yet" in text
     assert "<svg" not in page
+
+
+def test_within_the_first_hour(halfway):
+    with contextlib.closing(sqlite3.connect(halfway / "run.db")) as writer:
+        writer.execute("DELETE FROM hours")
+        writer.commit()
+    write_report(halfway)
+    page, text = read(halfway)
+    assert tiles(page)["Emissions of this run"] == "110 g CO₂eq"
+    assert tiles(page)["Saving"] == "–"
+    assert "No trace hour has passed yet" in text
 
 
 def test_rebuilding_changes_nothing_in_the_run(finished):
