@@ -1,5 +1,6 @@
 """Multi-objective optimisation on device: Pareto tools, exact hypervolume and optimisers as (init, ask, tell)."""
 
+from jcenas.moo.contribution import contributions, improvement
 from jcenas.moo.history import History
 from jcenas.moo.hypervolume import hypervolume
 from jcenas.moo.lamoo import LamooConfig, lamoo
@@ -12,10 +13,12 @@ __all__ = [
     "LamooConfig",
     "Optimizer",
     "Space",
+    "contributions",
     "crowding_distance",
     "dominance_number",
     "dominates",
     "hypervolume",
+    "improvement",
     "lamoo",
     "non_dominated",
     "random_search",

@@ -17,7 +17,8 @@ from jcenas.moo.history import History
 from jcenas.moo.types import Space
 
 TABLE_LIMIT = 2**17
-Wanted = Callable[[jax.Array], jax.Array]
+Prepare = Callable[[jax.Array], jax.Array]  # genomes (k, d) -> what `Wanted` looks at, (k, ...)
+Wanted = Callable[[jax.Array], jax.Array]  # prepared (k, ...) -> float (k,), 1 inside the region and 0 outside
 Source = Callable[[jax.Array, History, int, Wanted], jax.Array]
 
 
@@ -43,26 +44,27 @@ def valid_genomes(space: Space) -> np.ndarray | None:
     return None if check is None else np.asarray(check(jnp.asarray(all_genomes(space))))
 
 
-def from_table(space: Space) -> Source:
-    """Source that enumerates the space; `wanted` sees all genomes, in the order of `all_genomes`."""
+def from_table(space: Space, prepare: Prepare) -> Source:
+    """Source that enumerates the space, and prepares it once."""
     genomes = jnp.asarray(all_genomes(space))
+    prepared = jax.jit(prepare)(genomes)
     valid = valid_genomes(space)
 
     def draw(key: jax.Array, history: History, n: int, wanted: Wanted) -> jax.Array:
         total = genomes.shape[0]
         row = jnp.where(history.seen, table_index(space, history.genomes), total)
         unseen = jnp.ones(total, bool).at[row].set(False, mode="drop")
-        priority = jnp.where(unseen, 1.0 + wanted(genomes), 0.0)
+        priority = jnp.where(unseen, 1.0 + wanted(prepared), 0.0)
         if valid is not None:
             priority = jnp.where(jnp.asarray(valid), priority, -1.0)
         score = priority + jax.random.uniform(key, (total,))
         best = jax.lax.top_k(score, min(n, total))[1]
-        return genomes[jnp.resize(best, n)]
+        return genomes[jnp.resize(best, (n,))]
 
     return draw
 
 
-def from_draws(space: Space, *, rounds: int = 16, draws: int = 256) -> Source:
+def from_draws(space: Space, prepare: Prepare, *, rounds: int = 16, draws: int = 256) -> Source:
     """Source that draws uniformly and rejects: at most `rounds` rounds of `draws` genomes, then the best so far."""
 
     def draw(key: jax.Array, history: History, n: int, wanted: Wanted) -> jax.Array:
@@ -74,7 +76,7 @@ def from_draws(space: Space, *, rounds: int = 16, draws: int = 256) -> Source:
             step, key, chosen, priority = carry
             key, now = jax.random.split(key)
             fresh = space.sample(now, max(draws, n))
-            new = jnp.where(memory.contains(history, fresh), 0.0, 1.0 + wanted(fresh))
+            new = jnp.where(memory.contains(history, fresh), 0.0, 1.0 + wanted(prepare(fresh)))
             pool = jnp.concatenate([chosen, fresh])
             score = jnp.where(memory.repeated(pool), -1.0, jnp.concatenate([priority, new]))
             best = jax.lax.top_k(score, n)[1]  # stable: earlier draws win ties, so the order of drawing decides
@@ -87,11 +89,11 @@ def from_draws(space: Space, *, rounds: int = 16, draws: int = 256) -> Source:
     return draw
 
 
-def everywhere(genomes: jax.Array) -> jax.Array:
-    """Region that holds every genome (n, d): float (n,) of ones."""
-    return jnp.ones(genomes.shape[0], jnp.float32)
+def everywhere(prepared: jax.Array) -> jax.Array:
+    """Region that holds every genome: float (k,) of ones."""
+    return jnp.ones(prepared.shape[0], jnp.float32)
 
 
-def source(space: Space) -> Source:
+def source(space: Space, prepare: Prepare = lambda genomes: genomes) -> Source:
     """Enumeration where the space is a table, else bounded rejection."""
-    return from_table(space) if is_table(space) else from_draws(space)
+    return from_table(space, prepare) if is_table(space) else from_draws(space, prepare)

@@ -4,23 +4,35 @@ The hypervolume is the volume that a set of points dominates, up to a reference 
 Objectives are minimised. Points at or beyond the reference in any objective, dominated points, duplicates, NaN rows and
 rows outside the mask contribute nothing. A reference inside the front is legal: points beyond it drop out.
 
+Everything works on *gains*, the distances from the reference: the hypervolume is the volume of the union of boxes [0,
+gain].
+
+| m | method | work |
+| --- | --- | --- |
+| 2 | one sort and a running maximum | O(n log n) |
+| 3 | sweep along the first objective that keeps, for every point, the area's height below that point's depth | O(n^2) |
+| m > 3 | slices along the last objective | O(n^(m-1)) |
+
+Memory is O(n). The sweep has no data-dependent step, so thousands of fronts run in one `vmap` at full vector width.
+
 Letters: n points, m objectives.
 """
 
 import jax
 import jax.numpy as jnp
 
+from jcenas.moo import sorting
 from jcenas.moo.pareto import check_objectives
 
 _SMALL = 64
+_UNROLL = 8
 
 
 def check_reference(objectives: jax.Array, reference: jax.Array) -> None:
     """Raise ValueError unless reference is (m,) for objectives (n, m)."""
     if jnp.shape(reference) != jnp.shape(objectives)[1:]:
-        raise ValueError(
-            f"reference must have shape (m,): got {jnp.shape(reference)} for objectives {jnp.shape(objectives)}"
-        )
+        shapes = f"got {jnp.shape(reference)} for objectives {jnp.shape(objectives)}"
+        raise ValueError(f"reference must have shape (m,): {shapes}")
 
 
 def gains(objectives: jax.Array, reference: jax.Array, mask: jax.Array | None = None) -> jax.Array:
@@ -42,26 +54,59 @@ def _area(gain: jax.Array) -> jax.Array:
         wider = (x[None, :] > x[:, None]) | ((x[None, :] == x[:, None]) & (index[None, :] < index[:, None]))
         top = jnp.max(jnp.where(wider, y[None, :], 0), axis=1)
         return jnp.sum(x * jnp.maximum(y - top, 0))
-    x, y = jax.lax.sort((-x, y), num_keys=1)
-    top = jax.lax.cummax(y)
-    return jnp.sum(-x * jnp.diff(top, prepend=jnp.zeros(1, y.dtype)))
+    order = sorting.descending_gains(x)
+    top = jax.lax.cummax(y[order])
+    return jnp.sum(x[order] * jnp.diff(top, prepend=jnp.zeros(1, y.dtype)))
 
 
-def _volume(gain: jax.Array) -> jax.Array:
-    """Volume of the union of the boxes [0, gain], gain (n, m), by slicing along the last objective."""
+def _steps(values: jax.Array) -> jax.Array:
+    """Differences (n,) of falling values (n,) to the next one, the last to 0."""
+    return values - jnp.append(values[1:], 0)
+
+
+def _sweep(x: jax.Array, y: jax.Array, z: jax.Array, order: jax.Array) -> jax.Array:
+    """Volume of the union of boxes [0, x] x [0, y] x [0, z], each (n,), sorted by falling x; order sorts z downwards.
+
+    After step i, height[k] is the largest y among the first i boxes at least as deep as the k-th deepest; the slab
+    between x_i and x_(i+1) therefore has the area sum_k (z_k - z_(k+1)) height[k].
+    """
+    deep = z[order]
+
+    def step(carry, box):
+        height, total = carry
+        width, y, z = box
+        height = jnp.maximum(height, jnp.where(z >= deep, y, 0))
+        return (height, total + width * height), None
+
+    zeros = jnp.zeros_like(deep)
+    (_, total), _ = jax.lax.scan(step, (zeros, zeros), (_steps(x), y, z), unroll=_UNROLL)
+    return jnp.sum(_steps(deep) * total)
+
+
+def volume(gain: jax.Array) -> jax.Array:
+    """Volume of the union of the boxes [0, gain], gain (n, m) nonnegative; scalar."""
     n, m = gain.shape
     if m == 1:
         return jnp.max(gain[:, 0], initial=0)
     if m == 2:
         return _area(gain)
-    gain = gain[jnp.argsort(-gain[:, -1])]
-    depth = gain[:, -1] - jnp.append(gain[1:, -1], 0)
-    index = jnp.arange(n)
+    gain = gain[sorting.descending_gains(gain[:, 0])]
+    deepest = sorting.descending_gains(gain[:, 2])
 
-    def slab(k):
-        return _volume(jnp.where((index <= k)[:, None], gain[:, :-1], 0))
+    def slices(present, axis):  # volume of the boxes with `present`, in the objectives 0..axis
+        if axis == 2:
+            return _sweep(gain[:, 0], jnp.where(present, gain[:, 1], 0), gain[:, 2], deepest)
+        last = gain[:, axis]
+        order = sorting.descending_gains(last)
+        levels = last[order]
 
-    return jnp.sum(depth * jax.lax.map(slab, index, batch_size=64))
+        def slab(total, level):
+            depth, width = level
+            return total + width * slices(present & (last >= depth), axis - 1), None
+
+        return jax.lax.scan(slab, jnp.zeros((), gain.dtype), (levels, _steps(levels)))[0]
+
+    return slices(jnp.ones(n, bool), m - 1)
 
 
 def hypervolume(objectives: jax.Array, reference: jax.Array, mask: jax.Array | None = None) -> jax.Array:
@@ -73,7 +118,7 @@ def hypervolume(objectives: jax.Array, reference: jax.Array, mask: jax.Array | N
       mask: bool (n,), True where valid; None means all valid.
 
     Returns:
-      Scalar of the objectives' floating dtype.
+      Scalar of the objectives' floating dtype; exact up to rounding, which float32 keeps below 1e-5 of the value.
 
     Raises:
       ValueError: on wrong ranks or a reference of another length.
@@ -82,4 +127,4 @@ def hypervolume(objectives: jax.Array, reference: jax.Array, mask: jax.Array | N
     check_reference(objectives, reference)
     if jnp.shape(objectives)[0] == 0:
         return jnp.zeros((), jnp.result_type(float, jnp.asarray(objectives).dtype))
-    return _volume(gains(objectives, reference, mask))
+    return volume(gains(objectives, reference, mask))

@@ -6,17 +6,17 @@ samples are uniform over the space. Where the region holds too few genomes that 
 are uniform over the rest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcenas.moo import candidates, history, partition
+from jcenas.moo import candidates, history, partition, svm
 from jcenas.moo.history import History
 from jcenas.moo.hypervolume import hypervolume
-from jcenas.moo.svm import Kernel
+from jcenas.moo.svm import SvmConfig
 from jcenas.moo.types import Optimizer, Space
 
 
@@ -31,10 +31,7 @@ class LamooConfig:
       exploration: Cp of the bound, in units of hypervolume; None means 10 % of the current hypervolume, which keeps the
         search the same when objectives are rescaled together with the reference.
       selection: "leaf" takes the best bound among all leaves, "mcts" walks down from the root.
-      kernel: kernel of the support vector machines.
-      degree: of the polynomial kernel.
-      coef0: constant of the polynomial kernel.
-      cost: C of the support vector machines.
+      svm: the classifiers.
     """
 
     initial: int = 10
@@ -42,16 +39,11 @@ class LamooConfig:
     leaf_size: int = 10
     exploration: float | None = None
     selection: Literal["leaf", "mcts"] = "leaf"
-    kernel: Kernel = "poly"
-    degree: int = 4
-    coef0: float = 0.0
-    cost: float = 1.0
+    svm: SvmConfig = field(default_factory=SvmConfig)
 
     def __post_init__(self):
         if self.selection not in ("leaf", "mcts"):
             raise ValueError(f"selection must be 'leaf' or 'mcts', got {self.selection!r}")
-        if self.kernel not in ("linear", "poly", "rbf"):
-            raise ValueError(f"kernel must be 'linear', 'poly' or 'rbf', got {self.kernel!r}")
         if self.height < 1 or self.leaf_size < 1 or self.initial < 1:
             raise ValueError("height, leaf_size and initial must be at least 1")
 
@@ -75,8 +67,7 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
     reference = np.asarray(reference, np.float32)
     if reference.ndim != 1 or not np.all(np.isfinite(reference)):
         raise ValueError(f"reference must be finite and of shape (m,), got {reference}")
-    draw = candidates.source(space)
-    shape = {"kernel": config.kernel, "degree": config.degree, "coef0": config.coef0}
+    draw = candidates.source(space, lambda genomes: svm.prepare(config.svm, space.features(genomes)))
 
     def init(key: jax.Array) -> History:
         del key
@@ -86,22 +77,21 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
         target = jnp.asarray(reference)
         features = space.features(jnp.maximum(state.genomes, 0))
         tree = partition.build(
+            config.svm,
             features,
             state.objectives,
             state.told,
             target,
             height=config.height,
             leaf_size=config.leaf_size,
-            cost=config.cost,
-            **shape,
         )
         exploration = 0.1 * tree.volume[0] if config.exploration is None else jnp.float32(config.exploration)
         select = partition.best_leaf if config.selection == "leaf" else partition.descend
         finished = jnp.sum(state.status >= History.TOLD)
         leaf = jnp.where(finished < config.initial, 0, select(tree, exploration))
 
-        def wanted(genomes: jax.Array) -> jax.Array:
-            return partition.inside(tree, leaf, space.features(genomes), **shape).astype(jnp.float32)
+        def wanted(prepared: jax.Array) -> jax.Array:
+            return partition.inside(config.svm, tree, leaf, prepared).astype(jnp.float32)
 
         genomes = draw(key, state, batch, wanted)
         return history.propose(state, genomes), genomes

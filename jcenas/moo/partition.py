@@ -15,7 +15,7 @@ from flax import struct
 from jcenas.moo import svm
 from jcenas.moo.hypervolume import hypervolume
 from jcenas.moo.pareto import dominance_number
-from jcenas.moo.svm import SVM, Kernel
+from jcenas.moo.svm import SVM, SvmConfig
 
 
 class Tree(struct.PyTreeNode):
@@ -29,7 +29,7 @@ class Tree(struct.PyTreeNode):
 
 
 def labels_by_dominance(objectives: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Order of the rows, least dominated first (ties by row, padding last), int32 (c,), and labels, +1 for the first half."""
+    """Order of the rows, int32 (c,), least dominated first (ties by row, padding last); label +1 in the first half."""
     order = jnp.argsort(dominance_number(objectives, mask), stable=True)
     place = jnp.argsort(order)
     half = (jnp.sum(mask, dtype=jnp.int32) + 1) // 2
@@ -37,6 +37,7 @@ def labels_by_dominance(objectives: jax.Array, mask: jax.Array) -> tuple[jax.Arr
 
 
 def build(
+    config: SvmConfig,
     points: jax.Array,
     objectives: jax.Array,
     mask: jax.Array,
@@ -44,32 +45,29 @@ def build(
     *,
     height: int,
     leaf_size: int,
-    kernel: Kernel,
-    degree: int,
-    coef0: float,
-    cost: float,
 ) -> Tree:
     """Grow the tree on points (c, f) with objectives (c, m) where mask (c,) is True.
 
     A node splits while its level is below `height` and it holds more than `leaf_size` samples.
     """
 
-    def grow(points, objectives, mask):
+    def grow(points, prepared, objectives, mask):
         order, labels = labels_by_dominance(objectives, mask)
-        machine = svm.fit(points, labels, mask, kernel=kernel, degree=degree, coef0=coef0, cost=cost)
+        machine = svm.fit(config, points, labels, mask, prepared)
         n = mask.shape[0]
         width, count = (n + 1) // 2, jnp.sum(mask, dtype=jnp.int32)
         half = (count + 1) // 2
         good = order[:width]
         bad = order.at[half + jnp.arange(width)].get(mode="fill", fill_value=0)
         rows = jnp.stack([good, bad])
-        inside = jnp.stack([jnp.arange(width) < half, jnp.arange(width) < count - half])
-        return machine, points[rows], objectives[rows], inside
+        within = jnp.stack([jnp.arange(width) < half, jnp.arange(width) < count - half])
+        return machine, points[rows], prepared[rows], objectives[rows], within
 
     machines, counts, volumes, splits, exist = [], [], [], [], []
-    points, objectives, mask = points[None], objectives[None], mask[None]
+    data = (points[None], svm.prepare(config, points)[None], objectives[None], mask[None])
     exists = jnp.ones(1, bool)
     for level in range(height + 1):
+        *_, objectives, mask = data
         count = jnp.sum(mask, axis=1, dtype=jnp.int32)
         split = exists & (count > leaf_size) if level < height else jnp.zeros_like(exists)
         counts.append(count)
@@ -77,9 +75,9 @@ def build(
         splits.append(split)
         exist.append(exists)
         if level < height:
-            machine, points, objectives, mask = jax.vmap(grow)(points, objectives, mask)
+            machine, *data = jax.vmap(grow)(*data)
             machines.append(machine)
-            points, objectives, mask = (x.reshape(-1, *x.shape[2:]) for x in (points, objectives, mask))
+            data = [x.reshape(-1, *x.shape[2:]) for x in data]
             exists = jnp.repeat(split, 2)
     return Tree(
         tuple(machines),
@@ -118,16 +116,15 @@ def descend(tree: Tree, exploration: jax.Array) -> jax.Array:
     return node
 
 
-def inside(tree: Tree, node: jax.Array, queries: jax.Array, *, kernel: Kernel, degree: int, coef0: float) -> jax.Array:
-    """Mask, bool (k,): which of queries (k, f) all machines on the way from the root to `node` send there."""
+def inside(config: SvmConfig, tree: Tree, node: jax.Array, prepared: jax.Array) -> jax.Array:
+    """Mask, bool (k,): which queries, as from `svm.prepare` (k, p), all machines from the root to `node` send there."""
     level_of = jnp.floor(jnp.log2(node.astype(jnp.float32) + 1) + 1e-3).astype(jnp.int32)
-    accepted = jnp.ones(queries.shape[0], bool)
+    accepted = jnp.ones(prepared.shape[0], bool)
     for level, machines in enumerate(tree.machines):
         up = jnp.maximum(level_of - level, 1)
         child = (node + 1) // 2 ** (up - 1) - 1  # the ancestor of `node`, or node itself, one level below this one
         parent = (child - 1) // 2
         machine = jax.tree.map(lambda x, i=parent - (2**level - 1): x[jnp.clip(i, 0, x.shape[0] - 1)], machines)
-        good = svm.decide(machine, queries, kernel=kernel, degree=degree, coef0=coef0) >= 0
-        agrees = jnp.where(child % 2 == 1, good, ~good)
-        accepted &= jnp.where(level_of > level, agrees, True)
+        good = svm.decide(config, machine, prepared) >= 0
+        accepted &= jnp.where(level_of > level, jnp.where(child % 2 == 1, good, ~good), True)
     return accepted

@@ -1,140 +1,214 @@
 """A support vector classifier trained inside `jit`, on padded and masked data.
 
-The model is the soft-margin kernel machine of Cortes and Vapnik (1995), the same problem that libsvm solves (Chang and
-Lin 2011, eq. 2): minimise over a in [0, C]^n with sum(a y) = 0 the function 1/2 a'Qa - sum(a), Q = y y' K. It is solved
-by Mehrotra's predictor-corrector interior-point method (Ferris and Munson 2002 describe it for this problem): a fixed
-number of steps, each one Cholesky factorisation, so the time does not depend on the data and many machines train in one
-`vmap`.
+The model is the soft-margin kernel machine of Cortes and Vapnik (1995), the problem that libsvm solves (Chang and Lin
+2011, eq. 2): minimise 1/2 a'Qa - sum(a) over a in [0, C]^n with y'a = 0, Q = y y' K. It is solved by Mehrotra's
+predictor-corrector interior-point method; each step costs one Cholesky factorisation, of K plus a diagonal (n x n) or,
+when the kernel has p < n features F with K = FF', of I + F'D^-1 F (Ferris and Munson 2002): then a step is linear in n.
+So the time hardly depends on the data, and many machines train in one `vmap`.
 
-Letters: n samples, k query points, f features. Masks mean *valid*.
+Letters: n samples, k queries, f features, p features of the kernel. Masks mean *valid*.
 """
 
-from typing import Literal
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-Kernel = Literal["linear", "poly", "rbf"]
+from jcenas.moo import kernels
+from jcenas.moo.kernels import Kernel
+
+_EXPLICIT_LIMIT = 512
+_RANK = 256
+_RIDGE = 3e-6  # in units of the kernel's mean diagonal; keeps the factorisations alive in float32
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class SvmConfig:
+    """Parameters of the classifier, as in scikit-learn's `SVC` with gamma="scale".
+
+    Attributes:
+      kernel: "linear", "poly" or "rbf".
+      degree: of the polynomial kernel.
+      coef0: constant of the polynomial kernel.
+      cost: C, the price of a violated margin.
+      steps: most interior-point steps.
+    """
+
+    kernel: Kernel = "poly"
+    degree: int = 4
+    coef0: float = 0.0
+    cost: float = 1.0
+    steps: int = 30
+
+    def __post_init__(self):
+        if self.kernel not in kernels.KERNELS:
+            raise ValueError(f"kernel must be one of {kernels.KERNELS}, got {self.kernel!r}")
+        if self.degree < 1 or self.coef0 < 0 or self.cost <= 0 or self.steps < 1:
+            raise ValueError(f"degree and steps must be at least 1, coef0 at least 0, cost positive: {self}")
+
+    def explicit(self, f: int) -> bool:
+        """Whether the kernel of f variables has few enough features to work with them instead of the kernel."""
+        if self.kernel == "rbf":
+            return False
+        return self.kernel == "linear" or kernels.count_monomials(f, self.degree, self.coef0) <= _EXPLICIT_LIMIT
 
 
 class SVM(struct.PyTreeNode):
-    """A trained machine: decision(x) = sum_i weights_i kernel(x, points_i) + bias."""
+    """A trained machine.
 
-    points: jax.Array  # (n, f) training points
-    weights: jax.Array  # (n,) label times dual variable, 0 in padding
+    decision(x) = prepare(x) . weights + bias if the kernel is explicit, else sum_i weights_i kernel(x, landmarks_i) +
+    bias.
+    """
+
+    weights: jax.Array  # (p,) or (r,)
+    landmarks: jax.Array  # (r, f); (0, f) if the kernel is explicit
     bias: jax.Array  # ()
     gamma: jax.Array  # () kernel coefficient
 
 
-def scale_gamma(points: jax.Array, mask: jax.Array) -> jax.Array:
-    """scikit-learn's gamma="scale": 1 / (f * variance of all valid entries); 1 when they are constant."""
-    count = jnp.maximum(jnp.sum(mask) * points.shape[1], 1)
-    mean = jnp.sum(points, where=mask[:, None]) / count
-    variance = jnp.sum((points - mean) ** 2, where=mask[:, None]) / count
-    return jnp.where(variance > 0, 1 / (points.shape[1] * jnp.where(variance > 0, variance, 1)), 1.0)
+def prepare(config: SvmConfig, points: jax.Array) -> jax.Array:
+    """What `fit` and `decide` need of points (k, f), to be computed once for points that stay: (k, p) or (k, f)."""
+    if config.kernel == "poly" and config.explicit(points.shape[1]):
+        return kernels.monomials(points, config.degree, config.coef0)
+    return points
 
 
-def gram(
-    kernel: Kernel, a: jax.Array, b: jax.Array, gamma: jax.Array, degree: int = 4, coef0: float = 0.0
-) -> jax.Array:
-    """Kernel values, (k, n), of a (k, f) against b (n, f), with scikit-learn's definitions and defaults."""
-    product = jnp.matmul(a, b.T, precision="highest")
-    if kernel == "linear":
-        return product
-    if kernel == "poly":
-        return (gamma * product + coef0) ** degree
-    if kernel == "rbf":
-        distance = jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None, :] - 2 * product
-        return jnp.exp(-gamma * jnp.maximum(distance, 0))
-    raise ValueError(f"kernel must be 'linear', 'poly' or 'rbf', got {kernel!r}")
+def _largest_step(*pairs: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """Largest step in [0, 1] that keeps every value + step * change nonnegative."""
+    limits = [jnp.min(jnp.where(d < 0, -x / jnp.where(d < 0, d, -1), jnp.inf)) for x, d in pairs]
+    return jnp.minimum(1.0, jnp.min(jnp.stack(limits)))
 
 
-def _step_length(value: jax.Array, change: jax.Array) -> jax.Array:
-    """Largest step in [0, 1] that keeps value + step * change nonnegative."""
-    return jnp.minimum(1.0, jnp.min(jnp.where(change < 0, -value / jnp.where(change < 0, change, -1), jnp.inf)))
+def _newton_dual(matrix: jax.Array, y: jax.Array):
+    """Factory of solvers of [Q + D, y; y', 0] (da, db) = (right, balance), from the kernel matrix (n, n)."""
+
+    def factorise(diagonal):
+        factor = jax.scipy.linalg.cho_factor(y[:, None] * y[None, :] * matrix + jnp.diag(diagonal + _RIDGE))
+        along = jax.scipy.linalg.cho_solve(factor, y)
+        curvature = jnp.maximum(y @ along, 1e-30)
+
+        def solve(right, balance):
+            inner = jax.scipy.linalg.cho_solve(factor, right)
+            db = (y @ inner - balance) / curvature
+            return inner - along * db, db
+
+        return solve
+
+    return factorise
 
 
-def solve_dual(
-    kernel: jax.Array, labels: jax.Array, mask: jax.Array, cost: float, steps: int
+def _newton_primal(factor: jax.Array, y: jax.Array):
+    """The same from F (n, p), through the p + 1 unknowns F'y da and db."""
+    n, p = factor.shape
+    wide = jnp.concatenate([factor, jnp.ones((n, 1), factor.dtype)], axis=1)
+    eye = jnp.diag(jnp.ones(p + 1, factor.dtype).at[p].set(0))
+
+    def factorise(diagonal):
+        weight = jnp.abs(y) / (diagonal + _RIDGE)
+        normal = jax.scipy.linalg.cho_factor(eye + wide.T @ (weight[:, None] * wide))
+
+        def solve(right, balance):
+            rhs = wide.T @ (weight * y * right)
+            change = jax.scipy.linalg.cho_solve(normal, rhs.at[p].add(-balance))
+            return weight * (right - y * (wide @ change)), change[p]
+
+        return solve
+
+    return factorise
+
+
+def solve(
+    factor: jax.Array, labels: jax.Array, mask: jax.Array, cost: float, steps: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Dual variables (n,) and bias () of the machine with kernel matrix (n, n) and labels -1 or +1 (n,).
+    """Train the machine with kernel matrix FF', from F (n, p) and labels -1 or +1 (n,).
 
-    All-padding or one-class data give zero weights and a bias of that class's sign.
+    Returns:
+      y * a, float (n,), and the bias (). Data of one class or none give zeros and a bias of that class's sign.
     """
-    n = labels.shape[0]
-    y = jnp.where(mask, labels, 0).astype(kernel.dtype)
-    active = mask.astype(kernel.dtype)
-    scale = jnp.maximum(jnp.sum(jnp.diagonal(kernel) * active) / jnp.maximum(jnp.sum(active), 1), 1e-12)
-    ceiling = cost * scale  # in units where the kernel's mean diagonal is 1
-    q = y[:, None] * y[None, :] * (kernel / scale)
+    n, p = factor.shape
+    dtype = factor.dtype
+    active = mask.astype(dtype)
+    y = jnp.where(mask, labels, 0).astype(dtype)
     count = jnp.maximum(jnp.sum(active), 1)
+    unit = jnp.maximum(jnp.sum(factor**2 * active[:, None]) / count, 1e-12)  # the kernel's mean diagonal becomes 1
+    factor = factor * active[:, None] / jnp.sqrt(unit)
+    ceiling = cost * unit
+    newton = _newton_primal(factor, y) if p + 1 < n else _newton_dual(factor @ factor.T, y)
 
     def gap(a, s, z, w):
         return jnp.sum((a * z + s * w) * active) / (2 * count)
 
-    def step(_, carry):
-        a, s, z, w, bias = carry
-        dual = active * (1 - q @ a - bias * y + z - w)  # = 0 at the solution
+    def step(carry):
+        i, _, point, _ = carry
+        a, s, z, w, bias = point
+        dual = active * (1 - y * (factor @ (factor.T @ (y * a)) + bias) + z - w)  # = 0 at the solution
         balance = -y @ a
-        diagonal = jnp.where(mask, z / a + w / s, 1.0)
-        # The ridge is far below the kernel's unit diagonal, and keeps the factorisation alive in float32.
-        factor = jax.scipy.linalg.cho_factor(q + jnp.diag(diagonal + 3e-6))
-        along = jax.scipy.linalg.cho_solve(factor, y)
-        curvature = jnp.maximum(y @ along, 1e-30)
+        solver = newton(jnp.where(mask, z / a + w / s, 1.0))
+        now = gap(a, s, z, w)
 
-        def direction(za, ws):  # targets of the complementarity rows: a dz + z da = za, s dw + w ds = ws
-            right = active * (dual + za / a - ws / s)
-            inner = jax.scipy.linalg.cho_solve(factor, right)
-            dbias = (y @ inner - balance) / curvature
-            da = active * (inner - along * dbias)
-            return da, (za - z * da) / a, (ws + w * da) / s, dbias
+        def direction(za, ws):  # Newton step towards a z = a z + za and s w = s w + ws, to first order
+            da, db = solver(active * (dual + za / a - ws / s), balance)
+            da = active * da
+            return da, (za - z * da) / a, (ws + w * da) / s, db
 
         da, dz, dw, _ = direction(-a * z, -s * w)
-        length = jnp.minimum(
-            jnp.minimum(_step_length(a, da), _step_length(s, -da)),
-            jnp.minimum(_step_length(z, dz), _step_length(w, dw)),
-        )
-        now = gap(a, s, z, w)
+        length = _largest_step((a, da), (s, -da), (z, dz), (w, dw))
         ahead = gap(a + length * da, s - length * da, z + length * dz, w + length * dw)
-        target = now * (ahead / jnp.maximum(now, 1e-30)) ** 3
-        da, dz, dw, dbias = direction(target - a * z - da * dz, target - s * w + da * dw)
-        length = 0.99 * jnp.minimum(
-            jnp.minimum(_step_length(a, da), _step_length(s, -da)),
-            jnp.minimum(_step_length(z, dz), _step_length(w, dw)),
-        )
-        new = (a + length * da, s - length * da, z + length * dz, w + length * dw, bias + length * dbias)
-        good = jnp.isfinite(length) & jnp.all(jnp.isfinite(new[0])) & (now > 1e-7)
-        return jax.tree.map(lambda x, old: jnp.where(good, x, old), new, carry)
+        target = now * (ahead / jnp.maximum(now, 1e-30)) ** 3  # Mehrotra's centring
+        da, dz, dw, db = direction(target - a * z - da * dz, target - s * w + da * dw)
+        length = 0.99 * _largest_step((a, da), (s, -da), (z, dz), (w, dw))
+        new = (a + length * da, s - length * da, z + length * dz, w + length * dw, bias + length * db)
+        good = jnp.isfinite(length) & jnp.all(jnp.isfinite(jnp.stack(new[:4]))) & jnp.isfinite(new[4])
+        new = jax.tree.map(lambda x, old: jnp.where(good, x, old), new, point)
+        return i + 1, good, new, gap(*new[:4])
 
-    half = jnp.full(n, 1.0, kernel.dtype) * jnp.minimum(ceiling, 1.0) / 2
-    one = jnp.ones(n, kernel.dtype)
-    start = (half, ceiling - half, one, one, jnp.zeros((), kernel.dtype))
-    a, _, _, _, bias = jax.lax.fori_loop(0, steps, step, start)
-    positive, negative = jnp.any(y > 0), jnp.any(y < 0)
-    both = positive & negative
-    bias = jnp.where(both, bias, positive.astype(kernel.dtype) - negative.astype(kernel.dtype))
-    return jnp.where(both, a * active, 0) / scale, bias
+    def unfinished(carry):
+        i, good, _, now = carry
+        return (i < steps) & good & (now > _TOLERANCE)
+
+    half = jnp.minimum(ceiling, 1.0) / 2 * jnp.ones(n, dtype)
+    one = jnp.ones(n, dtype)
+    point = (half, ceiling - half, one, one, jnp.zeros((), dtype))
+    both = jnp.any(y > 0) & jnp.any(y < 0)
+    a, _, _, _, bias = jax.lax.while_loop(unfinished, step, (jnp.int32(0), both, point, jnp.ones((), dtype)))[2]
+    one_class = jnp.any(y > 0).astype(dtype) - jnp.any(y < 0).astype(dtype)
+    return jnp.where(both, y * a, 0) / unit, jnp.where(both, bias, one_class)
 
 
 def fit(
-    points: jax.Array,
-    labels: jax.Array,
-    mask: jax.Array,
-    *,
-    kernel: Kernel = "poly",
-    degree: int = 4,
-    coef0: float = 0.0,
-    cost: float = 1.0,
-    steps: int = 30,
+    config: SvmConfig, points: jax.Array, labels: jax.Array, mask: jax.Array, prepared: jax.Array | None = None
 ) -> SVM:
-    """Train on points (n, f) with labels -1 or +1 (n,) where mask (n,) is True; parameters as scikit-learn's `SVC`."""
-    gamma = scale_gamma(points, mask)
-    matrix = gram(kernel, points, points, gamma, degree, coef0)
-    dual, bias = solve_dual(matrix, labels, mask, cost, steps)
-    return SVM(points, jnp.where(mask, labels, 0) * dual, bias, gamma)
+    """Train on points (n, f) with labels -1 or +1 (n,) where mask (n,) is True.
+
+    `prepared` may hold `prepare(config, points)`. Kernels without few features of their own are factorised: exactly up
+    to 256 samples, above that to rank 256.
+    """
+    f = points.shape[1]
+    gamma = kernels.scale_gamma(points, mask)
+    shape = (config.degree, config.coef0)
+    if config.explicit(f):
+        prepared = prepare(config, points) if prepared is None else prepared
+        scale = kernels.monomial_scale(f, gamma, *shape) if config.kernel == "poly" else jnp.ones(f, points.dtype)
+        factor = prepared * scale[None, :]
+        dual, bias = solve(factor, labels, mask, config.cost, config.steps)
+        return SVM((dual @ factor) * scale, points[:0], bias, gamma)
+    rank = min(points.shape[0], _RANK)
+    factor, pivots = kernels.pivoted_cholesky(config.kernel, points, mask, gamma, rank, *shape)
+    dual, bias = solve(factor, labels, mask, config.cost, config.steps)
+    # Features of a query are triangle^-1 kernel(landmarks, query); zero columns (an exhausted matrix) stay out.
+    triangle = factor[pivots]
+    used = jnp.diagonal(triangle) > 0
+    triangle = jnp.where(used[:, None] & used[None, :], triangle, 0) + jnp.diag(jnp.where(used, 0.0, 1.0))
+    direction = jnp.where(used, dual @ factor, 0)
+    weights = jax.scipy.linalg.solve_triangular(triangle, direction, lower=True, trans="T")
+    return SVM(jnp.where(used, weights, 0), points[pivots], bias, gamma)
 
 
-def decide(svm: SVM, queries: jax.Array, *, kernel: Kernel = "poly", degree: int = 4, coef0: float = 0.0) -> jax.Array:
-    """Decision values, float (k,), of queries (k, f): at least 0 on the positive side."""
-    return gram(kernel, queries, svm.points, svm.gamma, degree, coef0) @ svm.weights + svm.bias
+def decide(config: SvmConfig, svm: SVM, prepared: jax.Array) -> jax.Array:
+    """Decision values, float (k,), of queries, given `prepare(config, queries)`: at least 0 on the positive side."""
+    if svm.landmarks.shape[0] == 0:
+        return prepared @ svm.weights + svm.bias
+    values = kernels.gram(config.kernel, prepared, svm.landmarks, svm.gamma, config.degree, config.coef0)
+    return values @ svm.weights + svm.bias

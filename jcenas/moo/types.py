@@ -32,19 +32,25 @@ class Space(Protocol):
 class Init(Protocol):
     """Make the first state. The key is consumed."""
 
-    def __call__(self, key: jax.Array) -> Any: ...
+    def __call__(self, key: jax.Array) -> Any:
+        """Apply."""
+        ...
 
 
 class Ask(Protocol):
     """Propose genomes, int32 (n, d). The key is consumed."""
 
-    def __call__(self, key: jax.Array, state: Any) -> tuple[Any, jax.Array]: ...
+    def __call__(self, key: jax.Array, state: Any) -> tuple[Any, jax.Array]:
+        """Apply."""
+        ...
 
 
 class Tell(Protocol):
     """Take in the objectives, float32 (n, m), of genomes (n, d); a non-finite row marks a failed evaluation."""
 
-    def __call__(self, state: Any, genomes: jax.Array, objectives: jax.Array) -> Any: ...
+    def __call__(self, state: Any, genomes: jax.Array, objectives: jax.Array) -> Any:
+        """Apply."""
+        ...
 
 
 class Optimizer(NamedTuple):

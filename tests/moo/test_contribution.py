@@ -1,0 +1,53 @@
+import jax
+import jax.numpy as jnp
+import moocore
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jcenas.moo import contributions, hypervolume, improvement
+
+
+def test_by_hand():
+    points = np.array([(1, 3), (2, 2), (3, 1), (2.5, 2.5)], np.float32)
+    # Against (4, 4): (2,2) alone owns [2,3]x[2,3] but for the dominated box from (2.5, 2.5).
+    np.testing.assert_allclose(contributions(points, np.array([4.0, 4.0])), [1, 0.75, 1, 0])
+    np.testing.assert_allclose(contributions(points, np.array([4.0, 4.0]), np.array([1, 1, 1, 0], bool)), [1, 1, 1, 0])
+
+
+def test_duplicates_own_nothing():
+    np.testing.assert_allclose(contributions(np.array([(1.0, 1.0), (1.0, 1.0)]), np.array([2.0, 2.0])), [0, 0])
+
+
+def test_improvement_by_hand():
+    archive = np.array([(1, 3), (3, 1), (0, 0)], np.float32)
+    mask = np.array([True, True, False])
+    new = np.array([(2, 2), (2, 2), (3.5, 3.5), (9, 0)], np.float32)
+    np.testing.assert_allclose(improvement(new, archive, np.array([4.0, 4.0]), mask), 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 4), st.booleans(), st.integers(0, 2**32 - 1))
+def test_against_differences_of_hypervolumes(m, ties, seed):
+    random = np.random.default_rng(seed)
+    points = (random.integers(0, 6, (14, m)) / 5 if ties else random.random((14, m))).astype(np.float32)
+    total = moocore.hypervolume(points.astype(float), ref=np.ones(m))
+    without = [moocore.hypervolume(np.delete(points, i, 0).astype(float), ref=np.ones(m)) for i in range(14)]
+    np.testing.assert_allclose(contributions(points, np.ones(m, np.float32)), total - np.array(without), atol=2e-6)
+    old = moocore.hypervolume(points[:9].astype(float), ref=np.ones(m))
+    np.testing.assert_allclose(improvement(points[9:], points[:9], np.ones(m, np.float32)), total - old, atol=2e-6)
+
+
+def test_sums_to_the_whole_when_boxes_do_not_meet_elsewhere():
+    with jax.enable_x64(True):
+        points = np.random.default_rng(1).random((200, 2))
+        share = contributions(points, np.ones(2))
+        kept = np.asarray(share) > 0
+        alone = [hypervolume(points, np.ones(2), jnp.arange(200) != i) for i in np.flatnonzero(kept)[:5]]
+        np.testing.assert_allclose(share[kept][:5], hypervolume(points, np.ones(2)) - jnp.array(alone), atol=1e-12)
+
+
+def test_wrong_shapes_are_named():
+    with pytest.raises(ValueError, match=r"reference .* got \(2,\) for objectives \(5, 3\)"):
+        improvement(jnp.zeros((5, 3)), jnp.zeros((4, 2)), jnp.zeros(2))
