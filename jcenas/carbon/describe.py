@@ -7,6 +7,8 @@ import numpy as np
 
 from jcenas import units
 from jcenas.carbon.trace import CarbonTrace
+from jcenas.carbon.typical_year import zone_statistics
+from jcenas.carbon.zones import zone_names
 
 FLAT_HOURS = 24  # so many equal values in a row look like a stuck reading
 JUMP_SHARE = 0.75  # a change within an hour by this share of the whole range looks like an error
@@ -16,7 +18,7 @@ def describe(trace: CarbonTrace) -> dict[str, Any]:
     """Summary of a trace: period, level, spread, the day, persistence, and what looks wrong.
 
     Returns:
-      A dictionary of str, int, float and lists, JSON-ready. Intensities in gCO2eq/kWh, hours of the day in UTC; None for
+      A dictionary of str, int, float and lists, JSON-ready. Intensities in gCO2eq/kWh, hours in UTC; None for
       a number that the trace is too short for.
     """
     hourly = trace.hourly() if trace.hours else trace.intensity_g_per_kwh
@@ -53,6 +55,44 @@ def describe(trace: CarbonTrace) -> dict[str, Any]:
         facts["cleanest_hour_utc"] = int(profile.argmin())
         facts["dirtiest_hour_utc"] = int(profile.argmax())
     return facts
+
+
+def rows(trace: CarbonTrace) -> list[tuple[str, str]]:
+    """The same facts as (name, value) lines for a table on the terminal."""
+    facts = describe(trace)
+    level = "{mean_g_per_kwh:.1f} (from {min_g_per_kwh:.1f} to {max_g_per_kwh:.1f}, spread {std_g_per_kwh:.1f})"
+    lines = [
+        ("zone", facts["zone"] or "not stated"),
+        ("source", facts["source"] or "not stated"),
+        ("accounting", facts["accounting"]),
+        ("period (UTC)", "{start_utc} .. {end_utc}".format(**facts)),
+        ("steps", "{steps} of {step_seconds} s, {days:.4g} days".format(**facts)),
+        ("mean, gCO2eq/kWh", level.format(**facts)),
+    ]
+    if facts["daily_range_g_per_kwh"] is not None:
+        day = (
+            "{daily_range_g_per_kwh:.1f}, cleanest {cleanest_hour_utc:02d}:00, dirtiest {dirtiest_hour_utc:02d}:00 UTC"
+        )
+        lines.append(("range of a day", day.format(**facts)))
+    known = [f"{lag} h: {value:.2f}" for lag, value in facts["autocorrelation"].items() if value is not None]
+    if known:
+        lines.append(("autocorrelation", ", ".join(known)))
+    if facts["estimated_share"] is not None:
+        lines.append(("estimated", f"{facts['estimated_share']:.1%} of the steps"))
+    for field in ("generation", "weather"):
+        if facts[field]:
+            lines.append((field, ", ".join(facts[field])))
+    return lines + [("warning", warning) for warning in facts["warnings"]]
+
+
+def zone_rows() -> list[tuple[str, str, str, str]]:
+    """Every zone of the typical-year model for a table: name, mean gCO2eq/kWh, range of the mean day, years of data."""
+    lines = []
+    for zone in zone_names():
+        statistics = zone_statistics(zone)
+        day = statistics.mean_g_per_kwh.mean(axis=(0, 2))
+        lines.append((zone, f"{day.mean():.0f}", f"{np.ptp(day):.0f}", statistics.years))
+    return lines
 
 
 def warnings(trace: CarbonTrace) -> list[str]:

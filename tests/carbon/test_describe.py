@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from jcenas.carbon.describe import describe
+from jcenas.carbon.describe import describe, rows, zone_rows
 from jcenas.carbon.trace import CarbonTrace
 
 START = datetime.datetime(2024, 1, 1, 6, tzinfo=datetime.UTC)
@@ -47,6 +47,22 @@ SUSPECT = {
 @pytest.mark.parametrize("message", SUSPECT)
 def test_suspect_data_are_pointed_out(message):
     assert any(message in warning for warning in describe(trace(SUSPECT[message]))["warnings"])
+
+
+def test_rows_for_the_terminal():
+    lines = dict(rows(trace(LONG, source="by hand", generation_mw={"gas": np.ones(400)})))
+    assert lines["period (UTC)"] == "2024-01-01 06:00 .. 2024-01-17 22:00"
+    assert lines["mean, gCO2eq/kWh"].startswith(f"{LONG.mean():.1f} (from 250.0 to 350.0")
+    assert (lines["generation"], lines["steps"]) == ("gas", "400 of 3600 s, 16.67 days")
+    assert "warning" not in lines
+    assert ("warning", "100% of the values are estimates") in rows(trace(LONG, estimated=np.ones(400)))
+
+
+def test_every_zone_has_a_row():
+    table = {row[0]: row[1:] for row in zone_rows()}
+    assert len(table) == 121
+    assert float(table["FR"][0]) < float(table["DE-LU"][0]) < float(table["PL"][0])
+    assert table["US-CAL-CISO"][2] == "2021-2024"
 
 
 def test_estimates_are_pointed_out():

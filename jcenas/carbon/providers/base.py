@@ -1,0 +1,146 @@
+"""The contract of a provider, and the chain of providers that stands in for one that fails."""
+
+import dataclasses
+import datetime
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.errors import InputError
+
+
+class ProviderError(InputError):
+    """A provider could not answer: no key, refused, or nonsense. One line, without secrets."""
+
+
+class ProviderWarning(UserWarning):
+    """A provider failed and another one stands in."""
+
+
+class Provider(Protocol):
+    """A source of carbon intensities. Times are time-zone aware; hours are full hours."""
+
+    @property
+    def name(self) -> str:
+        """How the command line and the records call it."""
+        ...
+
+    def history(self, zone: str, start: datetime.datetime, end: datetime.datetime) -> CarbonTrace:
+        """Intensities of exactly [start, end).
+
+        Raises:
+          ProviderError: if they cannot be had.
+        """
+        ...
+
+    def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
+        """Expected intensities of exactly `hours` hours from `start` on.
+
+        Raises:
+          ProviderError: if they cannot be had.
+        """
+        ...
+
+
+class Fallback:
+    """Ask providers in the given order; each failure is a visible `ProviderWarning`, the last one an error.
+
+    The `source` of the trace that is returned says which provider answered: record it with every hour.
+    """
+
+    def __init__(self, providers: Sequence[Provider]):
+        """Ask `providers` in this order."""
+        if not providers:
+            raise ValueError("a fallback needs at least one provider")
+        self.providers = tuple(providers)
+        self.name = ",".join(provider.name for provider in self.providers)
+
+    def history(self, zone: str, start: datetime.datetime, end: datetime.datetime) -> CarbonTrace:
+        """Intensities of [start, end) from the first provider that has them."""
+        return self._first(lambda provider: provider.history(zone, start, end))
+
+    def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
+        """Expected intensities from the first provider that has them."""
+        return self._first(lambda provider: provider.forecast(zone, start, hours))
+
+    def _first(self, ask: Callable[[Provider], CarbonTrace]) -> CarbonTrace:
+        failures = []
+        for i, provider in enumerate(self.providers):
+            try:
+                return ask(provider)
+            except InputError as error:
+                failures.append(f"{provider.name}: {error}")
+                if i + 1 < len(self.providers):
+                    following = self.providers[i + 1].name
+                    message = f"carbon provider {provider.name} failed ({error}); asking {following} instead"
+                    warnings.warn(message, ProviderWarning, stacklevel=3)
+        raise ProviderError("no carbon provider answered: " + "; ".join(failures))
+
+
+def cover(trace: CarbonTrace, start: datetime.datetime, end: datetime.datetime, name: str) -> CarbonTrace:
+    """The part [start, end) of a trace.
+
+    Raises:
+      ProviderError: if the trace does not cover it.
+    """
+    second = datetime.timedelta(seconds=1)
+    step = trace.step_seconds * second
+    last = trace.start + len(trace) * step
+    if start < trace.start or last < end or (start - trace.start) % step or (end - start) % step:
+        raise ProviderError(f"{name} answered {trace.start} .. {last} where {start} .. {end} was asked")
+    first = (start - trace.start) // step
+    return trace.slice(first, first + (end - start) // step)
+
+
+def join(parts: Sequence[CarbonTrace]) -> CarbonTrace:
+    """Traces that follow one another as one; they may overlap, and the later one then holds.
+
+    Raises:
+      ProviderError: if there is a gap, or the steps or the accounting differ.
+    """
+    whole = parts[0]
+    for part in parts[1:]:
+        same = ("step_seconds", "kind", "factors")
+        if any(getattr(whole, field) != getattr(part, field) for field in same):
+            raise ProviderError(f"{part.source} changed its steps or its accounting from one answer to the next")
+        step = datetime.timedelta(seconds=whole.step_seconds)
+        keep = (part.start - whole.start) // step
+        if (part.start - whole.start) % step or not 0 < keep <= len(whole):
+            raise ProviderError(f"{part.source} left a gap before {part.start}")
+        flags = [np.zeros(len(one), bool) if one.estimated is None else one.estimated for one in (whole, part)]
+        whole = dataclasses.replace(
+            whole,
+            intensity_g_per_kwh=np.concatenate((whole.intensity_g_per_kwh[:keep], part.intensity_g_per_kwh)),
+            estimated=np.concatenate((flags[0][:keep], flags[1])),
+        )
+    return whole
+
+
+def full_hours(start: datetime.datetime, end: datetime.datetime) -> tuple[datetime.datetime, datetime.datetime]:
+    """Both times in UTC.
+
+    Raises:
+      ProviderError: if one has no zone or is no full hour, or the period is empty.
+    """
+    for when in (start, end):
+        if when.tzinfo is None or when.minute or when.second or when.microsecond:
+            raise ProviderError(f"{when} is no full hour with a time zone")
+    if end <= start:
+        raise ProviderError(f"the period {start} .. {end} is empty")
+    return start.astimezone(datetime.UTC), end.astimezone(datetime.UTC)
+
+
+def chunks(
+    start: datetime.datetime, end: datetime.datetime, days: int
+) -> list[tuple[datetime.datetime, datetime.datetime]]:
+    """[start, end) in pieces of at most `days` days, cut at fixed dates so that a cache finds them again."""
+    epoch, length = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), datetime.timedelta(days=days)
+    pieces = []
+    while start < end:
+        stop = min(end, epoch + ((start - epoch) // length + 1) * length)
+        pieces.append((start, stop))
+        start = stop
+    return pieces
