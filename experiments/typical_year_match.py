@@ -70,7 +70,7 @@ def main(smoke: bool) -> None:
         rows=rows,
         notes=[
             "Errors of mean, standard deviation and daily range are relative; of autocorrelations, differences.",
-            f"{YEARS} draws a zone, as long as its data (2022, or 2021-2024 for nine zones), by other keys than the fit's. "
+            f"{YEARS} draws a zone, as long as its data (2022, or 2021-2024 for nine zones); keys not of the fit.",
             "The same data were used for the fit: this shows what the model can express, not how the next year is.",
             "Data: Electricity Maps, ODbL 1.0.",
         ],

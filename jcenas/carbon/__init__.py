@@ -14,6 +14,8 @@ _HOME = {
     "charge": "accounting",
     "check_zone": "zones",
     "read_csv": "csv_file",
+    "read_json": "json_file",
+    "read_mix_csv": "mix_file",
     "zone_names": "zones",
 }
 

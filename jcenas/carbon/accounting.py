@@ -53,12 +53,14 @@ def intensity_integral(trace: CarbonTrace, start_h, end_h) -> np.ndarray:
             "give a longer trace or run shorter"
         )
     values = trace.intensity_g_per_kwh
-    before = np.concatenate(([0.0], np.cumsum(values)))  # before[k]: sum of the first k steps
     start, end = start * per_hour, end * per_hour
     first = np.minimum(np.floor(start).astype(int), len(trace) - 1)
     last = np.minimum(np.floor(end).astype(int), len(trace) - 1)
+    lowest, highest = first.min(initial=len(trace) - 1), last.max(initial=0)
+    before = np.concatenate(([0.0], np.cumsum(values[lowest:highest])))  # sum of the steps before lowest + k
     inside = values[first] * (end - start)
-    across = values[first] * (first + 1 - start) + (before[last] - before[first + 1]) + values[last] * (end - last)
+    whole = before[last - lowest] - before[np.minimum(first + 1, highest) - lowest]
+    across = values[first] * (first + 1 - start) + whole + values[last] * (end - last)
     return np.where(first == last, inside, across) / per_hour
 
 

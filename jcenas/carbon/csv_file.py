@@ -36,7 +36,7 @@ def read_csv(
       path: the file; `.gz` is decompressed.
       zone: name of the zone; by default the file's zone column, else the file's name.
       factors: which emission factors the column has; picks between Electricity Maps' two intensity columns.
-      kind: 'average' or 'marginal', recorded with the trace.
+      kind: 'average' or 'marginal', recorded with the trace; a column named marginal is.
       column: name of the intensity column, where the file has several that fit.
 
     Returns:
@@ -47,7 +47,7 @@ def read_csv(
         problems and the remedy.
     """
     path = pathlib.Path(path)
-    rows = _rows(path)
+    rows = csv_rows(path)
     header = [name.strip() for name in rows[0][1]]
     time, value, utc = _columns(path, header, factors, column)
     lower = [name.lower() for name in header]
@@ -79,13 +79,13 @@ def read_csv(
         step_seconds=step,
         zone=zone,
         source=f"file {path.name}",
-        kind=kind,
+        kind="marginal" if re.search("marginal|moer", lower[value]) else kind,
         factors=_factors_of(header[value], factors),
         estimated=np.array(flags) if flag is not None else None,
     )
 
 
-def _rows(path: pathlib.Path) -> list[tuple[int, list[str]]]:
+def csv_rows(path: pathlib.Path) -> list[tuple[int, list[str]]]:
     """All lines with something in them, split, with their line numbers."""
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
@@ -100,18 +100,26 @@ def _rows(path: pathlib.Path) -> list[tuple[int, list[str]]]:
     return rows
 
 
+def time_column(path: pathlib.Path, header: list[str]) -> tuple[int, bool]:
+    """Index of the column with the time stamps, and whether its name says that they are UTC."""
+    lower = [name.lower() for name in header]
+    times = [i for i, name in enumerate(lower) if name and _TIME.match(name)]
+    if not times:
+        names = ", ".join(header)
+        raise InputError(f"{path}, line 1: no time column among {names}; name it, for example, datetime_utc")
+    time = next((i for i in times if "utc" in lower[i]), times[0])
+    return time, "utc" in lower[time]
+
+
 def _columns(path: pathlib.Path, header: list[str], factors: str, column: str | None) -> tuple[int, int, bool]:
     """Index of the time column and of the intensity column, and whether the former is said to be UTC."""
     lower = [name.lower() for name in header]
-    times = [i for i, name in enumerate(lower) if name and _TIME.match(name)]
     remedy = "name them, for example, datetime_utc,intensity_g_per_kwh"
-    if not times:
-        raise InputError(f"{path}, line 1: no time column among {', '.join(header)}; {remedy}")
-    time = next((i for i in times if "utc" in lower[i]), times[0])
+    time, utc = time_column(path, header)
     if column is not None:
         if column not in header:
             raise InputError(f"{path}, line 1: no column {column!r}; the file has {', '.join(header)}")
-        return time, header.index(column), "utc" in lower[time]
+        return time, header.index(column), utc
     found = [i for i, name in enumerate(lower) if i != time and _INTENSITY.search(name)]
     if not found and len(header) == 2:
         found = [1 - time]
@@ -124,7 +132,7 @@ def _columns(path: pathlib.Path, header: list[str], factors: str, column: str | 
     if len(found) > 1:
         names = ", ".join(repr(header[i]) for i in found)
         raise InputError(f"{path}, line 1: several intensity columns ({names}); leave one in the file or name it")
-    return time, found[0], "utc" in lower[time]
+    return time, found[0], utc
 
 
 def _factors_of(name: str, default: str) -> str:

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jcenas.carbon.accounting import Charge, CompensatedSum, charge, charge_on_device, total
 from jcenas.carbon.power import PowerModel
@@ -33,6 +35,20 @@ def test_half_hour_steps_arrays_and_borders():
     got = charge(trace([100, 300, 200, 400], 1800), [0.0, 0.25, 1.0, 2.0], [0.5, 0.75, 2.0, 2.0], [1000, 1000, 500, 1])
     np.testing.assert_allclose(got.energy_kwh, [0.5, 0.5, 0.5, 0.0])
     np.testing.assert_allclose(got.emissions_g, [50, 25 + 75, 50 + 100, 0])
+
+
+@given(data=st.data(), n=st.integers(1, 40), step=st.sampled_from([900, 1800, 3600]))
+def test_cutting_an_interval_changes_nothing(data, n, step):
+    values = data.draw(st.lists(st.floats(0, 1000), min_size=n, max_size=n))
+    cuts = sorted(data.draw(st.lists(st.floats(0, n * step / 3600), min_size=2, max_size=9)))
+    whole = charge(trace(values, step), cuts[0], cuts[-1], 300.0)
+    parts = charge(trace(values, step), cuts[:-1], cuts[1:], 300.0)
+    assert total([parts]) == pytest.approx(whole, rel=1e-9, abs=1e-9)
+    assert whole.emissions_g <= whole.energy_kwh * max(values) * (1 + 1e-9) + 1e-9
+
+
+def test_no_intervals_at_all():
+    assert charge(trace([1, 2]), [], [], 1.0).emissions_g.shape == (0,)
 
 
 @pytest.mark.parametrize("interval", [(-0.1, 1), (1, 0.5), (0, 3.01), (0, float("nan"))])

@@ -4,6 +4,8 @@ import gzip
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jcenas.carbon.csv_file import read_csv
 from jcenas.carbon.trace import CarbonTrace, align
@@ -127,6 +129,11 @@ def test_reads_electricity_maps_export(tmp_path):
     np.testing.assert_array_equal(direct.intensity_g_per_kwh, [300.1, 310.1])
 
 
+def test_the_name_of_the_column_tells_marginal(tmp_path):
+    t = read_csv(write(tmp_path, GOOD.replace("intensity_g", "marginal_intensity_g")))
+    assert t.kind == "marginal"
+
+
 def test_offsets_are_turned_into_utc(tmp_path):
     t = read_csv(write(tmp_path, "time,ci\n2024-01-01T02:00+02:00,1\n2024-01-01T00:15Z,2\n2024-01-01T00:30Z,3\n"))
     assert (t.start, t.step_seconds) == (START, 900)
@@ -160,6 +167,23 @@ def test_broken_files_name_line_and_remedy(tmp_path, text):
         read_csv(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+CELL = st.text(alphabet='0123456789-:TZ +.,"\nnaex', max_size=12)
+
+
+@given(rows=st.lists(st.tuples(CELL, CELL), max_size=5))
+def test_any_text_is_a_trace_or_one_clear_line(tmp_path_factory, rows):
+    path = tmp_path_factory.getbasetemp() / "fuzz.csv"
+    path.write_text("datetime_utc,ci\n" + "".join(f"{a},{b}\n" for a, b in rows))
+    t, message = None, str(path)
+    try:
+        t = read_csv(path)
+    except InputError as error:
+        message = str(error)
+    assert str(path) in message
+    assert "\n" not in message
+    assert t is None or (len(t) >= 2 and np.isfinite(t.intensity_g_per_kwh).all())
 
 
 def test_unreadable_files(tmp_path):
