@@ -105,8 +105,7 @@ def time_column(path: pathlib.Path, header: list[str]) -> tuple[int, bool]:
     lower = [name.lower() for name in header]
     times = [i for i, name in enumerate(lower) if name and _TIME.match(name)]
     if not times:
-        names = ", ".join(header)
-        raise InputError(f"{path}, line 1: no time column among {names}; name it, for example, datetime_utc")
+        raise InputError(f"{path}, line 1: no time column among {listed(header)}; name it, for example, datetime_utc")
     time = next((i for i in times if "utc" in lower[i]), times[0])
     return time, "utc" in lower[time]
 
@@ -118,7 +117,7 @@ def _columns(path: pathlib.Path, header: list[str], factors: str, column: str | 
     time, utc = time_column(path, header)
     if column is not None:
         if column not in header:
-            raise InputError(f"{path}, line 1: no column {column!r}; the file has {', '.join(header)}")
+            raise InputError(f"{path}, line 1: no column {column!r}; the file has {listed(header)}")
         return time, header.index(column), utc
     found = [i for i, name in enumerate(lower) if i != time and _INTENSITY.search(name)]
     if not found and len(header) == 2:
@@ -128,11 +127,18 @@ def _columns(path: pathlib.Path, header: list[str], factors: str, column: str | 
     ]
     found = fitting or found
     if not found:
-        raise InputError(f"{path}, line 1: no carbon-intensity column among {', '.join(header)}; {remedy}")
+        raise InputError(f"{path}, line 1: no carbon-intensity column among {listed(header)}; {remedy}")
     if len(found) > 1:
-        names = ", ".join(repr(header[i]) for i in found)
+        names = listed([header[i] for i in found])
         raise InputError(f"{path}, line 1: several intensity columns ({names}); leave one in the file or name it")
     return time, found[0], utc
+
+
+def listed(names: list[str], most: int = 12) -> str:
+    """The first `most` names on one line, with commas between them."""
+    names = [" ".join(name.split()) for name in names]
+    more = f", ... ({len(names)} columns)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _factors_of(name: str, default: str) -> str:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jcenas.carbon.accounting import Charge, CompensatedSum, charge, charge_on_device, total
@@ -37,6 +37,7 @@ def test_half_hour_steps_arrays_and_borders():
     np.testing.assert_allclose(got.emissions_g, [50, 25 + 75, 50 + 100, 0])
 
 
+@settings(deadline=None)
 @given(data=st.data(), n=st.integers(1, 40), step=st.sampled_from([900, 1800, 3600]))
 def test_cutting_an_interval_changes_nothing(data, n, step):
     values = data.draw(st.lists(st.floats(0, 1000), min_size=n, max_size=n))

@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jcenas.carbon.json_file import read_json
 from jcenas.errors import InputError
@@ -80,6 +82,26 @@ def broken(document, **changes):
 def test_nonsense_is_reported_by_entry(tmp_path, document, message):
     with pytest.raises(InputError, match=message):
         read_json(write(tmp_path, document))
+
+
+LEAVES = st.none() | st.booleans() | st.floats() | st.integers() | st.sampled_from(["2024-01-01T00:00Z", "x\ny", ""])
+FIELDS = st.sampled_from(["data", "history", "meta", "signal_type", "intensity", "carbonIntensity", "datetime", "zone"])
+DOCUMENTS = st.recursive(
+    LEAVES, lambda x: st.lists(x, max_size=3) | st.dictionaries(FIELDS, x, max_size=4), max_leaves=12
+)
+
+
+@settings(deadline=None)
+@given(document=DOCUMENTS)
+def test_any_document_is_a_trace_or_one_clear_line(tmp_path_factory, document):
+    path = write(tmp_path_factory.getbasetemp(), document)
+    message = str(path)
+    try:
+        read_json(path)
+    except InputError as error:
+        message = str(error)
+    assert str(path) in message
+    assert "\n" not in message
 
 
 def test_mixed_factors_are_refused(tmp_path):

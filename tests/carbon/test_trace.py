@@ -4,7 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jcenas.carbon.csv_file import read_csv
@@ -172,10 +172,14 @@ def test_broken_files_name_line_and_remedy(tmp_path, text):
 CELL = st.text(alphabet='0123456789-:TZ +.,"\nnaex', max_size=12)
 
 
-@given(rows=st.lists(st.tuples(CELL, CELL), max_size=5))
-def test_any_text_is_a_trace_or_one_clear_line(tmp_path_factory, rows):
+HEADERS = st.sampled_from(["datetime_utc,ci\n", "time,ci\n", 'utc,"a\nb"\n', '"a\nb",c\n', "utc,ci,co2eq\n", "\n"])
+
+
+@settings(deadline=None)
+@given(header=HEADERS, rows=st.lists(st.tuples(CELL, CELL), max_size=5))
+def test_any_text_is_a_trace_or_one_clear_line(tmp_path_factory, header, rows):
     path = tmp_path_factory.getbasetemp() / "fuzz.csv"
-    path.write_text("datetime_utc,ci\n" + "".join(f"{a},{b}\n" for a, b in rows))
+    path.write_text(header + "".join(f"{a},{b}\n" for a, b in rows))
     t, message = None, str(path)
     try:
         t = read_csv(path)
