@@ -100,16 +100,15 @@ def _header(run: Run, facts: Headline) -> str:
 def _tiles(facts: Headline) -> str:
     """The headline figures."""
     whose = "trace's mean" if facts.mean_is_of_trace else "mean of the hours so far"
-    if facts.emissions_at_mean_intensity_g is None or facts.saving is None:
-        at_mean, saving, against = "–", "–", "no energy spent yet"
+    if facts.emissions_at_mean_intensity_g is None or facts.mean_intensity_g_per_kwh is None:
+        at_mean, mean, against = "–", "", "no trace hour has passed yet"
     else:
-        at_mean, saving = mass(facts.emissions_at_mean_intensity_g), percent(abs(facts.saving), 1)
-        against = "less than at the mean" if facts.saving >= 0 else "more than at the mean: this run did not save"
-    mean = (
-        ""
-        if facts.mean_intensity_g_per_kwh is None
-        else f"{facts.mean_intensity_g_per_kwh:.0f} gCO₂eq/kWh, the {whose}"
-    )
+        at_mean = mass(facts.emissions_at_mean_intensity_g)
+        mean = f"{facts.mean_intensity_g_per_kwh:.0f} gCO₂eq/kWh, the {whose}"
+        against = f"against the {whose}"
+    if facts.mean_is_of_trace and facts.own_mean_g_per_kwh is not None:
+        own = f"{percent(facts.own_saving, 1)} against the mean of its own hours, {facts.own_mean_g_per_kwh:.0f} g/kWh"
+        against = f"{against}; {own}"
     span = facts.test_accuracy_range
     tested = "not tested yet" if span is None else f"front: {percent(span[0], 1)} to {percent(span[1], 1)}"
     states = ", ".join(f"{state} {duration(seconds)}" for state, seconds in facts.device_s.items())
@@ -117,7 +116,7 @@ def _tiles(facts: Headline) -> str:
     tiles = [
         ("Emissions of this run", mass(facts.emissions_g), "modelled from energy and the trace", "main"),
         ("Same work at mean intensity", at_mean, mean, ""),
-        ("Saving", saving, against, "good" if (facts.saving or 0) > 0 else ""),
+        ("Saving", percent(facts.saving, 1), against, "good" if (facts.saving or 0) > 0 else ""),
         ("Energy", energy(facts.energy_kwh), "all devices, all states", ""),
         ("Best validation accuracy", percent(facts.best_validation_accuracy), "of every network trained", "main"),
         ("Its test accuracy", percent(facts.test_accuracy_of_best), tested, ""),
@@ -200,7 +199,12 @@ def _accounting(facts: Headline) -> str:
         + "</div>"
         for title, lines in columns
     )
-    return f'<div class="columns">{"".join(lists)}</div>'
+    meaning = (
+        "<p>A saving compares the energy that this run drew with the same energy at a constant intensity. Against the "
+        "mean of the trace, it holds the choice of season and start; against the mean of the run's own hours, only the "
+        "timing of the work within them. It says nothing of what another method would have needed.</p>"
+    )
+    return f'<div class="columns">{"".join(lists)}</div>{meaning}'
 
 
 def _failures(run: Run) -> str:

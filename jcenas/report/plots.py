@@ -82,21 +82,14 @@ def schedule_figure(run: Run) -> Figure:
     intensity = hours["intensity_g_per_kwh"].to_numpy()
     above.stairs(intensity, edges, baseline=None, color=COLOR["brown"], linewidth=2)
     above.stairs(intensity, edges, color=COLOR["brown"], fill=True, alpha=0.13)
-    mean = headline(run)
-    if mean.mean_intensity_g_per_kwh is not None:
-        above.axhline(mean.mean_intensity_g_per_kwh, color=COLOR["muted"], linewidth=1, linestyle=(0, (4, 3)))
-        above.annotate(
-            "mean of the trace" if mean.mean_is_of_trace else "mean so far",
-            (1, mean.mean_intensity_g_per_kwh),
-            (-2, 3),
-            xycoords=above.get_yaxis_transform(),
-            textcoords="offset points",
-            ha="right",
-            color=COLOR["muted"],
-            fontsize=8.5,
-            bbox={"facecolor": COLOR["surface"], "edgecolor": "none", "pad": 1, "alpha": 0.75},
-        )
-    above.set_ylim(0, 1.12 * max(intensity.max(), mean.mean_intensity_g_per_kwh or 0))
+    facts = headline(run)
+    means = [(facts.own_mean_g_per_kwh, "mean of these hours")]
+    if facts.mean_is_of_trace:
+        means.append((facts.mean_intensity_g_per_kwh, "mean of the trace"))
+    for value, label in means:
+        if value is not None:
+            _level(above, value, label)
+    above.set_ylim(0, 1.12 * max(intensity.max(), facts.mean_intensity_g_per_kwh or 0))
     _split(below, run, hours, edges)
     _time_axis(below, run, edges)
     policy, *parts = zip(*below.get_legend_handles_labels(), strict=True)
@@ -208,6 +201,22 @@ def _scored(axes: Axes, run: Run, low: float) -> None:
         axes.scatter(
             run.scores.loc[inside, "cost"], accuracy[inside], s=14, color=COLOR["pale"], label=label, linewidth=0
         )
+
+
+def _level(axes: Axes, value: float, label: str) -> None:
+    """A dashed horizontal line with its label at the right."""
+    axes.axhline(value, color=COLOR["muted"], linewidth=1, linestyle=(0, (4, 3)))
+    axes.annotate(
+        label,
+        (1, value),
+        (-2, 3),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        ha="right",
+        color=COLOR["muted"],
+        fontsize=8.5,
+        bbox={"facecolor": COLOR["surface"], "edgecolor": "none", "pad": 1, "alpha": 0.75},
+    )
 
 
 def _split(axes: Axes, run: Run, hours: Table, edges: np.ndarray) -> None:

@@ -15,7 +15,9 @@ class Headline(NamedTuple):
     mean_intensity_g_per_kwh: float | None
     mean_is_of_trace: bool  # False: the mean of the hours so far, as the run has not stated its trace's mean
     emissions_at_mean_intensity_g: float | None
-    saving: float | None  # fraction; negative where the run emitted more than at the mean
+    saving: float | None  # fraction; negative where the run emitted more than at that mean
+    own_mean_g_per_kwh: float | None  # mean intensity of the trace hours that the run lasted
+    own_saving: float | None  # against that: what the timing of the work within the run saved
     energy_kwh: float
     proposals: int
     scored: int
@@ -37,9 +39,9 @@ def headline(run: Run) -> Headline:
     emissions_g, energy_kwh = (float(run.intervals[name].sum()) for name in ("emissions_g", "energy_kwh"))
     mean = summary.get("mean_intensity_g_per_kwh", run.config.get("trace", {}).get("mean_g_per_kwh"))
     mean_is_of_trace = mean is not None
-    if mean is None and len(run.hours):
-        mean = float(run.hours["intensity_g_per_kwh"].mean())
-    at_mean = None if mean is None else energy_kwh * mean
+    own_mean = mean_of_hours(run)
+    mean = own_mean if mean is None else mean
+    at_mean, at_own_mean = (None if value is None else energy_kwh * value for value in (mean, own_mean))
     front, done = pareto_front(run), evaluated(run)
     tested = front["test_accuracy"].dropna()
     best = front["validation_accuracy"].idxmax() if len(front) else None
@@ -51,6 +53,8 @@ def headline(run: Run) -> Headline:
         mean_is_of_trace=mean_is_of_trace,
         emissions_at_mean_intensity_g=at_mean,
         saving=1 - emissions_g / at_mean if at_mean else None,
+        own_mean_g_per_kwh=own_mean,
+        own_saving=1 - emissions_g / at_own_mean if at_own_mean else None,
         energy_kwh=energy_kwh,
         proposals=len(run.proposals),
         scored=len(run.scores),
@@ -67,6 +71,14 @@ def headline(run: Run) -> Headline:
         measured=list(summary.get("measured", [])),
         modelled=list(summary.get("modelled", [])),
     )
+
+
+def mean_of_hours(run: Run) -> float | None:
+    """Mean intensity from the first recorded hour to where the run stands, each hour by how much of it has passed."""
+    passed = (last_hour(run) - run.hours["hour"]).clip(0.0, 1.0)
+    if passed.sum() == 0:
+        return None
+    return float((run.hours["intensity_g_per_kwh"] * passed).sum() / passed.sum())
 
 
 def mass(grams: float) -> str:
@@ -90,8 +102,10 @@ def duration(seconds: float) -> str:
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
-    """A fraction as per cent; a dash for None and NaN."""
-    return "–" if fraction is None or fraction != fraction else f"{100 * fraction:.{digits}f} %"
+    """A fraction as per cent, with a true minus sign; a dash for None and NaN."""
+    if fraction is None or fraction != fraction:
+        return "–"
+    return f"{100 * fraction:.{digits}f} %".replace("-", "−")
 
 
 def quantity(value: float, unit: str = "") -> str:

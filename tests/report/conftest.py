@@ -89,9 +89,9 @@ META = {
     "reference": [1.0, 50000.0],
     "summary": {
         "emissions_g": 180.0,
-        "emissions_at_mean_intensity_g": 200.0,
+        "emissions_at_mean_intensity_g": 240.0,
         "energy_kwh": 0.8,
-        "mean_intensity_g_per_kwh": 250.0,
+        "mean_intensity_g_per_kwh": 300.0,
         "evaluations": 5,
         "failed": 1,
         "best_validation_accuracy": 0.975,

@@ -53,8 +53,8 @@ def test_headline_figures_by_hand(reported):
     page, text = read(reported)
     assert tiles(page) == {
         "Emissions of this run": "180 g CO₂eq",
-        "Same work at mean intensity": "200 g CO₂eq",
-        "Saving": "10.0 %",
+        "Same work at mean intensity": "240 g CO₂eq",
+        "Saving": "25.0 %",
         "Energy": "800 Wh",
         "Best validation accuracy": "97.50 %",
         "Its test accuracy": "97.00 %",
@@ -62,7 +62,8 @@ def test_headline_figures_by_hand(reported):
         "Device time": "1 min 20 s",
     }
     assert "1 failed; 6 proposed, 6 scored" in text
-    assert "250 gCO₂eq/kWh, the trace's mean" in text.replace("&#x27;", "'")
+    assert "300 gCO₂eq/kWh, the trace's mean" in text
+    assert "against the trace's mean; 10.0 % against the mean of its own hours, 250 g/kWh" in text
     assert "training 58.0 s, scoring 20.0 s, idle 2.0 s; 2 min 41 s on the clock" in text
     assert "energy: power by device state × time × PUE" in text
     assert "accuracies & losses" in text
@@ -119,9 +120,9 @@ def test_mid_run(halfway):
     page, text = read(halfway)
     assert tiles(page)["Networks trained"] == "0"
     assert tiles(page)["Best validation accuracy"] == "–"
-    assert tiles(page)["Saving"] == "4.8 %"  # 110 g against 0.3 kWh × 350 g/kWh = 105 g
-    assert "more than at the mean: this run did not save" in text
-    assert "mean of the hours so far" in text
+    assert tiles(page)["Saving"] == "−4.8 %"  # 110 g against 0.3 kWh × 350 g/kWh = 105 g
+    assert "against the mean of the hours so far" in text
+    assert "of its own hours," not in text
     assert "No evaluation has finished yet" in text
     assert "running" in text
 

@@ -59,7 +59,7 @@ def test_progress_plot_ends_at_the_totals(finished):
         {"supernet training": 80, "candidate training": 80 + 74, "scoring proposals": 154 + 25, "idle": 180}
     )
     at_mean = labelled(below)["the same energy at the mean intensity"].get_ydata()
-    assert at_mean[-1] == pytest.approx(200)
+    assert at_mean[-1] == pytest.approx(240)
 
 
 def test_best_cells_keep_both_ends_of_the_front(finished):

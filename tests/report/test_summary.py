@@ -3,15 +3,17 @@
 import pytest
 
 from jcenas.report.run import read_run
-from jcenas.report.summary import duration, energy, headline, mass, percent, quantity
+from jcenas.report.summary import duration, energy, headline, mass, mean_of_hours, percent, quantity
 
 
 def test_figures_by_hand(finished):
     facts = headline(read_run(finished))
     assert facts.emissions_g == pytest.approx(40 + 40 + 15 + 15 + 10 + 30 + 29 + 1)
     assert facts.energy_kwh == pytest.approx(0.8)
-    assert facts.emissions_at_mean_intensity_g == pytest.approx(0.8 * 250)
-    assert facts.saving == pytest.approx(0.1)
+    assert facts.emissions_at_mean_intensity_g == pytest.approx(0.8 * 300)
+    assert facts.saving == pytest.approx(1 - 180 / 240)
+    assert facts.own_mean_g_per_kwh == pytest.approx((400 + 300 + 200 + 100) / 4)
+    assert facts.own_saving == pytest.approx(1 - 180 / 200)
     assert facts.mean_is_of_trace
     assert (facts.done, facts.failed, facts.proposals, facts.scored) == (4, 1, 6, 6)
     assert facts.best_validation_accuracy == pytest.approx(0.975)
@@ -46,6 +48,13 @@ def test_a_running_search_uses_the_mean_of_its_trace_where_it_is_stated(halfway)
     facts = headline(run._replace(config={"trace": {"mean_g_per_kwh": 400.0}}))
     assert facts.mean_is_of_trace
     assert facts.saving == pytest.approx(1 - 110 / (0.3 * 400))
+    assert facts.own_saving == pytest.approx(1 - 110 / (0.3 * 350))
+
+
+def test_an_hour_counts_by_how_much_of_it_has_passed(finished):
+    run = read_run(finished)
+    until = run.intervals[run.intervals["end_hour"] <= 2.5]
+    assert mean_of_hours(run._replace(intervals=until)) == pytest.approx((400 + 300 + 0.5 * 200) / 2.5)
 
 
 def test_a_run_that_has_just_begun_has_no_figures(started):
@@ -69,6 +78,7 @@ def test_a_run_that_has_just_begun_has_no_figures(started):
         (duration(161), "2 min 41 s"),
         (duration(11220), "3 h 07 min"),
         (percent(0.98765), "98.77 %"),
+        (percent(-0.0476, 1), "−4.8 %"),
         (percent(None), "–"),
         (percent(float("nan")), "–"),
         (quantity(12345.0, "parameters"), "12,345 parameters"),
