@@ -29,7 +29,8 @@ class SearchConfig:
             evaluate-all, sample-all, threshold, ... (`jcenas search --policy ?` lists them).
         zone: grid zone whose typical year is followed, where no trace is given.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
-        start: UTC time at which the run begins in the trace, such as 2023-06-01T00:00Z; the beginning if empty.
+        start: UTC time at which the run begins in the trace, such as 2023-06-01T00:00Z; if empty, the
+            beginning of a file, and 1 June 12:00 of a typical year.
         window: hours of history and forecast whose minimum and maximum the heuristic uses.
         hours: trace hours that the search may last.
         hour_seconds: device seconds that one trace hour lasts; 3600 is real time, and idle time is then waited for.

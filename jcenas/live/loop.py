@@ -70,12 +70,14 @@ def search(
             prepared = prepare.prepare(config, watched.log)
             prepare.check_budget(config, prepared, trace)
             folder = run_folder.create(
-                path, config, devices=prepared.device_names, trace=trace_source.describe(trace, mean)
+                path,
+                config,
+                devices=prepared.device_names,
+                trace=trace_source.describe(trace, mean),
+                fill=lambda part: _fill(part, trace, prepared),
             )
         try:
-            return _Search(config, folder, trace, mean, prepared, watched, stop or threading.Event()).run(
-                new=resume is None
-            )
+            return _Search(config, folder, trace, mean, prepared, watched, stop or threading.Event()).run()
         except sqlite3.OperationalError as error:
             raise write_error(error, folder.database) from error
         except OSError as error:
@@ -85,6 +87,17 @@ def search(
             ) from error
         finally:
             folder.close()
+
+
+def _fill(part: Path, trace: CarbonTrace, prepared: Prepared) -> None:
+    """What a new run folder holds beside config.json: the trace, and the database with the objectives."""
+    trace_source.keep(trace, part)
+    database = RunDatabase(part / "run.db", create=True)
+    with database.transaction():
+        database.set_meta("cost_name", prepared.objective.name)
+        database.set_meta("cost_unit", prepared.objective.unit)
+        database.set_meta("reference", prepared.objective.reference(prepared.programs[0]))
+    database.close()
 
 
 class _Search:
@@ -108,17 +121,16 @@ class _Search:
         self._notify_lock = threading.Lock()
         self._began = time.monotonic()
 
-    def run(self, *, new: bool) -> SearchResult:
+    def run(self) -> SearchResult:
         config, prepared = self.config, self.prepared
-        if new:
-            trace_source.keep(self.trace, self.folder.path)
-        self.database = RunDatabase(self.folder.database, create=new)
+        self.database = RunDatabase(self.folder.database)
         try:
-            self._open(new)
+            self._open()
             supernet = train_supernet(
                 self.database, self.folder, self.ledger, prepared, config, self._should_stop, self._notify
             )
             if supernet is not None:
+                self.state.compile()
                 self._hours(
                     [
                         Worker(d, programs, supernet.on(programs.device), self._shared())
@@ -129,15 +141,8 @@ class _Search:
         finally:
             self.database.close()
 
-    def _open(self, new: bool) -> None:
+    def _open(self) -> None:
         config, prepared, database = self.config, self.prepared, self.database
-        if new:
-            with database.transaction():
-                reference = prepared.objective.reference(prepared.programs[0])
-                database.set_meta("cost_name", prepared.objective.name)
-                database.set_meta("cost_unit", prepared.objective.unit)
-                database.set_meta("reference", reference)
-                database.set_meta("wall_s", 0.0)
         database.set_meta("status", "running")
         self._wall_before = float(database.get_meta("wall_s", 0.0))
         self.ledger = Ledger(
@@ -151,13 +156,15 @@ class _Search:
         reference = tuple(database.get_meta("reference"))
         self.state = SearchState(
             database,
-            lambda capacity: prepare.make_optimizer(config, capacity, reference),
+            lambda capacity: prepare.make_optimizer(
+                config.optimizer, batch=config.proposals, capacity=capacity, reference=reference
+            ),
             reference=reference,
             queue=config.queue,
             batch=config.proposals,
             seed=config.seed,
+            limit=config.evaluations,
         )
-        self.state.compile()
 
     def _shared(self) -> Shared:
         return Shared(
@@ -253,6 +260,11 @@ class _Search:
                     queued=len(state.queue),
                     halfway=len(state.halfway),
                 )
+            self.database.set_meta("wall_s", self._wall_s())
+
+    def _wall_s(self) -> float:
+        """Seconds since the run began, without the times in which it was interrupted."""
+        return self._wall_before + time.monotonic() - self._began
 
     def _end(self) -> SearchResult:
         """Close the books, test the front, write the summary."""
@@ -262,7 +274,7 @@ class _Search:
         if status == "finished":
             finish.prune(self.state, self.folder)
             finish.test_front(self.database, self.state, self.folder, self.prepared.programs[0], self.config.epochs)
-        wall = self._wall_before + time.monotonic() - self._began
+        wall = self._wall_s()
         summary = finish.summarise(
             self.state,
             self.ledger,

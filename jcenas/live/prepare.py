@@ -1,9 +1,13 @@
 """Everything before the first write: data, devices, compiled programs, the optimiser, and the check of the budget."""
 
+import dataclasses
+import functools
 import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple
+
+import jax
 
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.errors import InputError
@@ -15,6 +19,8 @@ from jcenas.spaces import NasBench201
 from jcenas.tables.store import locate
 from jcenas.train import images, sharding
 from jcenas.train.images import ImageSet
+
+_COMPILED_IN = ("dataset", "seed", "channels", "cells", "batch_size", "learning_rate", "proposals")
 
 
 class Prepared(NamedTuple):
@@ -33,26 +39,40 @@ def prepare(config: SearchConfig, log: Callable[[str], None]) -> Prepared:
         InputError: missing data, too few devices, or a batch larger than the training part.
     """
     devices = sharding.local_devices(config.devices)
-    source = images.SOURCES[config.dataset]
-    data = images.load(config.dataset, [locate(name) for name in source.files], seed=config.seed)
+    data = _images(config.dataset, config.seed)
     if config.batch_size > data.train.labels.shape[0]:
         raise InputError(
             f"--batch-size {config.batch_size} is larger than the {data.train.labels.shape[0]} training images"
         )
     began = time.perf_counter()
     log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
-    programs = [DevicePrograms(config, data, device) for device in devices]
+    essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
+    programs = [_programs(essence, device) for device in devices]
     log(f"compiled in {time.perf_counter() - began:.1f} s")
     objective = CostObjective(config, macro_of(config, data))
     return Prepared(data, programs, objective, sharding.describe(devices))
 
 
-def make_optimizer(config: SearchConfig, capacity: int, reference: tuple[float, float]) -> Optimizer:
-    """The optimiser that the configuration names; it never proposes a cell without a path from input to output."""
+@functools.lru_cache(maxsize=2)
+def _images(dataset: str, seed: int) -> ImageSet:
+    return images.load(dataset, [locate(name) for name in images.SOURCES[dataset].files], seed=seed)
+
+
+@functools.lru_cache(maxsize=16)
+def _programs(essence: SearchConfig, device: jax.Device) -> DevicePrograms:
+    """Kept from one search of a process to the next: only what `_COMPILED_IN` names decides the programs."""
+    return DevicePrograms(essence, _images(essence.dataset, essence.seed), device)
+
+
+@functools.lru_cache(maxsize=8)
+def make_optimizer(name: str, *, batch: int, capacity: int, reference: tuple[float, float]) -> Optimizer:
+    """The optimiser of that name, jitted; it never proposes a cell without a path from input to output."""
     space = NasBench201(connected_only=True)
-    if config.optimizer == "random":
-        return random_search(space, capacity=capacity, batch=config.proposals)
-    return lamoo(space, capacity=capacity, batch=config.proposals, reference=reference)
+    if name == "random":
+        optimizer = random_search(space, capacity=capacity, batch=batch)
+    else:
+        optimizer = lamoo(space, capacity=capacity, batch=batch, reference=reference)
+    return Optimizer(*(jax.jit(function) for function in optimizer))
 
 
 def check_budget(config: SearchConfig, prepared: Prepared, trace: CarbonTrace) -> None:

@@ -7,6 +7,8 @@ import dataclasses
 import fcntl
 import json
 import os
+import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -61,8 +63,17 @@ def planned_path(config: SearchConfig) -> Path:
     return path
 
 
-def create(path: Path, config: SearchConfig, *, devices: list[str], trace: dict) -> RunFolder:
-    """Make the folder and write config.json.
+def create(
+    path: Path, config: SearchConfig, *, devices: list[str], trace: dict, fill: Callable[[Path], None]
+) -> RunFolder:
+    """Make the folder whole under another name, then give it its own: a kill leaves no half of it.
+
+    Args:
+        path: as from `planned_path`.
+        config: of the run.
+        devices: kinds of the devices.
+        trace: record of the carbon trace.
+        fill: writes what else belongs in a new folder.
 
     Raises:
         InputError: the disk refuses.
@@ -74,16 +85,18 @@ def create(path: Path, config: SearchConfig, *, devices: list[str], trace: dict)
         "trace": trace,
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    part = path.with_name(f".{path.name}.part")
     try:
-        path.mkdir(parents=True)
-        folder = RunFolder(path, _lock(path))
-        (path / "checkpoints").mkdir()
-        partial = path / "config.json.part"
-        partial.write_text(json.dumps(record, indent=2))
-        partial.rename(path / "config.json")
+        shutil.rmtree(part, ignore_errors=True)
+        (part / "checkpoints").mkdir(parents=True)
+        (part / "config.json").write_text(json.dumps(record, indent=2))
+        fill(part)
+        lock = _lock(part)
+        part.rename(path)
     except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
         raise InputError(f"cannot create {path} ({error.strerror}); free the disk or choose another --runs") from error
-    return folder
+    return RunFolder(path, lock)
 
 
 def reopen(path: Path) -> tuple[RunFolder, SearchConfig]:

@@ -55,20 +55,22 @@ class SearchState:
         queue: int,
         batch: int,
         seed: int,
+        limit: int | None = None,
     ):
         """Rebuild from the database, which may be empty.
 
         Args:
             database: of the run.
-            make_optimizer: from the number of genomes to remember to an optimiser with `batch` proposals an ask.
+            make_optimizer: from the number of genomes to remember to an optimiser, jitted, of `batch` proposals an ask.
             reference: (error, cost) against which the hypervolume is measured.
             queue: most scored proposals that wait.
             batch: proposals at a time.
             seed: of the optimiser.
+            limit: most trainings that may end well; no more than are missing are handed out at a time.
         """
         self._database, self._make_optimizer = database, make_optimizer
         self._reference, self._batch = jnp.asarray(reference, jnp.float32), batch
-        self._lock = threading.RLock()
+        self._lock, self._limit = threading.RLock(), limit
         self._key = jax.random.key(seed)
         self.queue = ProposalQueue(queue)
         self.unscored: list[Proposal] = []
@@ -110,9 +112,9 @@ class SearchState:
     def _start_optimizer(self) -> None:
         """Make the optimiser and let it live through all recorded asks and tells again."""
         optimizer = self._make_optimizer(self._capacity)
-        self._ask, self._tell = jax.jit(optimizer.ask), jax.jit(optimizer.tell)
+        self._ask, self._tell = optimizer.ask, optimizer.tell
         self._asks = 0
-        self._optimizer = jax.jit(optimizer.init)(jax.random.fold_in(self._key, 0))
+        self._optimizer = optimizer.init(jax.random.fold_in(self._key, 0))
         for event in self._database.rows("SELECT kind, reference FROM events ORDER BY id"):
             if event["kind"] == "ask":
                 self._next_ask()
@@ -196,6 +198,8 @@ class SearchState:
     def next_training(self) -> Proposal | None:
         """What to train next: a training that was cut, else the best scored proposal; None if there is neither."""
         with self._lock:
+            if self._limit is not None and self.evaluations + len(self.running) >= self._limit:
+                return None
             if self.halfway:
                 job = self.halfway.pop(0)
             elif len(self.queue):

@@ -11,6 +11,7 @@ from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
 
 _FILE = "trace.csv"
+_TYPICAL_START = datetime(2023, 6, 1, 12, tzinfo=UTC)  # a weekday's dawn in California: dirty, then sunny
 _AFTER_H = 1000  # hours behind the end of the run at the last intensity, for the job that is in flight there
 
 
@@ -39,9 +40,9 @@ def choose(config: SearchConfig) -> tuple[CarbonTrace, float]:
 
 
 def _typical(config: SearchConfig) -> tuple[CarbonTrace, float]:
-    from jcenas.carbon.typical_year import DEFAULT_START, typical_year
+    from jcenas.carbon.typical_year import typical_year
 
-    start = _utc(config.start) if config.start else DEFAULT_START
+    start = _utc(config.start) if config.start else _TYPICAL_START
     hours = config.hours + config.window
     return typical_year(config.zone, start=start, hours=hours), typical_year(config.zone).mean()
 

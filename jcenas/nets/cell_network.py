@@ -15,6 +15,7 @@ Two ways to pick, with the same result:
   pool and to the identity with weights 0 or 1. No control flow: best on accelerators and under `vmap`.
 """
 
+import functools
 from typing import Literal
 
 import flax.linen as nn
@@ -117,6 +118,7 @@ def _norm(y, row, weights, running, statistics):
     return ops.normalise(y, used, weights["scale"][row], weights["bias"][row]), used
 
 
+@functools.partial(jax.jit, static_argnames="statistics")  # all edges of a shape share one trace: half the tracing time
 def _branch_edge(x, choice, weights, running, statistics):
     channels = x.shape[-1]
     unused = ops.Moments(jnp.zeros(channels), jnp.zeros(channels))

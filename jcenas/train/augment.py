@@ -32,7 +32,7 @@ def augment(key: jax.Array, images: jax.Array, *, flip: bool) -> jax.Array:
     if flip:
         mirrored = jax.random.bernoulli(flip_key, shape=(b,))
         images = jnp.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-    centres = jax.random.randint(cut_key, (b, 2), 0, jnp.array([h, w]))
+    centres = jax.random.randint(cut_key, (b, 2), 0, jnp.array([[h, w]]))
     side = max(1, h // 4)
     return images * ~(
         _inside(centres[:, 0], h, side)[:, :, None, None] & _inside(centres[:, 1], w, side)[:, None, :, None]

@@ -1,10 +1,13 @@
 """Checkpoints of one tree in one folder, by orbax: atomic, so that a kill leaves the old one or the new one."""
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
 import jax
+
+_ONE_AT_A_TIME = threading.Lock()  # orbax numbers its operations per process: two threads would wait for each other
 
 
 def save(folder: Path, tree: Any) -> None:
@@ -15,6 +18,11 @@ def save(folder: Path, tree: Any) -> None:
     """
     ocp = _orbax()
     folder = folder.absolute()
+    with _ONE_AT_A_TIME:
+        _save(ocp, folder, tree)
+
+
+def _save(ocp: Any, folder: Path, tree: Any) -> None:
     fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(fresh, ignore_errors=True)
     ocp.save(fresh, tree)
@@ -42,7 +50,8 @@ def load(folder: Path, like: Any) -> Any:
     if not folder.exists() and old.exists():  # killed between the two renames
         old.rename(folder)
     abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
-    return ocp.load(folder, abstract)
+    with _ONE_AT_A_TIME:
+        return ocp.load(folder, abstract)
 
 
 def delete(folder: Path) -> None:
