@@ -63,7 +63,7 @@ def pareto_figure(run: Run) -> Figure:
         axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     axes.set_ylim(low, high)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside upper right", ncols=4, handlelength=1.2)
     return figure
 
 
