@@ -20,7 +20,7 @@ NAMES = ("mean", "standard deviation", "mean daily range", "autocorrelation 1 h"
 NAMES += ("autocorrelation 168 h",)
 SMOKE = ("FR",)
 
-_many = jax.jit(jax.vmap(generator.generate, in_axes=(0, None, None)))
+many_years = jax.jit(jax.vmap(generator.generate, in_axes=(0, None, None)))
 
 
 def statistics(x: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ def match(names: tuple[str, ...] | None = None, years: int = YEARS) -> dict[str,
         start, values, _ = traces[name]
         keys = jax.random.split(jax.random.key(1), years)  # not the keys of the fit
         calendar = generator.device_calendar(start, values.size)
-        drawn = np.asarray(_many(keys, generator.year_model(zone_statistics(name)), calendar), float)
+        drawn = np.asarray(many_years(keys, generator.year_model(zone_statistics(name)), calendar), float)
         result[name] = np.stack((statistics(values), np.mean([statistics(x) for x in drawn], axis=0)))
     return result
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments import fit_typical_year, typical_year_match
+from experiments import fit_typical_year, typical_year_held_out, typical_year_match
 from jcenas.carbon import process
 
 
@@ -41,3 +41,10 @@ def test_smoke_of_the_match(capsys, monkeypatch):
     typical_year_match.main(smoke=True)
     lines = capsys.readouterr().out.splitlines()
     assert [line[:22].strip() for line in lines] == list(typical_year_match.NAMES)
+
+
+@pytest.mark.data
+def test_smoke_of_the_held_out_year(capsys, monkeypatch):
+    monkeypatch.setattr(typical_year_held_out, "record", lambda *_, **__: pytest.fail("a smoke run records nothing"))
+    typical_year_held_out.main(smoke=True)
+    assert len(capsys.readouterr().out.splitlines()) == len(typical_year_match.NAMES)
