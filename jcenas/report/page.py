@@ -149,9 +149,9 @@ def _lead(facts: Headline) -> str:
     if facts.done == 0:
         return "<p>No evaluation has finished yet; this page can be made again at any time.</p>"
     return (
-        "<p>A grey or green dot is a network trained from scratch; pale ones are only the supernet's estimates. A numbered "
-        "one is on the front: no other is both cheaper and more accurate on the validation images. The search never saw "
-        "the test images.</p>"
+        "<p>A grey or green dot is a network trained from scratch; pale ones are only the supernet's estimates. A "
+        "numbered one is on the front: no other is both cheaper and more accurate on the validation images. The search "
+        "never saw the test images.</p>"
     )
 
 
