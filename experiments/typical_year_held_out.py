@@ -62,9 +62,10 @@ def main(smoke: bool) -> None:
         notes=[
             "Errors of mean, standard deviation and daily range are relative; of autocorrelations, differences.",
             f"Zones: {', '.join(names)}. {YEARS} draws a zone.",
-            "Level, spread and daily range: the expectation is missed. The grids change (California's mean fell from 273 "
-            "to 226 gCO2eq/kWh from 2021 to 2024, Ontario's rose from 50 to 88), and the last year is nearer to the next "
-            "one than the mean of three. The model makes realistic years; it does not foresee the level of the next one.",
+            "Level, spread and daily range: the expectation is missed. The grids change (California's mean fell "
+            "from 273 to 226 gCO2eq/kWh from 2021 to 2024, Ontario's rose from 50 to 88), and the last year is "
+            "nearer to the next one than the mean of three. The model makes realistic years; it does not foresee "
+            "the level of the next one.",
             "Data: Electricity Maps, ODbL 1.0.",
         ],
     )
