@@ -3,11 +3,12 @@
 import contextlib
 import functools
 import io
+import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -79,7 +80,66 @@ def _report(folder: Path) -> int:
     return 0
 
 
-COMMANDS = {"search": search, "report": report}
+def trace(file: tyro.conf.Positional[Path | None] = None, *, zone: str = "US-CAL-CISO", zones: bool = False) -> Command:
+    """Check a carbon-intensity trace and show what is in it; without a file, the typical year of a zone.
+
+    Args:
+        file: CSV with UTC times and intensities in gCO2eq/kWh.
+        zone: zone of the typical year, where no file is given.
+        zones: list all zones of the typical-year model.
+    """
+    return functools.partial(_trace, file, zone, zones)
+
+
+def _trace(file: Path | None, zone: str, zones: bool) -> int:
+    from jcenas.carbon import describe, read_csv
+    from jcenas.carbon.typical_year import typical_year
+
+    if zones:
+        _table(("zone", "mean g/kWh", "range of the day", "years"), describe.zone_rows())
+    else:
+        _table(("", ""), describe.rows(read_csv(file) if file else typical_year(zone)))
+    return 0
+
+
+def data(
+    action: tyro.conf.Positional[Literal["list", "import"]],
+    name: tyro.conf.Positional[str] = "",
+    path: tyro.conf.Positional[Path | None] = None,
+) -> Command:
+    """Show the prepared data files, or import one into the data folder (JCENAS_DATA, or the user's cache folder).
+
+    Args:
+        action: what to do.
+        name: file to import, as `jcenas data list` writes it.
+        path: where a copy of it lies.
+    """
+    if action == "import" and (not name or path is None):
+        raise InputError("jcenas data import needs a NAME and a PATH; `jcenas data list` shows the names")
+    return functools.partial(_data, action, name, path)
+
+
+def _data(action: str, name: str, path: Path | None) -> int:
+    from jcenas.tables import store
+
+    if action == "import":
+        assert path is not None
+        print(store.import_file(name, path))
+    else:
+        print(f"data folder: {store.data_folder()}")
+        _table(("file", "bytes", "state"), [(row.name, f"{row.size_bytes:,}", row.state) for row in store.listing()])
+    return 0
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print columns, wrapped by the terminal only."""
+    lines = [header, *rows] if any(header) else list(rows)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+COMMANDS = {"search": search, "report": report, "trace": trace, "data": data}
 
 
 def parse(arguments: list[str] | None = None) -> Command:
@@ -107,8 +167,9 @@ def parse(arguments: list[str] | None = None) -> Command:
 
 def _one_line(box: str) -> str:
     """The parser's framed message as one line."""
-    lines = [line.strip(" │╭╮╰╯─") for line in box.splitlines() if not line.startswith(("╭", "╰", "usage"))]
+    lines = [line.strip(" │|") for line in box.splitlines() if not re.search(r"[─-]{3}|^usage", line)]
     text = " ".join(line for line in lines if line)
+    text = re.sub(r"Perhaps you meant: (--\S+).*?(?=$|For full)", r"Did you mean \1? ", text)
     return re.sub(r"\.? For full helptext, (run|see)", "; see", re.sub(r"^Error parsing \S+: ", "", text))
 
 
@@ -121,6 +182,9 @@ def main() -> None:
         code = EXIT_BAD_INPUT
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     sys.exit(code)
 
 

@@ -26,7 +26,7 @@ KINDS = {
     "threshold-queue": Kind("the threshold; an empty queue samples, a full one evaluates", default=0.5),
     "static": Kind("this evaluation share in every hour", required=True),
     "evaluate-all": Kind("all devices train candidates"),
-    "sample-all": Kind("all devices propose and score"),
+    "sample-all": Kind("all devices propose and score until this fraction of the time, then all train", default=0.75),
 }
 
 

@@ -62,6 +62,15 @@ def static(key: jax.Array, params: jax.Array, observation: Observation) -> jax.A
     return params
 
 
+def sample_then_evaluate(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Array:
+    """Everything samples until the fraction `params`, float32 (), of the time is spent; then everything evaluates.
+
+    The one-shot search of CE-NAS's comparison: the supernet ranks all proposals before any is trained.
+    """
+    del key
+    return jnp.where(1.0 - observation.time_left < params, 0.0, 1.0).astype(jnp.float32)
+
+
 def queue_aware(apply: Apply) -> Apply:
     """Wrap a policy: nothing to train gives all devices to sampling, a full queue gives all to evaluating.
 
@@ -101,7 +110,7 @@ def policy_from_name(text: str) -> Policy:
         "threshold-queue": queue_aware(threshold),
         "static": static,
         "evaluate-all": static,
-        "sample-all": static,
+        "sample-all": sample_then_evaluate,
     }[kind]
-    value = {"evaluate-all": 1.0, "sample-all": 0.0}.get(kind, number)
+    value = {"evaluate-all": 1.0}.get(kind, number)
     return Policy(text, _constant(value), apply)

@@ -38,6 +38,6 @@ def check_zone(name: str) -> str:
     close += [zone for zone in difflib.get_close_matches(upper, names, n=4, cutoff=0.5) if zone not in close]
     hint = f"did you mean {', '.join(close[:5])}? " if close else ""
     raise InputError(
-        f"unknown zone {name!r}; {hint}`jcenas trace --list` shows all {len(names)}; "
+        f"unknown zone {name!r}; {hint}`jcenas trace --zones` shows all {len(names)}; "
         "or give your own data with --trace FILE.csv"
     )

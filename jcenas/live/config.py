@@ -25,8 +25,9 @@ class SearchConfig:
             (batch `latency_batch`), or modelled energy of one inference.
         latency_batch: images per call when latency is measured.
         optimizer: what proposes cells: LaMOO, or uniform random search.
-        policy: who splits each hour between sampling and evaluating: heuristic, static:SHARE (of evaluation),
-            evaluate-all, sample-all, threshold, ... (`jcenas search --policy ?` lists them).
+        policy: who splits each hour between sampling and evaluating: heuristic (linear in the intensity),
+            heuristic-queue, threshold[:FRACTION], threshold-queue[:FRACTION], static:SHARE (of evaluation),
+            evaluate-all, sample-all[:FRACTION] (sample until this fraction of the time, then evaluate).
         zone: grid zone whose typical year is followed, where no trace is given.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
         start: UTC time at which the run begins in the trace, such as 2023-06-01T00:00Z; if empty, the

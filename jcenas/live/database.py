@@ -99,6 +99,11 @@ class RunDatabase:
         with self._lock:
             self._connection.execute(f"UPDATE {table} SET {changes} WHERE id = ?", (*values.values(), row))
 
+    def delete(self, table: str, condition: str, *arguments: Any) -> None:
+        """Delete the rows that meet a condition."""
+        with self._lock:
+            self._connection.execute(f"DELETE FROM {table} WHERE {condition}", arguments)
+
     def rows(self, query: str, *arguments: Any) -> list[sqlite3.Row]:
         """All rows of a query."""
         with self._lock:

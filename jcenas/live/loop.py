@@ -129,6 +129,7 @@ class _Search:
             supernet = train_supernet(
                 self.database, self.folder, self.ledger, prepared, config, self._should_stop, self._notify
             )
+            self._close_hours(math.floor(min(self.ledger.clock) + 1e-9) - 1)
             if supernet is not None:
                 self.state.compile()
                 self._hours(
@@ -153,6 +154,8 @@ class _Search:
             hour_seconds=config.hour_seconds,
             real_time=config.real_time,
         )
+        whole = math.floor(min(self.ledger.clock) + 1e-9)
+        database.delete("hours", "hour >= ?", whole)  # an interruption closed the books of an hour that now goes on
         reference = tuple(database.get_meta("reference"))
         self.state = SearchState(
             database,
@@ -239,9 +242,7 @@ class _Search:
         """Write the books of all hours up to and including `last`; a long job may have crossed several."""
         state = self.state
         with self.database.transaction():
-            for hour in range(self.database.value("SELECT COALESCE(MAX(hour), -1) FROM hours"), last + 1):
-                if hour < 0:
-                    continue
+            for hour in range(self.database.value("SELECT COALESCE(MAX(hour), -1) FROM hours") + 1, last + 1):
                 totals = self.ledger.totals[hour]
                 self.database.replace(
                     "hours",
@@ -266,6 +267,11 @@ class _Search:
         """Seconds since the run began, without the times in which it was interrupted."""
         return self._wall_before + time.monotonic() - self._began
 
+    def _mean_of_hours(self) -> float:
+        """Mean intensity of the hours that the run has lasted, g/kWh: what a search blind to the hour would pay."""
+        last = min(max(1, math.ceil(max(self.ledger.clock))), self.trace.hours)
+        return float(self.trace.window(0, last).mean())
+
     def _end(self) -> SearchResult:
         """Close the books, test the front, write the summary."""
         why = self._why_stop() or "time"
@@ -280,6 +286,7 @@ class _Search:
             self.ledger,
             self.prepared.objective,
             mean_intensity=self.mean,
+            mean_of_hours=self._mean_of_hours(),
             wall_s=wall,
             status=status,
         )

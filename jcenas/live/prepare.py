@@ -59,7 +59,7 @@ def _images(dataset: str, seed: int) -> ImageSet:
 
 
 @functools.lru_cache(maxsize=16)
-def _programs(essence: SearchConfig, device: jax.Device) -> DevicePrograms:
+def _programs(essence: SearchConfig, device: sharding.Device) -> DevicePrograms:
     """Kept from one search of a process to the next: only what `_COMPILED_IN` names decides the programs."""
     return DevicePrograms(essence, _images(essence.dataset, essence.seed), device)
 

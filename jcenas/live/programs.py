@@ -39,7 +39,7 @@ def macro_of(config: SearchConfig, data: ImageSet) -> Macro:
 class DevicePrograms:
     """Executables bound to one device. `device` may be a mesh of several for the supernet only."""
 
-    def __init__(self, config: SearchConfig, data: ImageSet, device: jax.Device):
+    def __init__(self, config: SearchConfig, data: ImageSet, device: sharding.Device):
         """Trace and compile; seconds pass on a cold compilation cache."""
         self.device, self.config = device, config
         cpu = sharding.on_cpu([device])
@@ -124,7 +124,7 @@ class DevicePrograms:
 class MeshSupernet:
     """Data-parallel training of the supernet over several devices: the same mathematics as on one."""
 
-    def __init__(self, config: SearchConfig, data: ImageSet, devices: list[jax.Device]):
+    def __init__(self, config: SearchConfig, data: ImageSet, devices: list[sharding.Device]):
         """Compile for as many devices as divide the batch."""
         count = max(n for n in range(1, len(devices) + 1) if config.batch_size % n == 0)
         self.devices = devices[:count]

@@ -124,7 +124,7 @@ class SearchState:
                     "JOIN proposals p ON p.id = e.proposal WHERE e.proposal = ?",
                     event["reference"],
                 )[0]
-                objectives = (row["validation_error"], row["cost"]) if row["status"] == "done" else (math.nan,) * 2
+                objectives = (row["validation_error"], row["cost"]) if row["status"] == "done" else (math.nan, math.nan)
                 self._learn(tuple(json.loads(row["genome"])), objectives)
 
     def _next_ask(self) -> np.ndarray:

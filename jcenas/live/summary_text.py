@@ -1,6 +1,7 @@
 """The end of a search as a few lines of text."""
 
 from pathlib import Path
+from typing import Any
 
 from jcenas.live.finish import SearchResult
 
@@ -18,13 +19,16 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
         lines.append("no training was finished: give more --hours, or a policy that evaluates")
     else:
         front = result.pareto.drop(columns=["proposal", "genome", "energy_kwh"]).head(_ROWS)
-        formats = {"accuracy": "{:.2%}".format, "test_accuracy": "{:.2%}".format}
+        formats: Any = {"accuracy": "{:.2%}".format, "test_accuracy": "{:.2%}".format}
         lines += ["", f"Pareto front ({len(result.pareto)} cells):", front.to_string(index=False, formatters=formats)]
-    emitted, flat = s["emissions_g"], s["emissions_at_mean_intensity_g"]
+    emitted, flat, year = s["emissions_g"], s["emissions_at_mean_of_hours_g"], s["emissions_at_mean_intensity_g"]
     lines += [
         "",
-        f"emissions {emitted:.3g} gCO2eq for {s['energy_kwh']:.3g} kWh; the same work at the trace's mean intensity of "
-        f"{s['mean_intensity_g_per_kwh']:.0f} g/kWh: {flat:.3g} g ({_change(emitted, flat)})",
+        f"emissions {emitted:.3g} gCO2eq for {s['energy_kwh']:.3g} kWh",
+        f"the same work at the mean intensity of the run's hours, {s['mean_of_hours_g_per_kwh']:.0f} g/kWh: "
+        f"{flat:.3g} g (this run: {_change(emitted, flat)})",
+        f"the same work at the mean intensity of the whole trace, {s['mean_intensity_g_per_kwh']:.0f} g/kWh: "
+        f"{year:.3g} g (this run: {_change(emitted, year)}, the season included)",
         f"modelled: {'; '.join(s['modelled'])}",
         f"measured: {'; '.join(s['measured'])}",
         f"wall {s['wall_s']:.1f} s, device {s['device_s']:.1f} s (idle included)",

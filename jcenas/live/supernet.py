@@ -26,7 +26,7 @@ class Supernet(NamedTuple):
 
     state: TrainState
 
-    def on(self, device: jax.Device) -> TrainState:
+    def on(self, device: sharding.Device) -> TrainState:
         """A copy on one device."""
         return sharding.place(self.state, device)
 

@@ -30,7 +30,7 @@ def choose(config: SearchConfig) -> tuple[CarbonTrace, float]:
         mean = trace.mean()
         if config.start:
             trace = trace.slice(trace.index_of(_utc(config.start)))
-    if trace.hours < config.hours:
+    if trace.hours < config.hours or len(trace) < 2:
         where = config.trace or config.zone
         raise InputError(
             f"{where}: {trace.hours} h from {trace.start:%Y-%m-%dT%H:%MZ} on, but --hours {config.hours}; "
@@ -92,10 +92,8 @@ def recall(folder: Path, record: dict) -> tuple[CarbonTrace, float]:
 
 def extended(trace: CarbonTrace) -> CarbonTrace:
     """The trace with its last intensity held, so that the job in flight at the end of the run can be charged."""
-    steps = _AFTER_H * trace.steps_per_hour
-    return dataclasses.replace(
-        trace, intensity_g_per_kwh=np.pad(trace.intensity_g_per_kwh, (0, steps), mode="edge"), estimated=None
-    )
+    values = np.pad(trace.intensity_g_per_kwh, (0, _AFTER_H * trace.steps_per_hour), mode="edge")
+    return CarbonTrace(start=trace.start, intensity_g_per_kwh=values, step_seconds=trace.step_seconds, zone=trace.zone)
 
 
 def window(trace: CarbonTrace, hour: int, hours: int) -> np.ndarray:

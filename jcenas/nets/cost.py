@@ -10,6 +10,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jcenas import units
 from jcenas.nets.cell_network import N_STAGES
@@ -33,7 +34,7 @@ class Macro:
         return [((self.image_size // 2**s) ** 2, self.channels * 2**s) for s in range(N_STAGES)]
 
 
-def _linear(fixed: float, per_operation: list[float], genomes: jax.Array) -> jax.Array:
+def _linear(fixed: float, per_operation: list[float], genomes: ArrayLike) -> jax.Array:
     counts = jnp.stack([(jnp.asarray(genomes) == op).sum(axis=-1) for op in range(len(OPERATIONS))], axis=-1)
     return counts.astype(jnp.float32) @ jnp.asarray(per_operation, jnp.float32) + jnp.float32(fixed)
 
@@ -44,7 +45,7 @@ def _reductions(macro: Macro) -> list[tuple[int, int, int]]:
     return [(p, before, after) for (_, before), (p, after) in itertools.pairwise(stages)]
 
 
-def parameters(macro: Macro, genomes: jax.Array) -> jax.Array:
+def parameters(macro: Macro, genomes: ArrayLike) -> jax.Array:
     """Trainable parameters of the candidates, float32 (...), exact below 2^24; genomes int (..., 6)."""
     c, last = macro.channels, macro.stages()[-1][1]
     fixed = 9 * macro.image_channels * c + 2 * c + 2 * last + (last + 1) * macro.classes
@@ -55,7 +56,7 @@ def parameters(macro: Macro, genomes: jax.Array) -> jax.Array:
     return _linear(fixed, per, genomes)
 
 
-def multiply_adds(macro: Macro, genomes: jax.Array) -> jax.Array:
+def multiply_adds(macro: Macro, genomes: ArrayLike) -> jax.Array:
     """Multiply-adds of one image, float32 (...), counted as the benchmark does (convolutions and classifier)."""
     pixels, last = macro.image_size**2, macro.stages()[-1][1]
     fixed = 9 * macro.image_channels * macro.channels * pixels + (last + 1) * macro.classes
@@ -66,7 +67,7 @@ def multiply_adds(macro: Macro, genomes: jax.Array) -> jax.Array:
     return _linear(fixed, per, genomes)
 
 
-def bytes_moved(macro: Macro, genomes: jax.Array) -> jax.Array:
+def bytes_moved(macro: Macro, genomes: ArrayLike) -> jax.Array:
     """Bytes of weights read and activations read and written for one image, float32 (...).
 
     Every operation that is not `none` reads its input map and writes its output map once (norms and ReLU are fused).
@@ -80,7 +81,7 @@ def bytes_moved(macro: Macro, genomes: jax.Array) -> jax.Array:
     return BYTES_PER_NUMBER * (traffic + parameters(macro, genomes))
 
 
-def inference_energy_j(macro: Macro, genomes: jax.Array) -> jax.Array:
+def inference_energy_j(macro: Macro, genomes: ArrayLike) -> jax.Array:
     """Modelled energy of one inference at batch 1, J, float32 (...): arithmetic plus memory (Horowitz, ISSCC 2014)."""
     arithmetic = units.JOULES_PER_MULTIPLY_ADD_F32 * multiply_adds(macro, genomes)
     return arithmetic + units.JOULES_PER_DRAM_BYTE * bytes_moved(macro, genomes)

@@ -8,7 +8,7 @@ Letters: B images, H, W height and width, C channels in, D channels out, K kerne
 """
 
 import functools
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -23,17 +23,21 @@ def _conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     return lax.conv_general_dilated(x, kernel, (stride, stride), ((pad, pad), (pad, pad)), dimension_numbers=_NHWC)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     """Convolve x (B, H, W, C) with kernel (K, K, C, D), K odd, padding K // 2, H and W multiples of `stride`."""
+    return cast(jax.Array, _conv_with_gradients(x, kernel, stride))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _conv_with_gradients(x, kernel, stride):
     return _conv(x, kernel, stride)
 
 
-def _conv_forward(x, kernel, stride):
+def _forward(x, kernel, stride):
     return _conv(x, kernel, stride), (x, kernel)
 
 
-def _conv_backward(stride, saved, g):
+def _backward(stride, saved, g):
     x, kernel = saved
     if stride > 1:  # the strided output is the dense one at every stride-th pixel: put its gradient back there
         gap = (0, stride - 1, stride - 1)
@@ -46,7 +50,7 @@ def _conv_backward(stride, saved, g):
     return dx, dkernel.transpose(1, 2, 0, 3)
 
 
-conv.defvjp(_conv_forward, _conv_backward)
+_conv_with_gradients.defvjp(_forward, _backward)
 
 
 def pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -4,6 +4,7 @@ Batch statistics are used instead of the running ones, because those of a supern
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -32,7 +33,7 @@ def make_score(network: nn.Module, *, images: int = 1000, together: int = 1) -> 
         variables = {"params": state.params, "batch_stats": state.batch_stats}
 
         def error(genome: jax.Array) -> jax.Array:
-            logits = network.apply(variables, batch, genome, statistics="batch")
+            logits: Any = network.apply(variables, batch, genome, statistics="batch")
             return jnp.mean(jnp.argmax(logits, -1) != part.labels, dtype=jnp.float32)
 
         return jax.lax.map(error, genomes, batch_size=together if together > 1 else None)

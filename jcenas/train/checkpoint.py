@@ -60,7 +60,7 @@ def delete(folder: Path) -> None:
         shutil.rmtree(folder.with_name(name), ignore_errors=True)
 
 
-def _orbax():
+def _orbax() -> Any:
     from orbax.checkpoint import v1  # 200 ms of import that only checkpoints need
 
     return v1

@@ -8,7 +8,7 @@ import dataclasses
 import io
 import zipfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +69,8 @@ class ImageSet(struct.PyTreeNode):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C) of an image."""
-        return self.train.images.shape[1:]
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
 
 
 def load(name: str, files: list[Path], *, seed: int = 0) -> ImageSet:
@@ -100,7 +101,7 @@ Arrays = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C) uint8, labels (N,)
 def _read_digits() -> dict[str, Arrays]:
     from sklearn.datasets import load_digits  # slow to import, and only this set needs it
 
-    digits = load_digits()
+    digits: Any = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)
     return {"all": (images[..., None], digits.target)}
 

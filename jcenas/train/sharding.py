@@ -8,8 +8,10 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 
 from jcenas.errors import InputError
 
+Device = Any  # a jax.Device, of which jaxlib gives type checkers no class
 
-def local_devices(count: int | None = None) -> list[jax.Device]:
+
+def local_devices(count: int | None = None) -> list[Device]:
     """The first `count` devices of this process, or all of them.
 
     Raises:
@@ -21,22 +23,22 @@ def local_devices(count: int | None = None) -> list[jax.Device]:
     return devices[:count]
 
 
-def describe(devices: Sequence[jax.Device]) -> list[str]:
+def describe(devices: Sequence[Device]) -> list[str]:
     """Kind of each device, for the record of a run."""
     return [f"{d.platform}:{d.id} {d.device_kind}" for d in devices]
 
 
-def on_cpu(devices: Sequence[jax.Device]) -> bool:
+def on_cpu(devices: Sequence[Device]) -> bool:
     """True where XLA's CPU back end compiles for these devices."""
     return devices[0].platform == "cpu"
 
 
-def place(tree: Any, device: jax.Device) -> Any:
+def place(tree: Any, device: Device) -> Any:
     """Put every array of a tree on one device."""
     return jax.device_put(tree, device)
 
 
-def data_mesh(devices: Sequence[jax.Device], axis: str = "data") -> Mesh:
+def data_mesh(devices: Sequence[Device], axis: str = "data") -> Mesh:
     """A one-dimensional mesh over the devices."""
     return jax.make_mesh((len(devices),), (axis,), axis_types=(AxisType.Auto,), devices=devices)
 

@@ -141,7 +141,7 @@ def make_trainer(
         variables = {"params": state.params, "batch_stats": state.batch_stats}
 
         def right(batch: Split) -> jax.Array:
-            logits = network.apply(variables, scale(batch.images, data), genome, statistics="running")
+            logits: Any = network.apply(variables, scale(batch.images, data), genome, statistics="running")
             return jnp.sum(jnp.argmax(logits, -1) == batch.labels)
 
         return _sum_over_batches(right, split).astype(jnp.float32) / split.labels.shape[0]

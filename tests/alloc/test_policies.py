@@ -106,6 +106,7 @@ def test_queue_rules_override():
 
 def test_constants():
     assert [decide(name) for name in ("static:0.25", "evaluate-all", "sample-all")] == [0.25, 1.0, 0.0]
+    assert [decide("sample-all:0.5", time_left=t) for t in (0.6, 0.5, 0.1)] == [0.0, 1.0, 1.0]
 
 
 # Names.

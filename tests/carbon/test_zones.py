@@ -15,7 +15,7 @@ def test_there_are_many_zones_in_a_small_file():
 
 @pytest.mark.parametrize(("name", "close"), [("CAL", "US-CAL-CISO"), ("us-cal-cis", "US-CAL-CISO"), ("de", "DE")])
 def test_unknown_zone_names_close_ones(name, close):
-    with pytest.raises(InputError, match=rf"unknown zone '{name}'; did you mean .*{close}.*trace --list"):
+    with pytest.raises(InputError, match=rf"unknown zone '{name}'; did you mean .*{close}.*trace --zones"):
         check_zone(name)
 
 
