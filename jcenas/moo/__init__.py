@@ -1,11 +1,17 @@
 """Multi-objective optimisation on device: Pareto tools, exact hypervolume and optimisers as (init, ask, tell)."""
 
+from jcenas.moo.bayesian import bayesian
 from jcenas.moo.contribution import contributions, improvement
+from jcenas.moo.expected import expected_improvement
 from jcenas.moo.history import History
 from jcenas.moo.hypervolume import hypervolume
 from jcenas.moo.lamoo import LamooConfig, lamoo
+from jcenas.moo.nsga2 import nsga2
 from jcenas.moo.pareto import crowding_distance, dominance_number, dominates, non_dominated, ranks
 from jcenas.moo.random_search import random_search
+from jcenas.moo.semoa import semoa
+from jcenas.moo.surrogate import SurrogateConfig
+from jcenas.moo.svm import SvmConfig
 from jcenas.moo.types import Optimizer, Space
 
 __all__ = [
@@ -13,14 +19,20 @@ __all__ = [
     "LamooConfig",
     "Optimizer",
     "Space",
+    "SurrogateConfig",
+    "SvmConfig",
+    "bayesian",
     "contributions",
     "crowding_distance",
     "dominance_number",
     "dominates",
+    "expected_improvement",
     "hypervolume",
     "improvement",
     "lamoo",
     "non_dominated",
+    "nsga2",
     "random_search",
     "ranks",
+    "semoa",
 ]

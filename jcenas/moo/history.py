@@ -121,3 +121,9 @@ def check_tell(history: History, genomes: jax.Array, objectives: jax.Array) -> N
         raise ValueError(
             f"objectives must have shape (n, {width or 'm'}) for genomes {genomes.shape}, got {objectives.shape}"
         )
+
+
+def rows_of(history: History, genomes: jax.Array) -> jax.Array:
+    """Row of each genome (n, d), int32 (n,); the capacity for genomes not seen."""
+    known = same(genomes, history.genomes) & history.seen[None, :]
+    return jnp.where(jnp.any(known, axis=1), jnp.argmax(known, axis=1), history.status.shape[0]).astype(jnp.int32)

@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcenas.moo import candidates, history, partition, svm
+from jcenas.moo.bayesian import propose_by_improvement
 from jcenas.moo.history import History
 from jcenas.moo.hypervolume import hypervolume
+from jcenas.moo.surrogate import SurrogateConfig
 from jcenas.moo.svm import SvmConfig
 from jcenas.moo.types import Optimizer, Space
 
@@ -32,6 +34,9 @@ class LamooConfig:
         search the same when objectives are rescaled together with the reference.
       selection: "leaf" takes the best bound among all leaves, "mcts" walks down from the root.
       svm: the classifiers.
+      sampler: how the region is sampled: "uniform", or "nehvi", which draws a pool there and chooses by hypervolume
+        improvement.
+      surrogate: settings of "nehvi".
     """
 
     initial: int = 10
@@ -40,6 +45,8 @@ class LamooConfig:
     exploration: float | None = None
     selection: Literal["leaf", "mcts"] = "leaf"
     svm: SvmConfig = field(default_factory=SvmConfig)
+    sampler: Literal["uniform", "nehvi"] = "uniform"
+    surrogate: SurrogateConfig = field(default_factory=SurrogateConfig)
 
     def __post_init__(self):
         if self.selection not in ("leaf", "mcts"):
@@ -67,6 +74,7 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
     reference = np.asarray(reference, np.float32)
     if reference.ndim != 1 or not np.all(np.isfinite(reference)):
         raise ValueError(f"reference must be finite and of shape (m,), got {reference}")
+    size = max(batch, config.surrogate.pool) if config.sampler == "nehvi" else batch
     draw = candidates.source(space, lambda genomes: svm.prepare(config.svm, space.features(genomes)))
 
     def init(key: jax.Array) -> History:
@@ -93,7 +101,11 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
         def wanted(prepared: jax.Array) -> jax.Array:
             return partition.inside(config.svm, tree, leaf, prepared).astype(jnp.float32)
 
-        genomes = draw(key, state, batch, wanted)
+        uniform, choice = jax.random.split(key)
+        genomes = draw(uniform, state, size, wanted)
+        if config.sampler == "nehvi":
+            chosen = propose_by_improvement(choice, space, config.surrogate, state, genomes, batch, target)
+            genomes = jnp.where(finished < config.initial, genomes[:batch], chosen)
         return history.propose(state, genomes), genomes
 
     return Optimizer(init, ask, history.tell)

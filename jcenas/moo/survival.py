@@ -20,7 +20,7 @@ def crowded_order(objectives: jax.Array, mask: jax.Array) -> jax.Array:
     return jnp.lexsort((-crowding, front)).astype(jnp.int32)
 
 
-def hypervolume_order(objectives: jax.Array, reference: jax.Array, mask: jax.Array, k: int) -> jax.Array:
+def hypervolume_survivors(objectives: jax.Array, reference: jax.Array, mask: jax.Array, k: int) -> jax.Array:
     """Mask, bool (n,), of the k survivors of S-metric selection (Beume, Naujoks and Emmerich 2007, algorithm 2).
 
     Rows leave one by one: always the one of the last front that contributes least hypervolume to that front.

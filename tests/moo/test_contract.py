@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import struct
 
-from jcenas.moo import hypervolume, lamoo, random_search
+from jcenas.moo import LamooConfig, SurrogateConfig, bayesian, hypervolume, lamoo, nsga2, random_search, semoa
 
 CAPACITY, BATCH = 48, 4
 REFERENCE = np.array([1.0, 1000.0], np.float32)
@@ -38,9 +38,21 @@ def evaluate(genomes):
     return jnp.stack([0.9 - 0.2 * x + 0.05 * harm, 200.0 * x + 100.0 * harm], axis=1).astype(jnp.float32)
 
 
+SMALL = SurrogateConfig(pool=16, draws=4, fit_steps=3, fit_points=16, front=8)
 OPTIMIZERS = {
     "random": lambda: random_search(Grid(), capacity=CAPACITY, batch=BATCH),
     "lamoo": lambda: lamoo(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
+    "nsga2": lambda: nsga2(Grid(), capacity=CAPACITY, batch=BATCH, population=8),
+    "lamoo nehvi": lambda: lamoo(
+        Grid(),
+        LamooConfig(sampler="nehvi", surrogate=SMALL, height=1),
+        capacity=CAPACITY,
+        batch=BATCH,
+        reference=REFERENCE,
+    ),
+    "qehvi": lambda: bayesian(Grid(), SMALL, capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
+    "semoa": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
+    "semoa released": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE, variant="released"),
 }
 
 

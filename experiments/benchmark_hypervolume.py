@@ -1,0 +1,147 @@
+"""Hypervolume and dominance on device against moocore (C) and NumPy. About one minute on two cores.
+
+    python -m experiments.benchmark_hypervolume [--smoke]
+
+Values are compared before anything is timed. moocore computes in double precision, one front a call; a batch of fronts
+is a Python loop over it. Conversion to double is not timed.
+"""
+
+import argparse
+import time
+
+import jax
+import numpy as np
+
+from experiments.moo_peers import install
+from experiments.recording import record, time_compiled
+from jcenas.moo import dominance_number, hypervolume, non_dominated
+
+COMMAND = "python -m experiments.benchmark_hypervolume"
+COLUMNS = (
+    "task",
+    "m",
+    "fronts",
+    "points",
+    "median ms",
+    "q1 ms",
+    "q3 ms",
+    "compile s",
+    "peer",
+    "peer median ms",
+    "peer / jcenas",
+    "largest relative difference",
+    "goal ms",
+)
+
+
+def front(random: np.random.Generator, fronts: int, n: int, m: int) -> np.ndarray:
+    """Mutually non-dominated points on a sphere, float32 (fronts, n, m), reference 1."""
+    direction = np.abs(random.normal(size=(fronts, n, m)))
+    return (1 - direction / np.linalg.norm(direction, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def time_host(function, repeats: int) -> float:
+    """Median seconds of a host function after one call."""
+    function()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
+
+
+def row(task, m, fronts, n, ours, peer, peer_s, difference, goal):
+    milliseconds = [1e3 * ours[k] for k in ("median_s", "q1_s", "q3_s")]
+    compile_s = ours["trace_s"] + ours["compile_s"]
+    return [
+        task,
+        m,
+        fronts,
+        n,
+        *milliseconds,
+        compile_s,
+        peer,
+        1e3 * peer_s,
+        peer_s / ours["median_s"],
+        difference,
+        goal,
+    ]
+
+
+def hypervolume_row(moocore, random, m, fronts, n, goal, repeats):
+    points = front(random, fronts, n, m)
+    reference, doubles = np.ones(m, np.float32), points.astype(float)
+    function = jax.jit(jax.vmap(hypervolume, (0, None)))
+    loop = lambda: np.array([moocore.hypervolume(f, ref=np.ones(m)) for f in doubles])
+    difference = float(np.max(np.abs(np.asarray(function(points, reference)) / loop() - 1)))
+    assert difference < 1e-5, f"hypervolume differs from moocore by {difference} at m={m}, n={n}"
+    arguments = jax.device_put((points, reference))
+    ours = time_compiled(function, *arguments, repeats=repeats)
+    return row("hypervolume", m, fronts, n, ours, "moocore", time_host(loop, repeats), difference, goal)
+
+
+def numpy_dominance_number(points: np.ndarray) -> np.ndarray:
+    """One row at a time, the usual way to write it in NumPy."""
+    return np.array([np.sum((points <= p).all(1) & (points < p).any(1)) for p in points])
+
+
+def dominance_row(moocore, random, task, n, goal, repeats):
+    points = random.random((n, 2)).astype(np.float32)
+    function = jax.jit({"dominance number": dominance_number, "non-dominated mask": non_dominated}[task])
+    if task == "dominance number":
+        name, peer = "numpy rows", lambda: numpy_dominance_number(points)
+    else:
+        doubles = points.astype(float)
+        name, peer = "moocore", lambda: moocore.is_nondominated(doubles, keep_weakly=True)
+    np.testing.assert_array_equal(function(points), peer())
+    ours = time_compiled(function, jax.device_put(points), repeats=repeats)
+    return row(task, 2, 1, n, ours, name, time_host(peer, min(repeats, 3)), 0.0, goal)
+
+
+def run(smoke: bool):
+    install("moocore")
+    import moocore
+
+    random = np.random.default_rng(0)
+    many, repeats = (10, 2) if smoke else (1000, 20)
+    cases = [(2, many, 50, 1.2), (3, many, 50, 10.0), (4, many, 50, 60.0)]
+    large = (
+        [(2, 1, 1000, 0.3)]
+        if smoke
+        else [(2, 1, 10**6, 270.0), (3, 1, 1000, 1.0), (4, 1, 200, 10.0), (5, 1, 100, 50.0)]
+    )
+    rows = [hypervolume_row(moocore, random, *case, repeats) for case in cases + large]
+    sizes = (200, 200, 600) if smoke else (1000, 10_000, 10_000)
+    for task, n, goal in zip(
+        ("dominance number", "dominance number", "non-dominated mask"), sizes, (0.5, 180.0, 3.5), strict=True
+    ):
+        rows.append(dominance_row(moocore, random, task, n, goal, repeats))
+    return rows
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, nothing recorded")
+    smoke = parser.parse_args(arguments).smoke
+    rows = run(smoke)
+    for cells in rows:
+        print(*(f"{c:.4g}" if isinstance(c, float) else c for c in cells), sep="\t")
+    if not smoke:
+        record(
+            "hypervolume",
+            title="Hypervolume and dominance on device",
+            command=COMMAND,
+            columns=COLUMNS,
+            rows=rows,
+            notes=[
+                "float32 against double precision peers.",
+                "Goals are those of the project's plan, in milliseconds.",
+            ],
+            expected="every median below its goal; values within 1e-5 of moocore",
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Bayesian optimisation with Gaussian processes: qEHVI and qNEHVI over a space."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcenas.moo import candidates, history, surrogate, variation
+from jcenas.moo.history import History
+from jcenas.moo.pareto import non_dominated
+from jcenas.moo.surrogate import SurrogateConfig
+from jcenas.moo.types import Optimizer, Space
+
+
+def inputs_of(space: Space, config: SurrogateConfig, genomes: jax.Array) -> jax.Array:
+    """What the processes see of genomes (n, d): themselves ("categorical") or the space's features ("matern")."""
+    return genomes.astype(jnp.float32) if config.covariance == "categorical" else space.features(genomes)
+
+
+def neighbours(key: jax.Array, space: Space, state: History, n: int) -> jax.Array:
+    """Draw n genomes one or two mutations away from non-dominated samples; uniform ones while there are none."""
+    which, first, second, far, uniform = jax.random.split(key, 5)
+    best = non_dominated(state.objectives, state.told)
+    parents = state.genomes[jax.random.categorical(which, jnp.where(best, 0.0, -jnp.inf), shape=(n,))]
+    once = variation.mutate(first, space, parents)
+    twice = variation.mutate(second, space, once)
+    children = jnp.where(jax.random.bernoulli(far, 0.5, (n, 1)), twice, once)
+    return jnp.where(jnp.any(best), children, space.sample(uniform, n))
+
+
+def propose_by_improvement(
+    key: jax.Array,
+    space: Space,
+    config: SurrogateConfig,
+    state: History,
+    pool: jax.Array,
+    batch: int,
+    reference: jax.Array,
+) -> jax.Array:
+    """Choose `batch` genomes by expected hypervolume improvement; unseen ones first.
+
+    The first part of the pool (k, d) makes room for neighbours of the non-dominated samples (`SurrogateConfig.local`).
+    """
+    near, key = jax.random.split(key)
+    pool = jnp.concatenate([neighbours(near, space, state, round(config.local * pool.shape[0])), pool])[: pool.shape[0]]
+    seen = history.contains(state, pool) | history.repeated(pool)
+    # When fewer unseen genomes than asked for are in the pool, seen ones must do (the space is exhausted).
+    spare = jnp.cumsum(seen) <= batch - jnp.sum(~seen)
+    inputs = inputs_of(space, config, jnp.maximum(state.genomes, 0))
+    picks = surrogate.choose(
+        key,
+        config,
+        inputs,
+        state.objectives,
+        state.told,
+        inputs_of(space, config, pool),
+        ~seen | (seen & spare),
+        reference,
+        batch,
+    )
+    return pool[picks]
+
+
+def bayesian(
+    space: Space,
+    config: SurrogateConfig | None = None,
+    *,
+    capacity: int,
+    batch: int,
+    reference,
+    initial: int = 10,
+) -> Optimizer:
+    """Search by expected hypervolume improvement: qEHVI, or qNEHVI with `SurrogateConfig(noisy=True)`.
+
+    Args:
+      space: what is searched.
+      config: settings; None means the defaults.
+      capacity: number of genomes, evaluated and pending, that the state can remember.
+      batch: number of genomes in one `ask`.
+      reference: (m,) reference point of the hypervolume, in the units of the objectives.
+      initial: uniform samples before the first model.
+
+    Returns:
+      An optimiser whose state is a `History`.
+    """
+    config = config or SurrogateConfig()
+    reference = np.asarray(reference, np.float32)
+    draw = candidates.source(space)
+    size = max(config.pool, batch)
+
+    def init(key: jax.Array) -> History:
+        del key
+        return history.empty(capacity, len(space.cardinalities), reference.shape[0])
+
+    def ask(key: jax.Array, state: History) -> tuple[History, jax.Array]:
+        uniform, choice = jax.random.split(key)
+        pool = draw(uniform, state, size, candidates.everywhere)
+        chosen = propose_by_improvement(choice, space, config, state, pool, batch, jnp.asarray(reference))
+        begun = jnp.sum(state.status >= History.TOLD) >= initial
+        genomes = jnp.where(begun, chosen, pool[:batch])
+        return history.propose(state, genomes), genomes
+
+    return Optimizer(init, ask, history.tell)

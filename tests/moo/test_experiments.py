@@ -1,0 +1,20 @@
+import pytest
+
+from experiments import benchmark_hypervolume, lamoo_nasbench201
+
+
+def test_hypervolume_benchmark_at_smoke_size(monkeypatch):
+    monkeypatch.setattr(
+        benchmark_hypervolume, "install", lambda *packages: None
+    )  # moocore is a test dependency already
+    rows = benchmark_hypervolume.main(["--smoke"])
+    assert {len(row) for row in rows} == {len(benchmark_hypervolume.COLUMNS)}
+    assert {row[0] for row in rows} == {"hypervolume", "dominance number", "non-dominated mask"}
+
+
+@pytest.mark.data
+def test_quality_study_at_smoke_size(data, monkeypatch):
+    monkeypatch.setenv("JCENAS_DATA", str(data))
+    [row] = lamoo_nasbench201.main(["--smoke"])
+    assert row[:3] == ["nsga2", 100, 2]
+    assert 0 < row[3] < 8  # below the log of the whole hypervolume, 5792, which is 8.66

@@ -1,0 +1,82 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcenas.moo import expected_improvement, gp
+from jcenas.moo.gp import Hyperparameters
+
+
+def numpy_posterior(kernel, x, y, q, noise):
+    matrix = kernel(x, x) + noise * np.eye(len(x))
+    mean = kernel(q, x) @ np.linalg.solve(matrix, y)
+    return mean, kernel(q, q) - kernel(q, x) @ np.linalg.solve(matrix, kernel(x, q))
+
+
+def matern(a, b, scale=(0.7, 1.9)):
+    r = np.sqrt(5 * (((a[:, None] - b[None]) * np.array(scale)) ** 2).sum(-1))
+    return 1.3 * (1 + r + r**2 / 3) * np.exp(-r)
+
+
+def categorical(a, b, scale=(0.7, 1.9)):
+    return 1.3 * np.exp(-((a[:, None] != b[None]) * np.array(scale)).sum(-1))
+
+
+@pytest.mark.parametrize(("kind", "kernel"), [("matern", matern), ("categorical", categorical)])
+def test_posterior_against_numpy(kind, kernel):
+    random = np.random.default_rng(0)
+    x, q = random.integers(0, 4, (12, 2)) / 3, random.integers(0, 4, (5, 2)) / 3
+    y = random.normal(size=12)
+    with jax.enable_x64(True):
+        hyper = Hyperparameters(jnp.log(jnp.array([0.7, 1.9])), jnp.log(jnp.array(1.3)), jnp.log(jnp.array(0.05)))
+        padded = np.concatenate([x, np.full((3, 2), np.nan)])
+        process = gp.condition(kind, hyper, jnp.array(padded), jnp.append(y, jnp.full(3, jnp.nan)), jnp.arange(15) < 12)
+        mean, matrix = gp.predict(kind, process, jnp.array(q))
+    expected = numpy_posterior(kernel, x, y, q, 0.05 + 1.3e-5)
+    np.testing.assert_allclose(mean, expected[0], atol=1e-6)
+    np.testing.assert_allclose(matrix, expected[1], atol=1e-6)
+
+
+def test_fit_finds_which_variable_matters(key):
+    x = jax.random.randint(key, (60, 3), 0, 4).astype(jnp.float32)
+    y = jnp.array([-1.0, 0.3, 0.4, 1.2])[x[:, 0].astype(int)]
+    before = gp.defaults(3)
+    mask = jnp.ones(60, bool)
+    after = gp.fit("categorical", before, x, y, mask, steps=60)
+    loss = lambda hyper: gp.negative_log_likelihood("categorical", hyper, x, y, mask)
+    assert loss(after) < loss(before) - 10
+    assert after.log_scale[0] > after.log_scale[1] + 1
+    assert after.log_scale[0] > after.log_scale[2] + 1
+
+
+def test_sample_has_the_moments(key):
+    mean, matrix = jnp.array([1.0, -1.0]), jnp.array([[1.0, 0.8], [0.8, 2.0]])
+    draws = gp.sample(key, mean, matrix, 40_000)
+    np.testing.assert_allclose(draws.mean(0), mean, atol=0.03)
+    np.testing.assert_allclose(np.cov(np.asarray(draws).T), matrix, atol=0.06)
+
+
+def test_expected_improvement_against_a_million_draws():
+    random = np.random.default_rng(0)
+    archive = np.array([[0.2, 0.8], [0.5, 0.5], [0.8, 0.1], [0.9, 0.9]], np.float32)
+    mean = np.array([[0.3, 0.3], [0.6, 0.7], [0.1, 0.95], [1.2, 0.2]], np.float32)
+    deviation = np.array([[0.1, 0.2], [0.3, 0.1], [0.05, 0.05], [0.2, 0.2]], np.float32)
+    got = expected_improvement(mean, deviation, archive, np.ones(2, np.float32))
+    left, floor = np.array([0.8, 0.5, 0.2, 0.0]), np.array([0.0, 0.2, 0.5, 0.9])  # gains of the front, by hand
+    right = np.array([np.inf, 0.8, 0.5, 0.2])
+    for i in range(4):
+        draws = 1 - (mean[i] + deviation[i] * random.normal(size=(10**6, 2)))
+        width = np.maximum(np.minimum(draws[:, :1], right) - left, 0)
+        added = (width * np.maximum(draws[:, 1:] - floor, 0)).sum(1)
+        assert abs(got[i] - added.mean()) <= 3 * added.std() / 1000
+
+
+def test_expected_improvement_with_certainty_is_the_improvement():
+    archive = np.array([[0.5, 0.5]], np.float32)
+    got = expected_improvement(np.array([[0.25, 0.25]]), np.full((1, 2), 1e-6), archive, np.ones(2, np.float32))
+    np.testing.assert_allclose(got, 0.75**2 - 0.25, rtol=1e-4)
+
+
+def test_expected_improvement_needs_two_objectives():
+    with pytest.raises(ValueError, match="the exact form has 2 objectives"):
+        expected_improvement(jnp.zeros((1, 3)), jnp.ones((1, 3)), jnp.zeros((4, 3)), jnp.ones(3))
