@@ -24,11 +24,12 @@ CREATE TABLE scores(proposal INTEGER PRIMARY KEY, error REAL, cost REAL);
 CREATE TABLE evaluations(proposal INTEGER PRIMARY KEY, ordinal INTEGER, hour REAL, status TEXT,
     validation_error REAL, cost REAL, seconds REAL, energy_kwh REAL, emissions_g REAL, steps INTEGER,
     final_loss REAL, hypervolume REAL, reason TEXT);
+CREATE TABLE latencies(proposal INTEGER, batch INTEGER, seconds REAL, PRIMARY KEY(proposal, batch));
 CREATE TABLE test(proposal INTEGER PRIMARY KEY, error REAL);
 CREATE TABLE events(id INTEGER PRIMARY KEY, kind TEXT, reference INTEGER);
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
 """
-_TABLES = {"hours", "intervals", "proposals", "scores", "evaluations", "test", "events", "meta"}
+_TABLES = {"hours", "intervals", "proposals", "scores", "evaluations", "latencies", "test", "events", "meta"}
 
 
 class RunDatabase:

@@ -9,8 +9,10 @@ from jcenas.live.programs import DevicePrograms
 from jcenas.nets import Macro, cost
 
 _FORMULAS = {"params": cost.parameters, "flops": cost.multiply_adds, "energy": cost.inference_energy_j}
+REFERENCE_ERRORS = {"digits": 0.1, "mnist": 0.1, "fashion-mnist": 0.3, "cifar10": 0.7, "flowers": 0.9}
 REFERENCE_MARGIN = 1.1  # the reference point lies beyond the dearest cell
 LATENCY = "latency"
+LATENCY_BATCHES = (1, 64)
 
 
 class CostObjective:
@@ -20,6 +22,7 @@ class CostObjective:
         """Nothing is measured yet."""
         self.name, self.unit = config.cost, COST_UNITS[config.cost]
         self._macro, self._batch = macro, config.latency_batch
+        self._useless = config.reference_error or REFERENCE_ERRORS[config.dataset]
 
     @property
     def measured(self) -> bool:
@@ -34,17 +37,18 @@ class CostObjective:
         formula = _FORMULAS.get(self.name, cost.multiply_adds)
         return np.asarray(formula(self._macro, genomes))
 
-    def exact(self, genome: tuple[int, ...], programs: DevicePrograms) -> float:
-        """Cost of one candidate, measured on the device of `programs` where it is a latency."""
-        if self.measured:
-            return programs.latency_s(genome, self._batch)
-        return float(_FORMULAS[self.name](self._macro, np.array(genome)))
+    def exact(self, genome: tuple[int, ...], programs: DevicePrograms) -> tuple[float, dict[int, float]]:
+        """Cost of one candidate; with latency, the measured seconds by batch size as well."""
+        if not self.measured:
+            return float(_FORMULAS[self.name](self._macro, np.array(genome))), {}
+        seconds = {batch: programs.latency_s(genome, batch) for batch in LATENCY_BATCHES}
+        return seconds[self._batch], seconds
 
     def reference(self, programs: DevicePrograms) -> tuple[float, float]:
-        """The point (error, cost) that bounds the hypervolume: all wrong, and dearer than the dearest cell."""
+        """The point (error, cost) that bounds the hypervolume: of no use, and dearer than the dearest cell."""
         if self.measured:
             dearest = max(programs.latency_s((op,) * 6, self._batch) for op in (3, 4))
         else:
             dearest = cost.largest(_FORMULAS[self.name], self._macro)
         assert math.isfinite(dearest), dearest
-        return 1.0, REFERENCE_MARGIN * dearest
+        return self._useless, REFERENCE_MARGIN * dearest

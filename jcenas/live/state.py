@@ -41,6 +41,7 @@ class Outcome(NamedTuple):
     energy_kwh: float
     emissions_g: float
     reason: str | None = None
+    latencies: dict[int, float] | None = None  # seconds by batch size
 
 
 class SearchState:
@@ -228,6 +229,8 @@ class SearchState:
                 self.failed += 1
             with self._database.transaction():
                 values = outcome._asdict()
+                for batch, seconds in (values.pop("latencies") or {}).items():
+                    self._database.insert("latencies", proposal=job.proposal, batch=batch, seconds=seconds)
                 if not good:
                     values.update(validation_error=None, cost=None)
                 self._database.insert(

@@ -147,15 +147,16 @@ class Worker:
     def _finish(self, job: Proposal, train: TrainState, steps: int, loss: float | None) -> None:
         shared, reason = self.shared, None
         error = cost = math.nan
+        latencies: dict[int, float] = {}
         if loss is None or math.isfinite(loss):
             began = time.perf_counter()
             error = self.programs.validation_error(train, job.genome)
             self._spend(job, began)
-            cost = shared.objective.exact(job.genome, self.programs)
+            cost, latencies = shared.objective.exact(job.genome, self.programs)
         else:
             reason = f"loss {loss} after {steps} steps"
         spent = shared.ledger.job(job.proposal)
-        outcome = Outcome(error, cost, steps, loss, *spent, reason)
+        outcome = Outcome(error, cost, steps, loss, *spent, reason, latencies)
         folder = shared.folder.candidate(job.proposal)
         if reason is None:
             checkpoint.save(folder, train)  # before the row: a recorded evaluation always has its weights

@@ -24,6 +24,7 @@ def test_json_round_trip():
         ("seed", -1, "--seed -1"),
         ("name", "../elsewhere", "--name ../elsewhere: must be a plain folder name"),
         ("devices", 0, "--devices 0"),
+        ("reference_error", 1.5, "--reference-error 1.5"),
     ],
 )
 def test_a_bad_number_names_its_flag(field, value, message):

@@ -162,6 +162,11 @@ def test_latency_is_measured(tmp_path):
     result = search(config(tmp_path, evaluations=2, policy="evaluate-all", cost="latency"))
     assert result.pareto["latency"].between(1e-6, 1.0).all()
     assert "latency" in result.summary["measured"]
+    database = read(result.folder)
+    rows = database.rows("SELECT proposal, batch, seconds FROM latencies ORDER BY proposal, batch")
+    database.close()
+    assert [row["batch"] for row in rows] == [1, 64, 1, 64]
+    assert {row["seconds"] for row in rows if row["batch"] == 1} >= set(result.pareto["latency"])
 
 
 @pytest.mark.slow
