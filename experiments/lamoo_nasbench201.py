@@ -24,7 +24,7 @@ from jcenas.spaces import NasBench201
 COMMAND = "python -m experiments.lamoo_nasbench201"
 REFERENCE = np.array([100.0, 70.0], np.float32)
 SIZES = (100, 300, 600)
-BATCH = 10
+BATCH = 20
 METHODS = {
     "random": lambda n: random_search(NasBench201(), capacity=n, batch=BATCH),
     "nsga2": lambda n: nsga2(NasBench201(), capacity=n, batch=BATCH, population=20),

@@ -1,10 +1,12 @@
 """Multi-objective optimisation on device: Pareto tools, exact hypervolume and optimisers as (init, ask, tell)."""
 
 from jcenas.moo.bayesian import bayesian
+from jcenas.moo.box import Box
 from jcenas.moo.contribution import contributions, improvement
 from jcenas.moo.expected import expected_improvement
 from jcenas.moo.history import History
 from jcenas.moo.hypervolume import hypervolume
+from jcenas.moo.indicators import additive_epsilon, extremes, igd_plus, knee
 from jcenas.moo.lamoo import LamooConfig, lamoo
 from jcenas.moo.nsga2 import nsga2
 from jcenas.moo.pareto import crowding_distance, dominance_number, dominates, non_dominated, ranks
@@ -15,20 +17,25 @@ from jcenas.moo.svm import SvmConfig
 from jcenas.moo.types import Optimizer, Space
 
 __all__ = [
+    "Box",
     "History",
     "LamooConfig",
     "Optimizer",
     "Space",
     "SurrogateConfig",
     "SvmConfig",
+    "additive_epsilon",
     "bayesian",
     "contributions",
     "crowding_distance",
     "dominance_number",
     "dominates",
     "expected_improvement",
+    "extremes",
     "hypervolume",
+    "igd_plus",
     "improvement",
+    "knee",
     "lamoo",
     "non_dominated",
     "nsga2",

@@ -56,9 +56,22 @@ OPTIMIZERS = {
 }
 
 
+class Counted:
+    """An optimiser with `ask` and `tell` compiled once for all tests, and the number of times `ask` was traced."""
+
+    def __init__(self, optimizer):
+        self.pure, self.init, self.traces = optimizer, optimizer.init, 0
+
+        def ask(key, state):
+            self.traces += 1
+            return optimizer.ask(key, state)
+
+        self.ask, self.tell = jax.jit(ask), jax.jit(optimizer.tell)
+
+
 @pytest.fixture(scope="module", params=OPTIMIZERS)
 def optimizer(request):
-    return OPTIMIZERS[request.param]()
+    return Counted(OPTIMIZERS[request.param]())
 
 
 def generation(optimizer):
@@ -69,64 +82,56 @@ def generation(optimizer):
     return step
 
 
-def types(state):
-    return jax.tree.map(jax.typeof, state)
+def loop(optimizer, key, steps):
+    """Genomes (steps, batch, d) of a Python loop, and the last state."""
+    first, rest = jax.random.split(key)
+    state, proposed = optimizer.init(first), []
+    for now in jax.random.split(rest, steps):
+        state, genomes = generation(optimizer)(state, now)
+        proposed.append(genomes)
+    return jnp.stack(proposed), state
+
+
+def scan(optimizer, key, steps):
+    first, rest = jax.random.split(key)
+    return jax.lax.scan(generation(optimizer), optimizer.init(first), jax.random.split(rest, steps))[1]
 
 
 def test_state_keeps_its_type_and_compiles_once(optimizer, key):
-    traces = 0
-
-    def step(state, key):
-        nonlocal traces
-        traces += 1
-        return generation(optimizer)(state, key)[0]
-
-    jitted = jax.jit(step)
-    before = optimizer.init(key)
-    after = jitted(jitted(before, key), key)
-    assert types(before) == types(after)
-    assert traces == 1
-
-
-def run(optimizer, key, steps=CAPACITY // BATCH):
-    first, rest = jax.random.split(key)
-    return jax.lax.scan(generation(optimizer), optimizer.init(first), jax.random.split(rest, steps))
+    types = lambda state: jax.tree.map(jax.typeof, state)
+    _, state = loop(optimizer, key, 3)
+    assert types(state) == types(optimizer.init(key))
+    assert optimizer.traces == 1
 
 
 def test_scan_is_loop_and_vmap_is_each(optimizer, key):
     keys = jax.random.split(key, 2)
-    many = jax.jit(jax.vmap(lambda k: run(optimizer, k, 3)[1]))(keys)
-    step = jax.jit(generation(optimizer))
-    for i, k in enumerate(keys):
-        first, rest = jax.random.split(k)
-        state = optimizer.init(first)
-        for j, now in enumerate(jax.random.split(rest, 3)):
-            state, genomes = step(state, now)
-            np.testing.assert_array_equal(many[i, j], genomes)
+    many = jax.jit(jax.vmap(lambda k: scan(optimizer.pure, k, 5)))(keys)
+    for each, k in zip(many, keys, strict=True):
+        np.testing.assert_array_equal(each, loop(optimizer, k, 5)[0])
 
 
 def test_keys_are_not_reused(optimizer, key):
     with jax.debug_key_reuse(True):
-        jax.jit(lambda k: run(optimizer, k, 2))(key)
+        jax.jit(lambda k: scan(optimizer.pure, k, 2))(key)
 
 
 def test_visits_the_whole_space_once_and_finds_the_front(optimizer, key):
-    _, genomes = jax.jit(lambda k: run(optimizer, k))(key)
-    visited = {tuple(g) for g in np.asarray(genomes).reshape(-1, 3).tolist()}
+    genomes = np.asarray(loop(optimizer, key, CAPACITY // BATCH)[0]).reshape(-1, 3)
+    visited = {tuple(g) for g in genomes.tolist()}
     assert visited == set(itertools.product(range(4), range(4), range(3)))
-    found = hypervolume(evaluate(genomes.reshape(-1, 3)), REFERENCE)
+    found = hypervolume(evaluate(genomes), REFERENCE)
     # Steps at errors 0.9, 0.7, 0.5, 0.3 and sizes 0, 200, 400, 600: 0.1*1000 + 0.2*800 + 0.2*600 + 0.2*400.
     np.testing.assert_allclose(found, 460.0, rtol=1e-5)
 
 
 def test_pending_genomes_are_not_proposed_and_failures_do_no_harm(optimizer, key):
-    ask, tell = jax.jit(optimizer.ask), jax.jit(optimizer.tell)
     state, proposed = optimizer.init(key), []
     for i in range(CAPACITY // BATCH):
-        state, genomes = ask(jax.random.fold_in(key, i), state)
+        state, genomes = optimizer.ask(jax.random.fold_in(key, i), state)
         proposed += np.asarray(genomes).tolist()
         objectives = evaluate(genomes[:1])  # one at a time; the others stay pending
-        state = tell(state, genomes[:1], jnp.where(i % 2 == 0, jnp.nan, objectives))
+        state = optimizer.tell(state, genomes[:1], jnp.where(i % 2 == 0, jnp.nan, objectives))
     assert len({tuple(g) for g in proposed}) == CAPACITY
 
 

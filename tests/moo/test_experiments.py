@@ -1,6 +1,6 @@
 import pytest
 
-from experiments import benchmark_hypervolume, lamoo_nasbench201
+from experiments import benchmark_hypervolume, benchmark_lamoo, lamoo_nasbench201
 
 
 def test_hypervolume_benchmark_at_smoke_size(monkeypatch):
@@ -18,3 +18,9 @@ def test_quality_study_at_smoke_size(data, monkeypatch):
     [row] = lamoo_nasbench201.main(["--smoke"])
     assert row[:3] == ["nsga2", 100, 2]
     assert 0 < row[3] < 8  # below the log of the whole hypervolume, 5792, which is 8.66
+
+
+def test_lamoo_benchmark_at_smoke_size():
+    rows = benchmark_lamoo.main(["--smoke"])
+    assert {len(row) for row in rows} == {len(benchmark_lamoo.COLUMNS)}
+    assert rows[0][-1] >= 0.97
