@@ -41,7 +41,7 @@ def test_hypervolume_by_hand_of_finished_trainings_only():
 def test_smoke(monkeypatch):
     monkeypatch.setattr(recording, "record", lambda *_, **__: pytest.fail("a smoke run records nothing"))
     rows = lamoo_digits.main(["--smoke"])
-    assert [row[:2] for row in rows] == [[1.0, 1], [1.0, 2], [0.1, 1], [0.1, 2]]
+    assert [row[:2] for row in rows] == [[0.1, 1], [0.1, 2], [1.0, 1], [1.0, 2]]
     for _, count, lamoo, _, random, _, gain, _, won in rows:
         assert 0 <= lamoo <= 1
         assert gain == pytest.approx(lamoo - random, abs=1e-6), count

@@ -1,0 +1,84 @@
+"""A search killed by the operating system goes on where it was: through the command line, as a user would."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+SMALL = (
+    "--name run --hours 16 --hour-seconds 0.3 --channels 4 --epochs 3 --supernet-epochs 1 --batch-size 128 "
+    "--queue 4 --proposals 4 --devices 1 --policy evaluate-all"
+)
+
+
+def start(folder, arguments):
+    environment = dict(os.environ, JAX_COMPILATION_CACHE_DIR=str(folder.parents[1] / "xla-cache"), GLIBC_TUNABLES="")
+    command = [sys.executable, "-m", "jcenas.cli", "search", "--quiet", "--no-report", *arguments.split()]
+    with (folder / "said").open("w") as said:
+        return subprocess.Popen(command, env=environment, cwd=folder, stderr=said)
+
+
+def ask(folder, query):
+    database = folder / "runs" / "run" / "run.db"
+    if not database.exists():
+        return []
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def wait_for(process, folder, query, limit_s=240):
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end and process.poll() is None:
+        rows = ask(folder, query)
+        if rows and rows[0][0]:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{query}: did not come to pass; {(folder / 'said').read_text()}")
+
+
+@pytest.mark.slow
+def test_kill_dash_nine_loses_no_evaluation_and_repeats_none(tmp_path):
+    process = start(tmp_path, SMALL)
+    known, emissions = {}, 0.0
+    moments = (
+        "SELECT COUNT(*) FROM intervals WHERE purpose = 'supernet'",  # while the supernet trains
+        "SELECT COUNT(*) FROM proposals WHERE status = 'training'",  # while a candidate trains
+        "SELECT COUNT(*) >= 2 FROM evaluations",
+    )
+    for moment in moments:
+        wait_for(process, tmp_path, moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        rows = dict(ask(tmp_path, "SELECT proposal, validation_error FROM evaluations"))
+        assert known.items() <= rows.items()
+        spent = ask(tmp_path, "SELECT SUM(emissions_g) FROM intervals")[0][0]
+        assert spent >= emissions
+        known, emissions = rows, spent
+        process = start(tmp_path, "--resume runs/run")
+    assert process.wait(240) == 0, (tmp_path / "said").read_text()
+    rows = ask(tmp_path, "SELECT proposal, validation_error FROM evaluations")
+    assert known.items() <= dict(rows).items()
+    assert len(rows) == len(dict(rows)) > len(known)
+    by_hour = ask(tmp_path, "SELECT SUM(emissions_g) FROM hours")[0][0]
+    assert by_hour == pytest.approx(ask(tmp_path, "SELECT SUM(emissions_g) FROM intervals")[0][0])
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_cleanly_and_prints_the_way_on(tmp_path):
+    process = start(tmp_path, SMALL)
+    wait_for(process, tmp_path, "SELECT COUNT(*) FROM proposals WHERE status = 'training'")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) == 130
+    assert (tmp_path / "said").read_text().splitlines()[
+        -1
+    ] == "interrupted; go on with: jcenas search --resume runs/run"
+    assert ask(tmp_path, "SELECT value FROM meta WHERE key = 'status'") == [('"interrupted"',)]
+    started = ask(tmp_path, "SELECT COUNT(*) FROM proposals WHERE status IN ('training', 'done')")[0][0]
+    assert started >= 1
