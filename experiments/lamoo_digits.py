@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import recording
-from jcenas.moo import hypervolume
 from jcenas.live import SearchConfig, search
+from jcenas.moo import hypervolume
 from jcenas.report.run import Run, evaluated, read_run
 
 NAME = "lamoo_digits"
