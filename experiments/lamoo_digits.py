@@ -5,8 +5,9 @@ Expected: the mean hypervolume over 5 seeds is higher with LaMOO than with rando
 Cost:     about eight minutes on 2 CPU cores; `--smoke` about a minute, and records nothing.
 
 Both are the default search but for the optimiser, the seed and the budget, which is a number of trainings and not a
-time; all run in one process, so that everything is compiled once. A seed fixes the split of the images, the supernet and the weights of both. Proposals of both
-pass through the supernet's scores and the queue, so what differs is where proposals come from, and nothing else.
+time; all run in one process, so that everything is compiled once. A seed fixes the split of the images, the supernet
+and the weights of both. Proposals of both pass through the supernet's scores and the queue, so what differs is where
+proposals come from, and nothing else.
 
 Two reference points: the run's own (10 % error; 1.1 times the dearest cell), and one where every answer is wrong, from
 which the volume hardly changes any more once a cheap cell of fair accuracy is found.
