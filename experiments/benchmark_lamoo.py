@@ -1,4 +1,4 @@
-"""LaMOO's partition on device: tree, leaf, proposal, for 100, 500 and 1,500 samples of NAS-Bench-201. About two minutes.
+"""LaMOO's partition on device: tree, leaf, proposal, for 100, 500 and 1,500 samples of NAS-Bench-201.
 
     OPENBLAS_NUM_THREADS=1 python -m experiments.benchmark_lamoo [--smoke]
 

@@ -1,4 +1,4 @@
-"""The unit box as a `Space`: variables on a fine grid, so that optimisers of integer genomes search continuous problems."""
+"""The unit box as a `Space`: variables on a fine grid, so that integer genomes search continuous problems."""
 
 from dataclasses import dataclass
 

@@ -34,9 +34,10 @@ class LamooConfig:
         search the same when objectives are rescaled together with the reference.
       selection: "leaf" takes the best bound among all leaves, "mcts" walks down from the root.
       svm: the classifiers.
-      sampler: how the region is sampled: "uniform", or "nehvi", which draws a pool there and chooses by hypervolume
-        improvement.
-      surrogate: settings of "nehvi".
+      sampler: how the region is sampled: "uniform" as published, or "ehvi": of a pool drawn there, half of it replaced by
+        neighbours of the non-dominated samples (`SurrogateConfig.local`), the best by expected hypervolume improvement;
+        qNEHVI with `SurrogateConfig(noisy=True)`.
+      surrogate: settings of "ehvi".
     """
 
     initial: int = 10
@@ -45,7 +46,7 @@ class LamooConfig:
     exploration: float | None = None
     selection: Literal["leaf", "mcts"] = "leaf"
     svm: SvmConfig = field(default_factory=SvmConfig)
-    sampler: Literal["uniform", "nehvi"] = "uniform"
+    sampler: Literal["uniform", "ehvi"] = "uniform"
     surrogate: SurrogateConfig = field(default_factory=SurrogateConfig)
 
     def __post_init__(self):
@@ -74,7 +75,7 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
     reference = np.asarray(reference, np.float32)
     if reference.ndim != 1 or not np.all(np.isfinite(reference)):
         raise ValueError(f"reference must be finite and of shape (m,), got {reference}")
-    size = max(batch, config.surrogate.pool) if config.sampler == "nehvi" else batch
+    size = max(batch, config.surrogate.pool) if config.sampler == "ehvi" else batch
     draw = candidates.source(space, lambda genomes: svm.prepare(config.svm, space.features(genomes)))
 
     def init(key: jax.Array) -> History:
@@ -103,7 +104,7 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
 
         uniform, choice = jax.random.split(key)
         genomes = draw(uniform, state, size, wanted)
-        if config.sampler == "nehvi":
+        if config.sampler == "ehvi":
             chosen = propose_by_improvement(choice, space, config.surrogate, state, genomes, batch, target)
             genomes = jnp.where(finished < config.initial, genomes[:batch], chosen)
         return history.propose(state, genomes), genomes

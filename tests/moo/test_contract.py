@@ -1,6 +1,7 @@
 """What every optimiser owes its callers, on a toy whose front is known."""
 
 import itertools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,8 @@ class Grid(struct.PyTreeNode):
     cardinalities: tuple[int, ...] = struct.field(pytree_node=False, default=(4, 4, 3))
 
     def sample(self, key, n):
-        return jax.random.randint(key, (n, 3), 0, jnp.array(self.cardinalities))
+        share = jax.random.uniform(key, (n, 3))
+        return (share * jnp.array(self.cardinalities)[None, :]).astype(jnp.int32)
 
     def mutate(self, key, genome):
         where, shift = jax.random.split(key)
@@ -43,14 +45,17 @@ OPTIMIZERS = {
     "random": lambda: random_search(Grid(), capacity=CAPACITY, batch=BATCH),
     "lamoo": lambda: lamoo(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
     "nsga2": lambda: nsga2(Grid(), capacity=CAPACITY, batch=BATCH, population=8),
-    "lamoo nehvi": lambda: lamoo(
+    "lamoo ehvi": lambda: lamoo(
         Grid(),
-        LamooConfig(sampler="nehvi", surrogate=SMALL, height=1),
+        LamooConfig(sampler="ehvi", surrogate=SMALL, height=1),
         capacity=CAPACITY,
         batch=BATCH,
         reference=REFERENCE,
     ),
     "qehvi": lambda: bayesian(Grid(), SMALL, capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
+    "qnehvi": lambda: bayesian(
+        Grid(), replace(SMALL, noisy=True, covariance="matern"), capacity=CAPACITY, batch=BATCH, reference=REFERENCE
+    ),
     "semoa": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
     "semoa released": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE, variant="released"),
 }
