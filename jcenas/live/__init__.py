@@ -10,7 +10,7 @@ Names are loaded on first use, so that the command line can read the configurati
 import importlib
 from typing import Any
 
-_HOME = {"SearchConfig": "config", "SearchResult": "finish", "search": "loop"}
+_HOME = {"SearchConfig": "config", "SearchResult": "finish", "search": "start"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,106 +1,30 @@
-"""The search: hour by hour, split the devices between sampling and evaluating, until the budget is spent.
-
-CE-NAS (NeurIPS 2024, arXiv 2406.01414): cheap sampling (an optimiser proposes cells, a weight-sharing supernet scores
-them) while the grid is dirty, costly evaluation (training from scratch) while it is clean.
-"""
+"""The search loop: hour by hour, split the devices between sampling and evaluating, until a budget is spent."""
 
 import math
-import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import jax
 
 from jcenas.alloc import devices_for_share, policy_from_name
 from jcenas.alloc.observation import observe
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.errors import InputError
-from jcenas.live import finish, prepare, run_folder, trace_source
+from jcenas.live import finish, prepare, trace_source
 from jcenas.live.config import SearchConfig
-from jcenas.live.database import RunDatabase, write_error
+from jcenas.live.database import RunDatabase
 from jcenas.live.finish import SearchResult
 from jcenas.live.ledger import Ledger
 from jcenas.live.prepare import Prepared
-from jcenas.live.progress import Observer, Progress, Quiet, Running
+from jcenas.live.progress import Observer
 from jcenas.live.run_folder import RunFolder
+from jcenas.live.snapshot import snapshot
 from jcenas.live.state import SearchState
 from jcenas.live.supernet import train_supernet
 from jcenas.live.worker import Phase, Shared, Worker
-from jcenas.spaces.nasbench201 import to_string
 
 
-def search(
-    config: SearchConfig | None = None,
-    *,
-    resume: Path | str | None = None,
-    observer: Observer | None = None,
-    stop: threading.Event | None = None,
-) -> SearchResult:
-    """Run a search, or go on with one.
-
-    Args:
-        config: of a new run.
-        resume: run folder to go on with, instead of a config.
-        observer: who is told of the progress; nobody if None.
-        stop: set it from elsewhere to stop cleanly after the chunk of steps in flight.
-
-    Returns:
-        The result; `status` is "interrupted" where `stop` was set before the budget was spent.
-
-    Raises:
-        InputError: anything that the user can mend. Before the first hour nothing has been written; later, the run
-            folder can be resumed.
-        ValueError: neither or both of config and resume.
-    """
-    if (config is None) == (resume is None):
-        raise ValueError("give either a config or a run folder to resume")
-    with observer or Quiet() as watched:
-        if resume is not None:
-            folder, config = run_folder.reopen(Path(resume))
-            record = run_folder.read_record(folder.path)
-            trace, mean = trace_source.recall(folder.path, record["trace"])
-            prepared = prepare.prepare(config, watched.log)
-        else:
-            assert config is not None
-            path = run_folder.planned_path(config)
-            policy_from_name(config.policy)
-            trace, mean = trace_source.choose(config)
-            prepared = prepare.prepare(config, watched.log)
-            prepare.check_budget(config, prepared, trace)
-            folder = run_folder.create(
-                path,
-                config,
-                devices=prepared.device_names,
-                trace=trace_source.describe(trace, mean),
-                fill=lambda part: _fill(part, trace, prepared),
-            )
-        try:
-            return _Search(config, folder, trace, mean, prepared, watched, stop or threading.Event()).run()
-        except sqlite3.OperationalError as error:
-            raise write_error(error, folder.database) from error
-        except OSError as error:
-            raise InputError(
-                f"{error.filename or folder.path}: {error.strerror or error}; free the disk, then go on with: "
-                f"jcenas search --resume {folder.path}"
-            ) from error
-        finally:
-            folder.close()
-
-
-def _fill(part: Path, trace: CarbonTrace, prepared: Prepared) -> None:
-    """What a new run folder holds beside config.json: the trace, and the database with the objectives."""
-    trace_source.keep(trace, part)
-    database = RunDatabase(part / "run.db", create=True)
-    with database.transaction():
-        database.set_meta("cost_name", prepared.objective.name)
-        database.set_meta("cost_unit", prepared.objective.unit)
-        database.set_meta("reference", prepared.objective.reference(prepared.programs[0]))
-    database.close()
-
-
-class _Search:
+class Loop:
     """One run in progress."""
 
     def __init__(
@@ -113,6 +37,7 @@ class _Search:
         observer: Observer,
         stop: threading.Event,
     ):
+        """Bind a run; nothing is read or written yet."""
         self.config, self.folder, self.trace, self.mean = config, folder, trace, mean_intensity
         self.prepared, self.observer, self.stop = prepared, observer, stop
         self.policy = policy_from_name(config.policy)
@@ -122,6 +47,7 @@ class _Search:
         self._began = time.monotonic()
 
     def run(self) -> SearchResult:
+        """Search until a budget is spent or `stop` is set."""
         config, prepared = self.config, self.prepared
         self.database = RunDatabase(self.folder.database)
         try:
@@ -300,34 +226,18 @@ class _Search:
     def _notify(self, message: str) -> None:
         """Tell the observer where the search stands; any thread may call."""
         with self._notify_lock:
-            hour = min(self.ledger.clock)
             elapsed = time.monotonic() - self._began
-            whole = math.floor(hour + 1e-9)
-            running = []
-            for proposal, (device, fraction) in list(self.fractions.items()):
-                job = self.state.running.get(proposal)
-                if job is not None:
-                    running.append(Running(device, to_string(job.genome), fraction))
             self.observer.update(
-                Progress(
-                    run=self.folder.path.name,
+                snapshot(
+                    self.folder.path.name,
+                    self.config,
+                    self.trace,
+                    self.ledger,
+                    self.state,
                     stage=self.stage,
-                    hour=min(whole, self.config.hours),
-                    hours_total=self.config.hours,
-                    time_utc=self.ledger.time_utc(whole),
-                    intensity_g_per_kwh=self.trace.at_hour(min(whole, self.trace.hours - 1)),
-                    evaluation_share=None if math.isnan(self.share) else self.share,
-                    queued=len(self.state.queue),
-                    halfway=len(self.state.halfway),
-                    running=tuple(running),
-                    evaluations=self.state.evaluations + self.state.failed,
-                    failed=self.state.failed,
-                    best_accuracy=self.state.best_accuracy(),
-                    hypervolume=self.state.hypervolume(),
-                    emissions_g=self.ledger.emissions_g,
-                    carbon_budget_g=self.config.carbon_budget,
+                    share=self.share,
+                    fractions=self.fractions,
                     elapsed_s=elapsed,
-                    left_s=elapsed * (self.config.hours - hour) / hour if hour > 0.5 else None,
                     message=message,
                 )
             )

@@ -47,7 +47,7 @@ def run(config: SearchConfig, *, resume: Path | None, observer: Observer) -> Sea
         InputError: see `jcenas.live.search`.
     """
     keep_compiled_programs()
-    from jcenas.live.loop import search
+    from jcenas.live.start import search
 
     stop = threading.Event()
 
