@@ -72,12 +72,12 @@ def row(task, m, fronts, n, ours, peer, peer_s, difference, goal):
 def hypervolume_row(moocore, random, m, fronts, n, goal, repeats):
     points = front(random, fronts, n, m)
     reference, doubles = np.ones(m, np.float32), points.astype(float)
-    function = jax.jit(jax.vmap(hypervolume, (0, None)))
+    function = jax.vmap(hypervolume, (0, None))
     loop = lambda: np.array([moocore.hypervolume(f, ref=np.ones(m)) for f in doubles])
-    difference = float(np.max(np.abs(np.asarray(function(points, reference)) / loop() - 1)))
+    difference = float(np.max(np.abs(np.asarray(jax.jit(function)(points, reference)) / loop() - 1)))
     assert difference < 1e-5, f"hypervolume differs from moocore by {difference} at m={m}, n={n}"
     arguments = jax.device_put((points, reference))
-    ours = time_compiled(function, *arguments, repeats=repeats)
+    ours = time_compiled(lambda *a: function(*a), *arguments, repeats=repeats)  # a new function: compiles anew
     return row("hypervolume", m, fronts, n, ours, "moocore", time_host(loop, repeats), difference, goal)
 
 
@@ -88,14 +88,14 @@ def numpy_dominance_number(points: np.ndarray) -> np.ndarray:
 
 def dominance_row(moocore, random, task, n, goal, repeats):
     points = random.random((n, 2)).astype(np.float32)
-    function = jax.jit({"dominance number": dominance_number, "non-dominated mask": non_dominated}[task])
+    function = {"dominance number": dominance_number, "non-dominated mask": non_dominated}[task]
     if task == "dominance number":
         name, peer = "numpy rows", lambda: numpy_dominance_number(points)
     else:
         doubles = points.astype(float)
         name, peer = "moocore", lambda: moocore.is_nondominated(doubles, keep_weakly=True)
-    np.testing.assert_array_equal(function(points), peer())
-    ours = time_compiled(function, jax.device_put(points), repeats=repeats)
+    np.testing.assert_array_equal(jax.jit(function)(points), peer())
+    ours = time_compiled(lambda p: function(p), jax.device_put(points), repeats=repeats)
     return row(task, 2, 1, n, ours, name, time_host(peer, min(repeats, 3)), 0.0, goal)
 
 
@@ -135,6 +135,7 @@ def main(arguments=None):
             columns=COLUMNS,
             rows=rows,
             notes=[
+                "The machine was shared with other work.",
                 "float32 against double precision peers.",
                 "Goals are those of the project's plan, in milliseconds.",
             ],

@@ -4,7 +4,7 @@ Letters: n data, q queries, d variables, m objectives, s samples. Masks mean *va
   them.
 """
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -110,7 +110,7 @@ def fit(
         fine = jnp.all(jnp.isfinite(jnp.stack([jnp.sum(x) for x in jax.tree.leaves(new)])))
         return (jax.tree.map(lambda x, old: jnp.where(fine, x, old), new, hyper), state), None
 
-    return jax.lax.scan(step, (hyper, optimiser.init(hyper)), length=steps)[0][0]
+    return jax.lax.scan(step, (hyper, optimiser.init(cast(Any, hyper))), length=steps)[0][0]
 
 
 def predict(kind: Covariance, process: Posterior, queries: jax.Array) -> tuple[jax.Array, jax.Array]:

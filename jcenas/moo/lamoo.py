@@ -34,7 +34,7 @@ class LamooConfig:
         search the same when objectives are rescaled together with the reference.
       selection: "leaf" takes the best bound among all leaves, "mcts" walks down from the root.
       svm: the classifiers.
-      sampler: how the region is sampled: "uniform" as published, or "ehvi": of a pool drawn there, half of it replaced by
+      sampler: how the region is sampled: "uniform" as published, or "ehvi": of a pool drawn there, half replaced by
         neighbours of the non-dominated samples (`SurrogateConfig.local`), the best by expected hypervolume improvement;
         qNEHVI with `SurrogateConfig(noisy=True)`.
       surrogate: settings of "ehvi".

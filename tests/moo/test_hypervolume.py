@@ -38,13 +38,26 @@ def test_mask_hides_rows_and_vmap_maps_fronts():
     np.testing.assert_allclose(values, [6, 4])
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(2, 4), st.sampled_from([5, 20, 80]), st.booleans(), st.integers(0, 2**32 - 1))
+JITTED = jax.jit(hypervolume)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(2, 5), st.sampled_from([5, 20, 80]), st.booleans(), st.integers(0, 2**32 - 1))
 def test_against_moocore(m, n, ties, seed):
     random = np.random.default_rng(seed)
     points = (random.integers(0, 6, (n, m)) / 5 if ties else random.random((n, m))).astype(np.float32)
     expected = moocore.hypervolume(points.astype(float), ref=np.ones(m))
-    np.testing.assert_allclose(hypervolume(points, np.ones(m, np.float32)), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(JITTED(points, np.ones(m, np.float32)), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("m", [2, 3, 4, 6])
+def test_double_precision_and_thousands_of_fronts(m):
+    n, fronts = (8, 300) if m == 6 else (16, 2000)
+    points = np.random.default_rng(m).integers(0, 12, (fronts, n, m)) / 11  # ties, duplicates, points on the reference
+    expected = [moocore.hypervolume(front, ref=np.ones(m)) for front in points]
+    with jax.enable_x64(True):
+        values = jax.jit(jax.vmap(hypervolume, (0, None)))(points, np.ones(m))
+        np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-13)
 
 
 def test_wrong_shapes_are_named():
