@@ -14,7 +14,7 @@ from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
 from jcenas.live.objectives import CostObjective
 from jcenas.live.programs import DevicePrograms, macro_of
-from jcenas.moo import Optimizer, lamoo, random_search
+from jcenas.moo import LamooConfig, Optimizer, lamoo, nsga2, random_search
 from jcenas.spaces import NasBench201
 from jcenas.tables.store import locate
 from jcenas.train import images, sharding
@@ -70,8 +70,11 @@ def make_optimizer(name: str, *, batch: int, capacity: int, reference: tuple[flo
     space = NasBench201(connected_only=True)
     if name == "random":
         optimizer = random_search(space, capacity=capacity, batch=batch)
+    elif name == "nsga2":
+        optimizer = nsga2(space, capacity=capacity, batch=batch)
     else:
-        optimizer = lamoo(space, capacity=capacity, batch=batch, reference=reference)
+        settings = LamooConfig(sampler="nehvi" if name == "lamoo-nehvi" else "uniform")
+        optimizer = lamoo(space, settings, capacity=capacity, batch=batch, reference=reference)
     return Optimizer(*(jax.jit(function) for function in optimizer))
 
 

@@ -158,6 +158,13 @@ def test_a_carbon_budget_ends_the_search(tmp_path, finished):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["lamoo-nehvi", "nsga2"])
+def test_other_optimisers_drive_the_search(tmp_path, optimizer):
+    result = search(config(tmp_path, evaluations=2, policy="evaluate-all", optimizer=optimizer))
+    assert result.summary["evaluations"] == 2
+
+
+@pytest.mark.slow
 def test_latency_is_measured(tmp_path):
     result = search(config(tmp_path, evaluations=2, policy="evaluate-all", cost="latency"))
     assert result.pareto["latency"].between(1e-6, 1.0).all()
