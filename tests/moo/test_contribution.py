@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from jcenas.moo import contributions, hypervolume, improvement
 
-
 JITTED = jax.jit(contributions), jax.jit(improvement)
 
 
