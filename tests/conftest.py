@@ -3,6 +3,8 @@
 import os
 import pathlib
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads stall where workers share the cores; before JAX loads
+
 import jax
 import pytest
 

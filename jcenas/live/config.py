@@ -24,7 +24,7 @@ class SearchConfig:
         cost: second objective beside the validation error: parameters, multiply-adds, latency measured on this device
             (batch `latency_batch`), or modelled energy of one inference.
         latency_batch: images per call when latency is measured.
-        optimizer: what proposes cells: LaMOO (uniform in its region), LaMOO with noisy expected hypervolume improvement
+        optimizer: what proposes cells: LaMOO (uniform in its region), LaMOO with expected hypervolume improvement
             in the region (better on tables, dearer an ask), NSGA-II, or uniform random search.
         policy: who splits each hour between sampling and evaluating: heuristic (linear in the intensity),
             heuristic-queue, threshold[:FRACTION], threshold-queue[:FRACTION], static:SHARE (of evaluation),
@@ -62,7 +62,7 @@ class SearchConfig:
     dataset: Dataset = "digits"
     cost: Cost = "params"
     latency_batch: Literal[1, 64] = 1
-    optimizer: Literal["lamoo", "lamoo-nehvi", "nsga2", "random"] = "lamoo"
+    optimizer: Literal["lamoo", "lamoo-ehvi", "nsga2", "random"] = "lamoo"
     policy: str = "heuristic"
     zone: str = "US-CAL-CISO"
     trace: Path | None = None

@@ -73,7 +73,7 @@ def make_optimizer(name: str, *, batch: int, capacity: int, reference: tuple[flo
     elif name == "nsga2":
         optimizer = nsga2(space, capacity=capacity, batch=batch)
     else:
-        settings = LamooConfig(sampler="nehvi" if name == "lamoo-nehvi" else "uniform")
+        settings = LamooConfig(sampler="ehvi" if name == "lamoo-ehvi" else "uniform")
         optimizer = lamoo(space, settings, capacity=capacity, batch=batch, reference=reference)
     return Optimizer(*(jax.jit(function) for function in optimizer))
 

@@ -23,11 +23,13 @@ _HUGE_PAGES = (
 def start_with_huge_pages() -> None:
     """Replace this process by itself with glibc's huge-page settings, which glibc reads at process start only.
 
-    Large arrays then do not pay for page faults again and again. Nothing happens where the variable is set already, to
-    anything, or where there is no glibc.
+    Large arrays then do not pay for page faults again and again. OpenBLAS gets one thread, because its threads wait for
+    each other where a core is taken. Nothing happens where the variable is set already, to anything, or where there is
+    no glibc.
     """
     if sys.platform.startswith("linux") and _GLIBC not in os.environ:
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {_GLIBC: _HUGE_PAGES})
+        settings = {"OPENBLAS_NUM_THREADS": "1"} | dict(os.environ) | {_GLIBC: _HUGE_PAGES}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], settings)
 
 
 def keep_compiled_programs() -> None:

@@ -158,7 +158,7 @@ def test_a_carbon_budget_ends_the_search(tmp_path, finished):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["lamoo-nehvi", "nsga2"])
+@pytest.mark.parametrize("optimizer", ["lamoo-ehvi", "nsga2"])
 def test_other_optimisers_drive_the_search(tmp_path, optimizer):
     result = search(config(tmp_path, evaluations=2, policy="evaluate-all", optimizer=optimizer))
     assert result.summary["evaluations"] == 2
