@@ -5,6 +5,8 @@ candidate, the hundredth and the supernet run the same executables.
 """
 
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -22,6 +24,7 @@ from jcenas.train.training import TrainConfig, TrainState, make_trainer
 CHUNK_STEPS = 50
 LATENCY_REPEATS = 30
 SCORE_IMAGES = 1000
+_COMPILERS = 2
 
 
 def macro_of(config: SearchConfig, data: ImageSet) -> Macro:
@@ -49,17 +52,25 @@ class DevicePrograms:
         self.trainer = make_trainer(self._network, train_config(config), data)
         self.data = sharding.place(data, device)
         score = make_score(self._network, images=SCORE_IMAGES, together=1 if cpu else config.proposals)
-        key, genome = sharding.place((jax.random.key(0), jnp.zeros(6, jnp.int32)), device)
-        total = sharding.place(jnp.int32(1), device)
-        self._init = _compile(jax.jit(self.trainer.init), key, total)
-        state = self._init(key, total)
-        genomes = self._put(np.zeros((self.trainer.chunk_steps, 6), np.int32))
-        self._chunk = _compile(jax.jit(self.trainer.chunk, donate_argnums=0), state, genomes, self.data)
-        self._paths = _compile(jax.jit(supernet_paths, static_argnums=1), state, self.trainer.chunk_steps)
-        self._accuracy = _compile(jax.jit(self.trainer.accuracy), state, genome, self.data.validation, self.data)
+        key, total = jax.random.key(0), jnp.int32(1)
+        state = jax.eval_shape(self.trainer.init, key, total)
+        genomes, genome = np.zeros((self.trainer.chunk_steps, 6), np.int32), np.zeros(6, np.int32)
+        batch = np.zeros((config.proposals, 6), np.int32)
+        with ThreadPoolExecutor(_COMPILERS) as pool:
+
+            def compiled(function: Callable, *arguments: Any, **options: Any) -> Future:
+                """Trace here, compile beside the tracing of the next: compiling needs no Python."""
+                return pool.submit(jax.jit(function, **options).lower(*sharding.abstract(arguments, device)).compile)
+
+            chunk = compiled(self.trainer.chunk, state, genomes, data, donate_argnums=0)
+            init = compiled(self.trainer.init, key, total)
+            accuracy = compiled(self.trainer.accuracy, state, genome, data.validation, data)
+            scores = compiled(score, state, batch, data)
+            steps = self.trainer.chunk_steps
+            paths = compiled(lambda state: supernet_paths(state, steps), state)
+        self._init, self._chunk, self._paths = init.result(), chunk.result(), paths.result()
+        self._accuracy, self._score = accuracy.result(), scores.result()
         self._test_accuracy = jax.jit(self.trainer.accuracy)
-        batch = self._put(np.zeros((config.proposals, 6), np.int32))
-        self._score = _compile(jax.jit(score), state, batch, self.data)
 
     def init(self, key: jax.Array, epochs: int) -> TrainState:
         """Fresh weights for a training of so many epochs."""
@@ -111,7 +122,7 @@ class DevicePrograms:
         chunks = self.trainer.steps_per_epoch // self.trainer.chunk_steps
         times = []
         for train in (lambda state: self.train_candidate(state, (0, 1, 2, 3, 4, 3)), self.train_supernet):
-            state, _ = train(self.init(jax.random.key(1), 1))  # the first call pays for paging in
+            state = self.init(jax.random.key(1), 1)
             began = time.perf_counter()
             train(state)
             times.append((time.perf_counter() - began) * chunks)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import AxisType, Mesh, NamedSharding, SingleDeviceSharding
 
 from jcenas.errors import InputError
 
@@ -36,6 +36,12 @@ def on_cpu(devices: Sequence[Device]) -> bool:
 def place(tree: Any, device: Device) -> Any:
     """Put every array of a tree on one device."""
     return jax.device_put(tree, device)
+
+
+def abstract(tree: Any, device: Device) -> Any:
+    """Shapes and dtypes of a tree (of arrays, or of shapes) that will lie on one device, to compile for."""
+    where = SingleDeviceSharding(device)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), tree)
 
 
 def data_mesh(devices: Sequence[Device], axis: str = "data") -> Mesh:

@@ -13,6 +13,17 @@ def digits():
     return images.load("digits", [])
 
 
+def test_digits_are_those_of_scikit_learn(digits):
+    from sklearn.datasets import load_digits
+
+    theirs = load_digits()
+    ours = np.concatenate([np.asarray(p.images) for p in (digits.train, digits.validation, digits.test)])
+    expected = np.round(theirs.images * 255 / 16).astype(np.uint8)
+    assert sorted(map(bytes, ours.reshape(1797, 64))) == sorted(map(bytes, expected.reshape(1797, 64)))
+    labels = np.concatenate([np.asarray(p.labels) for p in (digits.train, digits.validation, digits.test)])
+    np.testing.assert_array_equal(np.bincount(labels), np.bincount(theirs.target))
+
+
 def pixels(split):
     return {bytes(np.asarray(x).ravel()) for x in split.images}
 
