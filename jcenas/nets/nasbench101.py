@@ -1,0 +1,121 @@
+"""What NAS-Bench-101 networks cost without building them: channels, parameters, multiply-adds, activations.
+
+The network (Ying et al., ICML 2019): a 3x3 convolution of 128 channels, then three stacks of three equal cells; between
+stacks a pool halves the image and the channels double; last a mean over pixels and a dense layer. Every convolution is
+followed by batch norm and ReLU. What enters an inner vertex is added up, what the input sends passes a 1x1 projection
+first; what enters the output is concatenated, and the projected input is added to it. So the vertices that feed the
+output share its channels out among themselves (the first ones take one more where this does not divide), and every
+other inner vertex has as many as the largest of those that it feeds.
+
+All functions take genomes (..., d) of a frame of V vertices, trace under `jit`, and leave out what is cut away.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jcenas.spaces.nasbench101 import CONV_1X1, CONV_3X3, MAX_VERTICES, POOL, edges, pruned
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Macro101:
+    """Everything about a network but its cell; the defaults are the benchmark's, on CIFAR-10."""
+
+    image_size: int = 32
+    image_channels: int = 3
+    classes: int = 10
+    channels: int = 128
+    stacks: int = 3
+    cells: int = 3
+
+    def modules(self) -> list[tuple[int, int, int]]:
+        """(pixels, channels before, channels after) of every cell of the network."""
+        found, before = [], self.channels
+        for stack in range(self.stacks):
+            for _ in range(self.cells):
+                after = self.channels * 2**stack
+                found.append(((self.image_size // 2**stack) ** 2, before, after))
+                before = after
+        return found
+
+
+class Wiring(NamedTuple):
+    """A pruned cell as its network sees it; V vertices."""
+
+    adjacency: jax.Array  # (..., V, V) bool
+    used: jax.Array  # (..., V) bool
+    operations: jax.Array  # (..., V - 2, 3) float32, one-hot, zero for an unused vertex
+    feeds: jax.Array  # (..., V - 2) bool: inner vertices that feed the output
+    projected: jax.Array  # (..., V - 2) bool: inner vertices that the input feeds
+    shortcut: jax.Array  # (...,) bool: the input feeds the output
+
+
+def wiring(genomes: ArrayLike, vertices: int = MAX_VERTICES) -> Wiring:
+    """The parts of cells (..., d) that cost something."""
+    adjacency, used = pruned(genomes, vertices)
+    labels = jnp.asarray(genomes)[..., len(edges(vertices)) :]
+    operations = jax.nn.one_hot(labels, 3) * used[..., 1:-1, None]
+    return Wiring(
+        adjacency, used, operations, adjacency[..., 1:-1, -1], adjacency[..., 0, 1:-1], adjacency[..., 0, -1]
+    )
+
+
+def vertex_channels(cell: Wiring, channels: int) -> jax.Array:
+    """Channels of the inner vertices, int32 (..., V - 2), of a cell with so many output channels; 0 where unused."""
+    count = jnp.maximum(jnp.sum(cell.feeds, axis=-1, keepdims=True), 1)
+    extra = jnp.cumsum(cell.feeds, axis=-1) <= channels % count
+    direct = jnp.where(cell.feeds, channels // count + extra, 0).astype(jnp.int32)
+    inner = cell.adjacency[..., 1:-1, 1:-1]
+    found = [direct[..., v] for v in range(direct.shape[-1])]
+    for v in reversed(range(direct.shape[-1])):
+        later = [jnp.where(inner[..., v, w], found[w], 0) for w in range(v + 1, direct.shape[-1])]
+        if later:
+            through = jnp.max(jnp.stack(later), axis=0)
+            found[v] = jnp.where(cell.feeds[..., v], direct[..., v], through)
+    return jnp.stack(found, axis=-1)
+
+
+def parameters(genomes: ArrayLike, vertices: int = MAX_VERTICES, macro: Macro101 | None = None) -> jax.Array:
+    """Trainable parameters, int32 (...), of the networks of genomes (..., d)."""
+    macro = macro or Macro101()
+    cell = wiring(genomes, vertices)
+    stem, last = macro.channels, macro.channels * 2 ** (macro.stacks - 1)
+    total = 9 * macro.image_channels * stem + 2 * stem + (last + 1) * macro.classes
+    operations = cell.operations.astype(jnp.int32)
+    for _, before, after in macro.modules():
+        c = vertex_channels(cell, after)
+        per_vertex = operations[..., CONV_3X3] * (9 * c * c + 2 * c) + operations[..., CONV_1X1] * (c * c + 2 * c)
+        per_vertex += cell.projected * (before * c + 2 * c)
+        total += jnp.sum(per_vertex, axis=-1) + cell.shortcut * (before * after + 2 * after)
+    return jnp.asarray(total, jnp.int32)
+
+
+def multiply_adds(genomes: ArrayLike, vertices: int = MAX_VERTICES, macro: Macro101 | None = None) -> jax.Array:
+    """Multiply-adds of one image in convolutions and classifier, float32 (...)."""
+    macro = macro or Macro101()
+    cell = wiring(genomes, vertices)
+    last = macro.channels * 2 ** (macro.stacks - 1)
+    total = 9.0 * macro.image_channels * macro.channels * macro.image_size**2 + last * macro.classes
+    for pixels, before, after in macro.modules():
+        c = vertex_channels(cell, after).astype(jnp.float32)
+        weights = cell.operations[..., CONV_3X3] * 9 * c * c + cell.operations[..., CONV_1X1] * c * c
+        weights += cell.projected * before * c
+        total += pixels * (jnp.sum(weights, axis=-1) + cell.shortcut * float(before * after))
+    return jnp.asarray(total, jnp.float32)
+
+
+def activations(genomes: ArrayLike, vertices: int = MAX_VERTICES, macro: Macro101 | None = None) -> jax.Array:
+    """Numbers written by convolutions, pools, sums and projections for one image, float32 (...)."""
+    macro = macro or Macro101()
+    cell = wiring(genomes, vertices)
+    total = jnp.float32(macro.channels * macro.image_size**2)
+    arriving = jnp.sum(cell.adjacency[..., :-1, 1:-1], axis=-2).astype(jnp.float32)
+    work = cell.operations[..., CONV_3X3] + cell.operations[..., CONV_1X1] + cell.operations[..., POOL]
+    for pixels, _, after in macro.modules():
+        c = vertex_channels(cell, after).astype(jnp.float32)
+        maps = c * (work + cell.projected + jnp.maximum(arriving - 1, 0))
+        total += pixels * (jnp.sum(maps, axis=-1) + after * cell.shortcut)
+    return total
