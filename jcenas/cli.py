@@ -103,28 +103,38 @@ def _trace(file: Path | None, zone: str, zones: bool) -> int:
 
 
 def data(
-    action: tyro.conf.Positional[Literal["list", "import"]],
+    action: tyro.conf.Positional[Literal["list", "import", "fetch"]],
     name: tyro.conf.Positional[str] = "",
     path: tyro.conf.Positional[Path | None] = None,
+    *,
+    mirror: Annotated[str, tyro.conf.arg(name="from")] = "",
 ) -> Command:
-    """Show the prepared data files, or import one into the data folder (JCENAS_DATA, or the user's cache folder).
+    """Show the prepared data files, or get one into the data folder (JCENAS_DATA, or the user's cache folder).
 
     Args:
         action: what to do.
-        name: file to import, as `jcenas data list` writes it.
-        path: where a copy of it lies.
+        name: file to import or fetch, as `jcenas data list` writes it; fetch also takes a folder of files.
+        path: where a copy of it lies, for import.
+        mirror: HTTP(S) address below which the prepared files lie, for fetch; default JCENAS_MIRROR.
     """
     if action == "import" and (not name or path is None):
         raise InputError("jcenas data import needs a NAME and a PATH; `jcenas data list` shows the names")
-    return functools.partial(_data, action, name, path)
+    if action == "fetch" and not name:
+        raise InputError("jcenas data fetch needs a NAME; `jcenas data list` shows the names")
+    return functools.partial(_data, action, name, path, mirror)
 
 
-def _data(action: str, name: str, path: Path | None) -> int:
+def _data(action: str, name: str, path: Path | None, mirror: str) -> int:
     from jcenas.tables import store
 
     if action == "import":
         assert path is not None
         print(store.import_file(name, path))
+    elif action == "fetch":
+        from jcenas.tables import fetch
+
+        for known in fetch.matching(name):
+            print(fetch.fetch(known, mirror))
     else:
         print(f"data folder: {store.data_folder()}")
         _table(("file", "bytes", "state"), [(row.name, f"{row.size_bytes:,}", row.state) for row in store.listing()])

@@ -48,6 +48,8 @@ def test_flags_reach_the_configuration():
         (["report", "nowhere"], "nowhere"),
         (["trace", "none.csv"], r"none\.csv"),
         (["data", "import", "x"], "needs a NAME and a PATH"),
+        (["data", "fetch"], "jcenas data fetch needs a NAME"),
+        (["data", "fetch", "hw_nb201", "--from", "ftp://x"], "is no mirror"),
         (["data", "import", "x", "y"], "no data file is called 'x'"),
     ],
 )

@@ -56,7 +56,8 @@ def _entry(name: str) -> Entry:
     return entries[name]
 
 
-def _sha256(path: pathlib.Path) -> str:
+def sha256(path: pathlib.Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -73,7 +74,7 @@ def locate(name: str, *, verify: bool = False) -> pathlib.Path:
     """
     entry = _entry(name)
     path = data_folder() / name
-    mend = f"run `jcenas data import {name} PATH` with a copy of it"
+    mend = f"run `jcenas data import {name} PATH` with a copy of it, or `jcenas data fetch {name} --from URL`"
     if not path.is_file():
         raise InputError(
             f"data file {name} is missing in {data_folder()}; {mend}, or set {VARIABLE} to the folder that has it"
@@ -81,7 +82,7 @@ def locate(name: str, *, verify: bool = False) -> pathlib.Path:
     size = path.stat().st_size
     if size != entry.size_bytes:
         raise InputError(f"data file {path} is damaged ({size} bytes instead of {entry.size_bytes}); {mend}")
-    if verify and (found := _sha256(path)) != entry.sha256:
+    if verify and (found := sha256(path)) != entry.sha256:
         raise InputError(f"data file {path} is damaged (SHA-256 {found[:12]}... not {entry.sha256[:12]}...); {mend}")
     return path
 
@@ -103,7 +104,7 @@ def import_file(name: str, source: str | os.PathLike) -> pathlib.Path:
     source = pathlib.Path(source).expanduser()
     target = data_folder() / name
     try:
-        found = _sha256(source)
+        found = sha256(source)
     except OSError as error:
         raise InputError(
             f"{source} cannot be read ({error.strerror or error}); give the path of a copy of {name}"
@@ -118,7 +119,7 @@ def import_file(name: str, source: str | os.PathLike) -> pathlib.Path:
                 shutil.copyfileobj(file, out, 1 << 20)
                 out.flush()
                 os.fsync(out.fileno())
-            if _sha256(pathlib.Path(part)) != entry.sha256:
+            if sha256(pathlib.Path(part)) != entry.sha256:
                 raise InputError(f"{source} changed while it was copied; run the import again")
             os.chmod(part, 0o644)
             os.replace(part, target)
@@ -139,7 +140,7 @@ def listing(*, verify: bool = False) -> list[Row]:
         path = data_folder() / name
         if not path.is_file():
             state = "missing"
-        elif path.stat().st_size != entry.size_bytes or (verify and _sha256(path) != entry.sha256):
+        elif path.stat().st_size != entry.size_bytes or (verify and sha256(path) != entry.sha256):
             state = "damaged"
         else:
             state = "ready"

@@ -1,0 +1,74 @@
+"""Tables by name, with the objectives and the reference point that a search uses unless told otherwise. No JAX here."""
+
+import difflib
+import importlib
+from typing import NamedTuple
+
+from jcenas.errors import InputError
+
+
+class Entry(NamedTuple):
+    """What is known of a table before it is loaded."""
+
+    module: str
+    function: str
+    arguments: tuple
+    cost: str  # the default second objective
+    reference: tuple[float, float]  # of (error, cost)
+    estimate: str | None  # the default column of cheap estimates; None: the table has none
+    help: str
+
+
+_NB201 = "jcenas.tables.measured"
+_MACRO = "jcenas.tables.macro"
+TABLES = {
+    "toy": Entry("jcenas.tables.toy", "toy", (), "energy_mj", (100, 60), "oneshot_error", "analytic, needs no data"),
+    "nasbench201": Entry(
+        _NB201,
+        "nasbench201",
+        ("cifar10",),
+        "fpga_energy_mj",
+        (100, 70),
+        "fewshot_error",
+        "NAS-Bench-201 on CIFAR-10, FPGA energy",
+    ),
+    "nasbench201-cifar100": Entry(
+        _NB201, "nasbench201", ("cifar100",), "fpga_energy_mj", (100, 70), None, "NAS-Bench-201 on CIFAR-100"
+    ),
+    "nasbench201-imagenet16": Entry(
+        _NB201, "nasbench201", ("imagenet16",), "fpga_energy_mj", (100, 70), None, "NAS-Bench-201 on ImageNet16-120"
+    ),
+    "nas-bench-macro": Entry(_MACRO, "nas_bench_macro", (), "flops", (100, 2e8), None, "NAS-Bench-Macro on CIFAR-10"),
+    "accel-nasbench": Entry(
+        _MACRO, "accel_nasbench", (), "a100_ms_per_image", (100, 1.0), None, "Accel-NASBench on ImageNet"
+    ),
+    "darts-1000": Entry(_MACRO, "darts_1000", (), "cell_params", (100, 1e4), None, "1,000 networks of the DARTS space"),
+}
+
+
+def table_names() -> tuple[str, ...]:
+    """Names of all tables."""
+    return tuple(TABLES)
+
+
+def check_table(name: str) -> Entry:
+    """What is known of a table.
+
+    Raises:
+      InputError: there is none of that name; names a close one.
+    """
+    if name not in TABLES:
+        close = difflib.get_close_matches(name, TABLES, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InputError(f"unknown table {name!r}; {hint}the tables are {', '.join(TABLES)}")
+    return TABLES[name]
+
+
+def load_table(name: str):
+    """Load a table, `jcenas.tables.table.Table`.
+
+    Raises:
+      InputError: unknown name, or a data file is missing or damaged.
+    """
+    entry = check_table(name)
+    return getattr(importlib.import_module(entry.module), entry.function)(*entry.arguments)
