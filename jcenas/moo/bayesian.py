@@ -1,14 +1,18 @@
-"""Bayesian optimisation with Gaussian processes: qEHVI and qNEHVI over a space."""
+"""Bayesian optimisation with Gaussian processes: qEHVI, qNEHVI and MS-EHVI over a space."""
+
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jcenas.moo import candidates, history, surrogate, variation
 from jcenas.moo.history import History
+from jcenas.moo.hypervolume import reference_point
 from jcenas.moo.pareto import non_dominated
 from jcenas.moo.surrogate import SurrogateConfig
 from jcenas.moo.types import Optimizer, Space
+
+Known = Sequence[Callable[[jax.Array], jax.Array] | None]  # an objective, genomes (k, d) -> (k,), or None: modelled
 
 
 def inputs_of(space: Space, config: SurrogateConfig, genomes: jax.Array) -> jax.Array:
@@ -35,6 +39,7 @@ def propose_by_improvement(
     pool: jax.Array,
     batch: int,
     reference: jax.Array,
+    known: Known | None = None,
 ) -> jax.Array:
     """Choose `batch` genomes by expected hypervolume improvement; unseen ones first.
 
@@ -56,6 +61,7 @@ def propose_by_improvement(
         ~seen | (seen & spare),
         reference,
         batch,
+        None if known is None else [None if value is None else value(pool) for value in known],
     )
     return pool[picks]
 
@@ -68,6 +74,7 @@ def bayesian(
     batch: int,
     reference,
     initial: int = 10,
+    known: Known | None = None,
 ) -> Optimizer:
     """Search by expected hypervolume improvement: qEHVI, or qNEHVI with `SurrogateConfig(noisy=True)`.
 
@@ -78,12 +85,21 @@ def bayesian(
       batch: number of genomes in one `ask`.
       reference: (m,) reference point of the hypervolume, in the units of the objectives.
       initial: uniform samples before the first model.
+      known: as in `ms_ehvi`; None models every objective.
 
     Returns:
       An optimiser whose state is a `History`.
+
+    Raises:
+      ValueError: on a bad reference, or other than one entry of `known` for each objective.
     """
     config = config or SurrogateConfig()
-    reference = np.asarray(reference, np.float32)
+    reference = reference_point(reference)
+    if known is not None and (len(known) != reference.shape[0] or all(value is not None for value in known)):
+        raise ValueError(
+            f"known must have one entry for each of the {reference.shape[0]} objectives of reference {reference.shape},"
+            f" at least one of them None; got {len(known)}, of which {sum(v is None for v in known)} are None"
+        )
     draw = candidates.source(space)
     size = max(config.pool, batch)
 
@@ -94,9 +110,48 @@ def bayesian(
     def ask(key: jax.Array, state: History) -> tuple[History, jax.Array]:
         uniform, choice = jax.random.split(key)
         pool = draw(uniform, state, size, candidates.everywhere)
-        chosen = propose_by_improvement(choice, space, config, state, pool, batch, jnp.asarray(reference))
+        chosen = propose_by_improvement(choice, space, config, state, pool, batch, jnp.asarray(reference), known)
         begun = jnp.sum(state.status >= History.TOLD) >= initial
         genomes = jnp.where(begun, chosen, pool[:batch])
         return history.propose(state, genomes), genomes
 
     return Optimizer(init, ask, history.tell)
+
+
+def ms_ehvi(
+    space: Space,
+    known: Known,
+    config: SurrogateConfig | None = None,
+    *,
+    capacity: int,
+    batch: int,
+    reference,
+    initial: int = 10,
+) -> Optimizer:
+    """MS-EHVI: expected hypervolume improvement where some objectives need no model (mixed surrogates).
+
+    A baseline of Izquierdo et al. ("Bag of baselines for multi-objective joint neural architecture search and
+    hyperparameter optimization", AutoML workshop at ICML 2021); EC-NAS gives it the energy of its table. Sizes,
+    operation counts and tabulated costs of a candidate are known before it is trained; only its error needs a process.
+
+    Args:
+      space: what is searched.
+      known: one entry for each objective: a function, genomes int32 (k, d) -> float (k,), that traces under `jit`, or
+        None for an objective that a Gaussian process models. What is told must agree with it.
+      config: settings; None means the defaults.
+      capacity: number of genomes, evaluated and pending, that the state can remember.
+      batch: number of genomes in one `ask`.
+      reference: (m,) reference point of the hypervolume, in the units of the objectives.
+      initial: uniform samples before the first model.
+
+    Returns:
+      An optimiser whose state is a `History`.
+
+    Raises:
+      ValueError: on a bad reference, or when `known` does not fit it, or knows no objective.
+    """
+    if all(value is None for value in known):
+        raise ValueError(f"known has no function among its {len(known)} entries: use bayesian")
+    return bayesian(
+        space, config, capacity=capacity, batch=batch, reference=reference, initial=initial, known=tuple(known)
+    )

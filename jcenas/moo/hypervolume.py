@@ -20,6 +20,7 @@ Letters: n points, m objectives.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jcenas.moo import sorting
 from jcenas.moo.pareto import check_objectives
@@ -33,6 +34,18 @@ def check_reference(objectives: jax.Array, reference: jax.Array) -> None:
     if jnp.shape(reference) != jnp.shape(objectives)[1:]:
         shapes = f"got {jnp.shape(reference)} for objectives {jnp.shape(objectives)}"
         raise ValueError(f"reference must have shape (m,): {shapes}")
+
+
+def reference_point(reference) -> np.ndarray:
+    """Reference for an optimiser, float32 (m,), with m at least 1.
+
+    Raises:
+      ValueError: unless it is one finite vector.
+    """
+    point = np.asarray(reference, np.float32)
+    if point.ndim != 1 or point.size == 0 or not np.all(np.isfinite(point)):
+        raise ValueError(f"reference must be finite and of shape (m,), got {point}")
+    return point
 
 
 def gains(objectives: jax.Array, reference: jax.Array, mask: jax.Array | None = None) -> jax.Array:

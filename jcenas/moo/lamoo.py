@@ -11,12 +11,11 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jcenas.moo import candidates, history, partition, svm
 from jcenas.moo.bayesian import propose_by_improvement
 from jcenas.moo.history import History
-from jcenas.moo.hypervolume import hypervolume
+from jcenas.moo.hypervolume import hypervolume, reference_point
 from jcenas.moo.surrogate import SurrogateConfig
 from jcenas.moo.svm import SvmConfig
 from jcenas.moo.types import Optimizer, Space
@@ -72,9 +71,7 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
       start).
     """
     config = config or LamooConfig()
-    reference = np.asarray(reference, np.float32)
-    if reference.ndim != 1 or not np.all(np.isfinite(reference)):
-        raise ValueError(f"reference must be finite and of shape (m,), got {reference}")
+    reference = reference_point(reference)
     size = max(batch, config.surrogate.pool) if config.sampler == "ehvi" else batch
     draw = candidates.source(space, lambda genomes: svm.prepare(config.svm, space.features(genomes)))
 

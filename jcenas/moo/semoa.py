@@ -12,11 +12,11 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jcenas.moo import candidates, history, variation
 from jcenas.moo.contribution import contributions
 from jcenas.moo.history import History
+from jcenas.moo.hypervolume import reference_point
 from jcenas.moo.pareto import non_dominated
 from jcenas.moo.types import Optimizer, Space
 
@@ -62,7 +62,7 @@ def semoa(
     """
     if variant not in ("paper", "released"):
         raise ValueError(f"variant must be 'paper' or 'released', got {variant!r}")
-    reference = np.asarray(reference, np.float32)
+    reference = reference_point(reference)
     m = reference.shape[0]
     draw = candidates.source(space)
 

@@ -12,6 +12,7 @@ their units.
 Letters: c capacity, k candidates in the pool, m objectives, b picks, s draws. Masks mean *valid*.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -92,8 +93,12 @@ def draw(
     objectives: jax.Array,
     mask: jax.Array,
     queries: jax.Array,
+    exact: Sequence[jax.Array | None],
 ) -> jax.Array:
-    """Joint posterior draws (s, q, m) of the objectives at queries (q, d), given objectives (c, m) at inputs (c, d)."""
+    """Joint posterior draws (s, q, m) of the objectives at queries (q, d), given objectives (c, m) at inputs (c, d).
+
+    `exact` holds, for each objective, its known values (q,) at the queries, which every draw then takes, or None.
+    """
     some, paths = jax.random.split(key)
     chance = jnp.where(mask, jax.random.uniform(some, mask.shape), -1.0)
     rows = jax.lax.top_k(chance, min(config.fit_points, mask.shape[0]))[1]
@@ -107,8 +112,13 @@ def draw(
         mean, matrix = gp.predict(config.covariance, process, queries)
         return scale.backward(gp.sample(key, mean, matrix, config.draws))
 
-    keys = jax.random.split(paths, objectives.shape[1])
-    return jax.vmap(one, (0, 1), 2)(keys, objectives)
+    modelled = [i for i, values in enumerate(exact) if values is None]
+    keys = jax.random.split(paths, len(modelled))
+    drawn = iter(jax.vmap(one, (0, 1), 0)(keys, objectives[:, jnp.array(modelled)]))
+    shape = (config.draws, queries.shape[0])
+    return jnp.stack(
+        [next(drawn) if values is None else jnp.broadcast_to(values[None, :], shape) for values in exact], axis=2
+    )
 
 
 def choose(
@@ -121,12 +131,20 @@ def choose(
     allowed: jax.Array,
     reference: jax.Array,
     b: int,
+    exact: Sequence[jax.Array | None] | None = None,
 ) -> jax.Array:
-    """Places, int32 (b,), of the picks in the pool (k, d); of those allowed (k,), each at most once."""
+    """Places, int32 (b,), of the picks in the pool (k, d); of those allowed (k,), each at most once.
+
+    `exact` holds, for each objective, its known values (k,) over the pool, or None for a modelled one.
+    """
     k = pool.shape[0]
     order = jnp.argsort(dominance_number(objectives, mask), stable=True)[: config.front]
-    queries = jnp.concatenate([pool, inputs[order]]) if config.noisy else pool
-    draws = draw(key, config, inputs, objectives, mask, queries)
+    exact = [None] * objectives.shape[1] if exact is None else exact
+    queries = pool
+    if config.noisy:
+        queries = jnp.concatenate([pool, inputs[order]])
+        exact = [v if v is None else jnp.concatenate([v, objectives[order, i]]) for i, v in enumerate(exact)]
+    draws = draw(key, config, inputs, objectives, mask, queries, exact)
     if config.noisy:
         old = jax.vmap(lambda d: gains(d, reference, mask[order]))(draws[:, k:])
     else:

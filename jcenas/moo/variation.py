@@ -8,14 +8,9 @@ import jax.numpy as jnp
 
 from jcenas.moo import candidates, history
 from jcenas.moo.candidates import Source
+from jcenas.moo.fidelity import is_valid
 from jcenas.moo.history import History
 from jcenas.moo.types import Space
-
-
-def is_valid(space: Space, genomes: jax.Array) -> jax.Array:
-    """Mask, bool (n,), of genomes (n, d) by the space's own `valid`, or all True for a space that does not have it."""
-    check = getattr(space, "valid", None)
-    return jnp.ones(genomes.shape[0], bool) if check is None else check(genomes)
 
 
 def crossover(key: jax.Array, space: Space, mothers: jax.Array, fathers: jax.Array, rate: float) -> jax.Array:

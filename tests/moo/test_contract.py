@@ -9,24 +9,35 @@ import numpy as np
 import pytest
 from flax import struct
 
-from jcenas.moo import LamooConfig, SurrogateConfig, bayesian, hypervolume, lamoo, nsga2, random_search, semoa
+from jcenas.moo import (
+    LamooConfig,
+    SurrogateConfig,
+    bayesian,
+    hypervolume,
+    lamoo,
+    ms_ehvi,
+    nsga2,
+    random_search,
+    semoa,
+    sh_emoa,
+)
 
 CAPACITY, BATCH = 48, 4
 REFERENCE = np.array([1.0, 1000.0], np.float32)
 
 
 class Grid(struct.PyTreeNode):
-    """Three ordinal variables of four, four and three choices: 48 genomes, all valid."""
+    """Ordinal variables; by default of four, four and three choices: 48 genomes, all valid."""
 
     cardinalities: tuple[int, ...] = struct.field(pytree_node=False, default=(4, 4, 3))
 
     def sample(self, key, n):
-        share = jax.random.uniform(key, (n, 3))
+        share = jax.random.uniform(key, (n, len(self.cardinalities)))
         return (share * jnp.array(self.cardinalities)[None, :]).astype(jnp.int32)
 
     def mutate(self, key, genome):
         where, shift = jax.random.split(key)
-        i = jax.random.randint(where, (), 0, 3)
+        i = jax.random.randint(where, (), 0, len(self.cardinalities))
         size = jnp.array(self.cardinalities)[i]
         return genome.at[i].set((genome[i] + jax.random.randint(shift, (), 1, size)) % size)
 
@@ -55,6 +66,20 @@ OPTIMIZERS = {
     "qehvi": lambda: bayesian(Grid(), SMALL, capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
     "qnehvi": lambda: bayesian(
         Grid(), replace(SMALL, noisy=True, covariance="matern"), capacity=CAPACITY, batch=BATCH, reference=REFERENCE
+    ),
+    "ms-ehvi": lambda: ms_ehvi(
+        Grid(), (None, lambda g: evaluate(g)[:, 1]), SMALL, capacity=CAPACITY, batch=BATCH, reference=REFERENCE
+    ),
+    # The third variable of the grid is the budget here.
+    "sh-emoa": lambda: sh_emoa(
+        Grid(cardinalities=(4, 4)),
+        (1, 2, 4),
+        capacity=CAPACITY,
+        batch=BATCH,
+        reference=REFERENCE,
+        evaluations=20,
+        population=4,
+        mutations=1,
     ),
     "semoa": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
     "semoa released": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE, variant="released"),
