@@ -1,19 +1,21 @@
 """LaMOO: multi-objective search that learns where to sample (Zhao et al., ICLR 2022; JMLR 25(177), 2024).
 
 Each `ask` rebuilds the partition of `jcenas.moo.partition` on all samples told so far, picks a leaf by its upper
-confidence bound, and samples uniformly in the region that the leaf's path of classifiers describes. The first `initial`
-samples are uniform over the space. Where the region holds too few genomes that were not seen, the remaining proposals
+confidence bound, and samples in the region that the leaf's path of classifiers describes: uniformly, by a CMA-ES, or by
+expected improvement. The first `initial` samples are uniform over the space. Where the region holds too few genomes that were not seen, the remaining proposals
 are uniform over the rest.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from jcenas.moo import candidates, history, partition, svm
+from jcenas.moo import candidates, cmaes, history, partition, svm
 from jcenas.moo.bayesian import propose_by_improvement
+from jcenas.moo.fidelity import is_valid
 from jcenas.moo.history import History
 from jcenas.moo.hypervolume import hypervolume, reference_point
 from jcenas.moo.surrogate import SurrogateConfig
@@ -35,8 +37,10 @@ class LamooConfig:
       svm: the classifiers.
       sampler: how the region is sampled: "uniform" as published, or "ehvi": of a pool drawn there, half replaced by
         neighbours of the non-dominated samples (`SurrogateConfig.local`), the best by expected hypervolume improvement;
-        qNEHVI with `SurrogateConfig(noisy=True)`.
+        qNEHVI with `SurrogateConfig(noisy=True)`; or "cmaes", published too: draws of a normal distribution learnt from
+        the region's best samples (`jcenas.moo.cmaes`), those in the region first.
       surrogate: settings of "ehvi".
+      draws: draws of "cmaes" among which a batch is sought.
     """
 
     initial: int = 10
@@ -45,14 +49,46 @@ class LamooConfig:
     exploration: float | None = None
     selection: Literal["leaf", "mcts"] = "leaf"
     svm: SvmConfig = field(default_factory=SvmConfig)
-    sampler: Literal["uniform", "ehvi"] = "uniform"
+    sampler: Literal["uniform", "ehvi", "cmaes"] = "uniform"
     surrogate: SurrogateConfig = field(default_factory=SurrogateConfig)
+    draws: int = 1024
 
     def __post_init__(self):
         if self.selection not in ("leaf", "mcts"):
             raise ValueError(f"selection must be 'leaf' or 'mcts', got {self.selection!r}")
-        if self.height < 1 or self.leaf_size < 1 or self.initial < 1:
-            raise ValueError("height, leaf_size and initial must be at least 1")
+        if self.sampler not in ("uniform", "ehvi", "cmaes"):
+            raise ValueError(f"sampler must be 'uniform', 'ehvi' or 'cmaes', got {self.sampler!r}")
+        if min(self.height, self.leaf_size, self.initial, self.draws) < 1:
+            raise ValueError(f"height, leaf_size, initial and draws must be at least 1: {self}")
+
+
+def _propose_by_evolution(
+    key: jax.Array,
+    space: Space,
+    config: LamooConfig,
+    state: History,
+    depth: Callable[[jax.Array], jax.Array],
+    spare: jax.Array,
+    reference: jax.Array,
+) -> jax.Array:
+    """Choose b genomes among draws of a CMA-ES that the best samples of the region have taught.
+
+    Taught by max(5, b) samples, those deepest inside the region's path first. Where too few unseen draws are in the
+    region, its ancestors take its place one after the other, as published; in the end the uniform draws `spare` (b, d).
+    """
+    batch, n = spare.shape[0], state.told.shape[0]
+    best = cmaes.ranking(state.objectives, reference, state.told)
+    deepest = jnp.where(state.told, depth(jnp.maximum(state.genomes, 0)), -1)[best]
+    rows = best[jnp.argsort(-deepest, stable=True)][: min(max(5, batch), n)]
+    rows = rows[jnp.argsort(jnp.argsort(best)[rows])]  # by rank again
+    points = cmaes.points(state.genomes[rows], space.cardinalities)
+    fresh = cmaes.draw(key, cmaes.update(points, state.told[rows]), space.cardinalities, config.draws)
+    pool = jnp.concatenate([fresh, spare])
+    known = history.contains(state, pool) | ~is_valid(space, pool)
+    score = jnp.concatenate([2 + depth(fresh), jnp.ones(batch, jnp.int32)])
+    score = jnp.where(known, jnp.where(jnp.arange(pool.shape[0]) < config.draws, -1, 0), score)
+    score = jnp.where(history.repeated(pool), -2, score)
+    return pool[jax.lax.top_k(score, batch)[1]]  # stable: the order of drawing decides
 
 
 def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, batch: int, reference) -> Optimizer:
@@ -99,8 +135,15 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
         def wanted(prepared: jax.Array) -> jax.Array:
             return partition.inside(config.svm, tree, leaf, prepared).astype(jnp.float32)
 
+        def depth(genomes: jax.Array) -> jax.Array:
+            prepared = svm.prepare(config.svm, space.features(genomes))
+            return partition.depth_inside(config.svm, tree, leaf, prepared)[0]
+
         uniform, choice = jax.random.split(key)
         genomes = draw(uniform, state, size, wanted)
+        if config.sampler == "cmaes":
+            chosen = _propose_by_evolution(choice, space, config, state, depth, genomes, target)
+            genomes = jnp.where(finished < config.initial, genomes, chosen)
         if config.sampler == "ehvi":
             chosen = propose_by_improvement(choice, space, config.surrogate, state, genomes, batch, target)
             genomes = jnp.where(finished < config.initial, genomes[:batch], chosen)

@@ -116,15 +116,35 @@ def descend(tree: Tree, exploration: jax.Array) -> jax.Array:
     return node
 
 
-def inside(config: SvmConfig, tree: Tree, node: jax.Array, prepared: jax.Array) -> jax.Array:
-    """Mask, bool (k,): which queries, as from `svm.prepare` (k, p), all machines from the root to `node` send there."""
+def depth_inside(
+    config: SvmConfig, tree: Tree, node: jax.Array, prepared: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """How far along the path from the root to `node` the machines send each query, and how long that path is.
+
+    Args:
+      config: the classifiers' settings.
+      tree: the partition.
+      node: int32 (), a node of it.
+      prepared: queries, as from `svm.prepare`, (k, p).
+
+    Returns:
+      int32 (k,), the level of the last region on the path that holds the query (0: only the root does), and int32 ().
+    """
     level_of = jnp.floor(jnp.log2(node.astype(jnp.float32) + 1) + 1e-3).astype(jnp.int32)
     accepted = jnp.ones(prepared.shape[0], bool)
+    depth = jnp.zeros(prepared.shape[0], jnp.int32)
     for level, machines in enumerate(tree.machines):
         up = jnp.maximum(level_of - level, 1)
         child = (node + 1) // 2 ** (up - 1) - 1  # the ancestor of `node`, or node itself, one level below this one
         parent = (child - 1) // 2
         machine = jax.tree.map(lambda x, i=parent - (2**level - 1): x[jnp.clip(i, 0, x.shape[0] - 1)], machines)
         good = svm.decide(config, machine, prepared) >= 0
-        accepted &= jnp.where(level_of > level, jnp.where(child % 2 == 1, good, ~good), True)
-    return accepted
+        accepted &= jnp.where(child % 2 == 1, good, ~good) & (level_of > level)
+        depth += accepted
+    return depth, level_of
+
+
+def inside(config: SvmConfig, tree: Tree, node: jax.Array, prepared: jax.Array) -> jax.Array:
+    """Mask, bool (k,): which queries, as from `svm.prepare` (k, p), all machines from the root to `node` send there."""
+    depth, length = depth_inside(config, tree, node, prepared)
+    return depth == length

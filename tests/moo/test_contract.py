@@ -56,6 +56,13 @@ OPTIMIZERS = {
     "random": lambda: random_search(Grid(), capacity=CAPACITY, batch=BATCH),
     "lamoo": lambda: lamoo(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
     "nsga2": lambda: nsga2(Grid(), capacity=CAPACITY, batch=BATCH, population=8),
+    "lamoo cmaes": lambda: lamoo(
+        Grid(),
+        LamooConfig(sampler="cmaes", draws=32, height=1),
+        capacity=CAPACITY,
+        batch=BATCH,
+        reference=REFERENCE,
+    ),
     "lamoo ehvi": lambda: lamoo(
         Grid(),
         LamooConfig(sampler="ehvi", surrogate=SMALL, height=1),
