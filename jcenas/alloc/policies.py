@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jcenas.alloc.names import check_policy
 from jcenas.alloc.observation import Observation
+from jcenas.alloc.planning import oracle, plan
 
 
 class Apply(Protocol):
@@ -108,6 +109,8 @@ def policy_from_name(text: str) -> Policy:
         "heuristic-queue": queue_aware(linear),
         "threshold": threshold,
         "threshold-queue": queue_aware(threshold),
+        "plan": plan,
+        "oracle": oracle,
         "static": static,
         "evaluate-all": static,
         "sample-all": sample_then_evaluate,

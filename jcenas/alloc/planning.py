@@ -1,0 +1,73 @@
+"""Planning over the hours that are left: which of them should train, given what the grid will do and what may be spent.
+
+The problem of the timing part. Let c_t be the intensity of hour t, w_t its length, x_t in [0, 1] the share of the
+devices that train in it, and let training bring the same whenever it happens. Then
+
+    maximise  sum_t w_t x_t   subject to   sum_t w_t c_t x_t <= A,   sum_t w_t x_t <= F sum_t w_t,
+
+where A (`Observation.affordable`) is the carbon left over the power of all devices. This is a fractional knapsack in
+which every item has the value w_t at the price w_t c_t, so taking the hours from the cleanest up is optimal (Dantzig
+1957): were a unit of time taken in a dirtier hour while a cleaner one had room, moving it would free carbon. The second
+constraint has equal prices, so the same order serves both.
+
+With the true future this is the **oracle**: no policy trains for more device-hours within the same carbon, whatever it
+knows. It bounds the timing only: a search learns from what it has trained, so *when* a candidate is trained also
+decides what is proposed next, which the bound leaves out.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jcenas.alloc.observation import Observation
+
+DAY = 24
+
+
+def cheapest_first(intensity: jax.Array, width: jax.Array, affordable: jax.Array, wanted: jax.Array) -> jax.Array:
+    """The optimal shares x, float32 (T,), of the module's problem.
+
+    Args:
+      intensity: c, float32 (T,).
+      width: w, float32 (T,), hours; 0 outside the horizon.
+      affordable: A, float32 (), g/kWh * h; inf for no limit.
+      wanted: F sum_t w_t, float32 (), hours.
+    """
+    exists = width > 0
+    order = jnp.argsort(jnp.where(exists, intensity, jnp.inf), stable=True)
+    c, w = intensity[order], width[order]
+    price = jnp.where(w > 0, c * w, 0.0)
+    spent_before = jnp.cumsum(price) - price
+    time_before = jnp.cumsum(w) - w
+    safe = jnp.where(price > 0, price, 1.0)
+    by_carbon = jnp.where(price > 0, (affordable - spent_before) / safe, 1.0)
+    by_time = jnp.where(w > 0, (wanted - time_before) / jnp.where(w > 0, w, 1.0), 0.0)
+    x = jnp.clip(jnp.minimum(by_carbon, by_time), min=0.0, max=1.0)
+    return jnp.zeros_like(x).at[order].set(jnp.where(w > 0, x, 0.0))
+
+
+def expected_hours(observation: Observation) -> jax.Array:
+    """Intensity of the coming hours, float32 (T,): the forecast's median, its last day repeated beyond its end."""
+    median = observation.forecast[:, observation.forecast.shape[1] // 2]
+    lead, hours = median.shape[0], max(observation.future.shape[0], median.shape[0])
+    period = min(lead, DAY)
+    i = jnp.arange(hours)
+    return median[jnp.where(i < lead, i, lead - period + (i - lead) % period)]
+
+
+def _share_now(intensity: jax.Array, fraction: jax.Array, observation: Observation) -> jax.Array:
+    """Share of this hour in the optimal plan, float32 () in [0, 1]."""
+    width = jnp.clip(observation.hours_left - jnp.arange(intensity.shape[0]), min=0.0, max=1.0)
+    wanted = fraction * jnp.sum(width)
+    return cheapest_first(intensity, width, observation.affordable, wanted)[0]
+
+
+def plan(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Array:
+    """Replan in every hour on the forecast; `params` is F, float32 ()."""
+    del key
+    return _share_now(expected_hours(observation), params, observation)
+
+
+def oracle(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Array:
+    """Replan in every hour on the true future; `params` is F, float32 ()."""
+    del key
+    return _share_now(observation.future, params, observation)

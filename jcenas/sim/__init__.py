@@ -1,0 +1,1 @@
+"""The simulated cluster and the whole carbon-aware search as one scan."""
