@@ -1,5 +1,6 @@
 """Multi-objective optimisation on device: Pareto tools, exact hypervolume and optimisers as (init, ask, tell)."""
 
+from jcenas.moo.attainment import attainment_surface
 from jcenas.moo.bayesian import bayesian, ms_ehvi
 from jcenas.moo.box import Box
 from jcenas.moo.contribution import contributions, improvement
@@ -28,6 +29,7 @@ __all__ = [
     "SurrogateConfig",
     "SvmConfig",
     "additive_epsilon",
+    "attainment_surface",
     "bayesian",
     "contributions",
     "crowding_distance",
