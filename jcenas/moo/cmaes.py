@@ -91,7 +91,7 @@ def draw(key: jax.Array, distribution: Distribution, cardinalities: tuple[int, .
     margin = (_MARGIN / jnp.maximum(last, 1)) ** 2
     full = distribution.sigma**2 * distribution.covariance
     full = full + jnp.diag(jnp.maximum(margin - jnp.diagonal(full), 0) + 1e-8)
-    factor = jnp.linalg.cholesky(full)
+    factor = linalg.cholesky(full)
     normal = jax.random.normal(key, (k, len(cardinalities)))
     x = distribution.mean[None, :] + jnp.matmul(normal, factor.T, precision="highest")
     x = 1 - jnp.abs(1 - jnp.mod(jnp.abs(x), 2))  # reflected at 0 and 1

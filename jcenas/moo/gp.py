@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from jcenas.moo import linalg
+
 Covariance = Literal["matern", "categorical"]
 _JITTER = 1e-5
 
@@ -68,8 +70,8 @@ def condition(
     """Process with mean 0 conditioned on targets (n,) at inputs (n, d) where mask (n,) is True."""
     matrix = jnp.where(mask[:, None] & mask[None, :], covariance(kind, hyper, inputs, inputs), 0)
     noise = jnp.exp(hyper.log_noise) + _JITTER * jnp.exp(hyper.log_variance)
-    factor = jnp.linalg.cholesky(matrix + jnp.diag(jnp.where(mask, noise, 1.0)))
-    weights = jax.scipy.linalg.cho_solve((factor, True), jnp.where(mask, targets, 0))
+    factor = linalg.cholesky(matrix + jnp.diag(jnp.where(mask, noise, 1.0)))
+    weights = linalg.solve_definite(factor, jnp.where(mask, targets, 0))
     return Posterior(inputs, mask, factor, weights, hyper)
 
 
@@ -117,12 +119,12 @@ def predict(kind: Covariance, process: Posterior, queries: jax.Array) -> tuple[j
     """Posterior mean (q,) and covariance (q, q) of the noise-free function at queries (q, d)."""
     cross = jnp.where(process.mask[:, None], covariance(kind, process.hyper, process.inputs, queries), 0)
     mean = cross.T @ process.weights
-    half = jax.scipy.linalg.solve_triangular(process.factor, cross, lower=True)
+    half = linalg.solve_lower(process.factor, cross)
     return mean, covariance(kind, process.hyper, queries, queries) - half.T @ half
 
 
 def sample(key: jax.Array, mean: jax.Array, matrix: jax.Array, s: int) -> jax.Array:
     """Joint draws, (s, q), from a normal with that mean (q,) and covariance (q, q)."""
     jitter = 1e-4 * jnp.max(jnp.diagonal(matrix)) + 1e-9
-    factor = jnp.linalg.cholesky(matrix + jitter * jnp.eye(mean.shape[0], dtype=mean.dtype))
+    factor = linalg.cholesky(matrix + jitter * jnp.eye(mean.shape[0], dtype=mean.dtype))
     return mean[None, :] + jax.random.normal(key, (s, mean.shape[0]), mean.dtype) @ factor.T

@@ -116,9 +116,7 @@ def descend(tree: Tree, exploration: jax.Array) -> jax.Array:
     return node
 
 
-def depth_inside(
-    config: SvmConfig, tree: Tree, node: jax.Array, prepared: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def depth_inside(config: SvmConfig, tree: Tree, node: jax.Array, prepared: jax.Array) -> tuple[jax.Array, jax.Array]:
     """How far along the path from the root to `node` the machines send each query, and how long that path is.
 
     Args:

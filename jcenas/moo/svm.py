@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jcenas.moo import kernels
+from jcenas.moo import kernels, linalg
 from jcenas.moo.kernels import Kernel
 
 _EXPLICIT_LIMIT = 512
@@ -85,12 +85,12 @@ def _newton_dual(matrix: jax.Array, y: jax.Array):
     """Factory of solvers of [Q + D, y; y', 0] (da, db) = (right, balance), from the kernel matrix (n, n)."""
 
     def factorise(diagonal):
-        factor = jax.scipy.linalg.cho_factor(y[:, None] * y[None, :] * matrix + jnp.diag(diagonal + _RIDGE))
-        along = jax.scipy.linalg.cho_solve(factor, y)
+        factor = linalg.cholesky(y[:, None] * y[None, :] * matrix + jnp.diag(diagonal + _RIDGE))
+        along = linalg.solve_definite(factor, y)
         curvature = jnp.maximum(y @ along, 1e-30)
 
         def solve(right, balance):
-            inner = jax.scipy.linalg.cho_solve(factor, right)
+            inner = linalg.solve_definite(factor, right)
             db = (y @ inner - balance) / curvature
             return inner - along * db, db
 
@@ -107,11 +107,11 @@ def _newton_primal(factor: jax.Array, y: jax.Array):
 
     def factorise(diagonal):
         weight = jnp.abs(y) / (diagonal + _RIDGE)
-        normal = jax.scipy.linalg.cho_factor(eye + wide.T @ (weight[:, None] * wide))
+        normal = linalg.cholesky(eye + wide.T @ (weight[:, None] * wide))
 
         def solve(right, balance):
             rhs = wide.T @ (weight * y * right)
-            change = jax.scipy.linalg.cho_solve(normal, rhs.at[p].add(-balance))
+            change = linalg.solve_definite(normal, rhs.at[p].add(-balance))
             return weight * (right - y * (wide @ change)), change[p]
 
         return solve
@@ -202,7 +202,7 @@ def fit(
     used = jnp.diagonal(triangle) > 0
     triangle = jnp.where(used[:, None] & used[None, :], triangle, 0) + jnp.diag(jnp.where(used, 0.0, 1.0))
     direction = jnp.where(used, dual @ factor, 0)
-    weights = jax.scipy.linalg.solve_triangular(triangle, direction, lower=True, trans="T")
+    weights = linalg.solve_lower(triangle, direction[:, None], True)[:, 0]
     return SVM(jnp.where(used, weights, 0), points[pivots], bias, gamma)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from experiments import benchmark_hypervolume, benchmark_lamoo, lamoo_nasbench201
+from experiments import benchmark_hypervolume, benchmark_lamoo, lamoo_nasbench201, moo_tables
 
 
 def test_hypervolume_benchmark_at_smoke_size(monkeypatch):
@@ -24,3 +24,11 @@ def test_lamoo_benchmark_at_smoke_size():
     rows = benchmark_lamoo.main(["--smoke"])
     assert {len(row) for row in rows} == {len(benchmark_lamoo.COLUMNS)}
     assert rows[0][-1] >= 0.97
+
+
+@pytest.mark.data
+def test_table_study_at_smoke_size(data, monkeypatch):
+    monkeypatch.setenv("JCENAS_DATA", str(data))
+    rows = moo_tables.main(["ecnas4v", "--smoke"])
+    assert [row[:3] for row in rows] == [["random", 20, 2], ["sh-emoa", 20, 2]]
+    assert all(0 < row[3] < 50 for row in rows)

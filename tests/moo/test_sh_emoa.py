@@ -19,9 +19,7 @@ def evaluate(genomes):
     return jnp.stack([x[:, 0], 1 - x[:, 0]], axis=1) + x[:, 1:] + (1 / budget)[:, None]
 
 
-OPTIMIZER = sh_emoa(
-    BOX, BUDGETS, capacity=81, batch=1, reference=REFERENCE, evaluations=26, population=5, mutations=1
-)
+OPTIMIZER = sh_emoa(BOX, BUDGETS, capacity=81, batch=1, reference=REFERENCE, evaluations=26, population=5, mutations=1)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,95 @@
+"""Cholesky factors and triangular solves that stay safe in a batch on a CPU.
+
+On the CPU, jaxlib hands the members of a batched LAPACK call to the thread pool that runs the call itself, and waits
+for them inside it. When as many such calls run at once as the pool has threads, each waits for the others and the
+program hangs (seen with jaxlib 0.10.2: two Gaussian processes fitted side by side on two cores). Here a batch is
+therefore a loop of single calls on a CPU, and one batched call on any other device.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def _in_turn(single: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """Lift a function of matrices to leading batch axes, which all operands share: a loop on CPUs, a batch elsewhere."""
+
+    @jax.custom_batching.custom_vmap
+    def lifted(*operands: jax.Array) -> jax.Array:
+        batch = operands[0].shape[:-2]
+        if not batch:
+            return single(*operands)
+        flat = tuple(x.reshape(-1, *x.shape[-2:]) for x in operands)
+        out = jax.lax.platform_dependent(
+            *flat, cpu=lambda *flat: jax.lax.map(lambda one: single(*one), flat), default=jax.vmap(single)
+        )
+        return out.reshape(*batch, *out.shape[-2:])
+
+    @lifted.def_vmap
+    def _(size: int, batched: Any, *operands: jax.Array):
+        same = [x if own else jnp.broadcast_to(x, (size, *x.shape)) for x, own in zip(operands, batched, strict=True)]
+        return lifted(*same), True
+
+    return lifted
+
+
+def _triangular(transpose: bool, factor: jax.Array, right: jax.Array) -> jax.Array:
+    return jax.lax.linalg.triangular_solve(factor, right, left_side=True, lower=True, transpose_a=transpose)
+
+
+_factor = _in_turn(functools.partial(jax.lax.linalg.cholesky, symmetrize_input=False))
+_forward = _in_turn(functools.partial(_triangular, False))
+_backward = _in_turn(functools.partial(_triangular, True))
+
+
+@jax.custom_vjp
+def cholesky(matrix: jax.Array) -> jax.Array:
+    """Lower factor L (n, n) of a symmetric positive definite matrix (n, n) = L L^T; NaN where it is not definite."""
+    return jnp.tril(_factor(matrix))
+
+
+def _cholesky_fwd(matrix: jax.Array):
+    factor = cholesky(matrix)
+    return factor, factor
+
+
+def _cholesky_bwd(factor: jax.Array, cotangent: jax.Array):
+    """Murray 2016 (arXiv 1602.07527, eq. 10): L^-T phi(L^T dL) L^-1, made symmetric; phi halves the diagonal."""
+    inner = jnp.tril(factor.T @ cotangent)
+    inner = inner - jnp.diag(jnp.diagonal(inner)) / 2
+    left = _backward(factor, inner)  # L^-T phi
+    whole = _backward(factor, left.T).T
+    return ((whole + whole.T) / 2,)
+
+
+cholesky.defvjp(_cholesky_fwd, _cholesky_bwd)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def solve_lower(factor: jax.Array, right: jax.Array, transpose: bool = False) -> jax.Array:
+    """X with L X = right, or L^T X = right if `transpose`: lower factor (n, n), right (n, k)."""
+    return (_backward if transpose else _forward)(factor, right)
+
+
+def _solve_fwd(factor: jax.Array, right: jax.Array, transpose: bool):
+    x = solve_lower(factor, right, transpose)
+    return x, (factor, x)
+
+
+def _solve_bwd(transpose: bool, residual: tuple[jax.Array, jax.Array], cotangent: jax.Array):
+    factor, x = residual
+    along = solve_lower(factor, cotangent, not transpose)
+    change = x @ along.T if transpose else along @ x.T
+    return -jnp.tril(change), along
+
+
+solve_lower.defvjp(_solve_fwd, _solve_bwd)
+
+
+def solve_definite(factor: jax.Array, right: jax.Array) -> jax.Array:
+    """X with L L^T X = right: lower factor L (n, n), right (n,) or (n, k)."""
+    columns = right[:, None] if right.ndim == 1 else right
+    return solve_lower(factor, solve_lower(factor, columns), True).reshape(right.shape)
