@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jcenas.moo import linalg
 from jcenas.moo.hypervolume import gains
 from jcenas.moo.pareto import non_dominated
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 
 def _in_turn(single: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """Lift a function of matrices to leading batch axes, which all operands share: a loop on CPUs, a batch elsewhere."""
+    """Lift a function of matrices to batch axes in front, shared by all operands: a loop on CPUs, a batch elsewhere."""
 
     @jax.custom_batching.custom_vmap
     def lifted(*operands: jax.Array) -> jax.Array:
