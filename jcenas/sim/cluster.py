@@ -88,7 +88,7 @@ def schedule(
 
 
 def device_seconds(phases: Phases, at_s: jax.Array) -> dict[str, jax.Array]:
-    """Device-seconds spent by time `at_s` (): `supernet`, `switching`, `training`, `scoring`, `idle`; float32 () each."""
+    """Device-seconds by time `at_s` (): `supernet`, `switching`, `training`, `scoring`, `idle`; float32 () each."""
     n = phases.ready_s.shape[0]
     supernet = n * jnp.minimum(at_s, phases.prelude_s)
     switching = jnp.sum(jnp.clip(at_s - phases.prelude_s, min=0.0, max=phases.ready_s - phases.prelude_s))

@@ -128,7 +128,16 @@ def make_scenario(
       past: of the hours before, (W,); default: 24 times the first.
       forecast: quantiles (H, L, q); default: persistence, each hour as 24 hours before (three equal quantiles).
       hours: time budget in hours; default: all H intervals.
+      interval_s: length of an interval.
+      carbon_budget_g: gCO2eq; inf for none.
       power: accounting; default: `full_power()`.
+      switch_s: seconds that a change of stage costs a device.
+      score_s: device-seconds to score one proposal.
+      supernet_s: device-seconds of supernet training up front.
+      train_unscored: whether devices without a scored proposal train unscored ones.
+      noise_scale: 1: evaluations scatter as over seeds; 0: they give the mean.
+      use_past: whether the heuristics' window holds the past.
+      use_forecast: whether it holds the forecast.
       lead: L of the default forecast.
 
     Raises:

@@ -154,7 +154,7 @@ def make_search(
         )
 
     def _proposals(key, state: SearchState, evaluating, benchmark: Benchmark, scenario: Scenario):
-        """Table rows of new proposals, int32 (P,), and which of them are new, bool (P,); none where nobody needs any."""
+        """Table rows of proposals, int32 (P,), and which are new, bool (P,); none where nobody needs any."""
         trains = evaluating > 0
         wanted = {
             "none": trains,
