@@ -14,6 +14,7 @@ import tyro
 
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
+from jcenas.sim.config import SimulateConfig
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -102,6 +103,39 @@ def _trace(file: Path | None, zone: str, zones: bool) -> int:
     return 0
 
 
+def simulate(config: Annotated[SimulateConfig, tyro.conf.arg(name="")], *, quiet: bool = False) -> Command:
+    """Simulate carbon-aware searches on a tabular benchmark: many seeds, no training, minutes instead of days.
+
+    Args:
+        config: the searches.
+        quiet: no progress bar.
+    """
+    return functools.partial(_simulate, config, quiet)
+
+
+def _simulate(config: SimulateConfig, quiet: bool) -> int:
+    from jcenas.live import terminal
+
+    terminal.start_with_huge_pages()
+    terminal.keep_compiled_programs()
+    import jax
+    from rich.console import Console
+    from rich.progress import Progress
+
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    from jcenas.sim import run
+
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("compiling, then searching", total=config.seeds)
+        done = run.simulate(config, lambda n, _: bar.update(task, completed=n, description="searching"))
+    _table(("", ""), run.summary_rows(done))
+    if config.plot is not None:
+        from jcenas.report.simulation import write_progress
+
+        print(write_progress({config.policy: done}, config.plot))
+    return 0
+
+
 def data(
     action: tyro.conf.Positional[Literal["list", "import", "fetch"]],
     name: tyro.conf.Positional[str] = "",
@@ -149,7 +183,61 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 
-COMMANDS = {"search": search, "report": report, "trace": trace, "data": data}
+def forecast(
+    *,
+    trace: Path | None = None,
+    zone: str = "US-CAL-CISO",
+    origin: str | None = None,
+    train: bool = False,
+    weights: Path | None = None,
+    plot: Path | None = None,
+    seed: int = 0,
+) -> Command:
+    """Forecast the carbon intensity of the next 96 hours with intervals, and look back at the errors by day.
+
+    Args:
+        trace: CSV with UTC times and intensities in gCO2eq/kWh; the forecast begins where it ends.
+        zone: without a trace, a realistic year of this zone's typical-year model is forecast: a demonstration.
+        origin: begin of the forecast instead, such as 2024-06-01T00:00Z; what follows is not looked at.
+        train: adapt the forecaster to the trace first (some minutes).
+        weights: forecaster to use; with --train, where to write the adapted one.
+        plot: PNG to draw: the last week, and the forecast with intervals.
+        seed: of the training, and of the demonstration's year.
+    """
+    return functools.partial(_forecast, trace, zone, origin, train, weights, plot, seed)
+
+
+def _forecast(
+    trace: Path | None, zone: str, origin: str | None, train: bool, weights: Path | None, plot: Path | None, seed: int
+) -> int:
+    from jcenas.carbon.forecast import command
+
+    begin = command.parse_origin(origin) if origin else None
+    history = command.history_of(trace, zone, seed)
+    say = lambda line: print(line, file=sys.stderr)
+    result = command.run(history, origin=begin, train=train, file=weights, seed=seed, say=say)
+    print("\n".join(result.notes))
+    _table(*_head_and_rows(command.rows_of(result.forecast)))
+    if result.errors:
+        print()
+        _table(*_head_and_rows(result.errors))
+    if plot:
+        from jcenas.report.forecast_plot import write_forecast_plot
+
+        ahead = result.forecast
+        past = result.history.intensity_g_per_kwh
+        title = f"{ahead.zone or 'trace'}, from {ahead.start:%Y-%m-%d %H:%M} UTC"
+        print(
+            write_forecast_plot(plot, ahead.start, past, ahead.quantiles_g_per_kwh, ahead.point_g_per_kwh, title=title)
+        )
+    return 0
+
+
+def _head_and_rows(lines: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
+    return lines[0], lines[1:]
+
+
+COMMANDS = {"search": search, "report": report, "trace": trace, "forecast": forecast, "data": data, "simulate": simulate}
 
 
 def parse(arguments: list[str] | None = None) -> Command:

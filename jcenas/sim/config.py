@@ -1,0 +1,81 @@
+"""Everything that defines a batch of simulated searches; the flags of `jcenas simulate` are made from it; no JAX."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from jcenas.alloc.names import check_policy
+from jcenas.carbon.power import PowerModel
+from jcenas.errors import InputError
+from jcenas.tables.names import check_table
+
+Accounting = Literal["full", "released"]
+Forecast = Literal["persistence", "actual", "none"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SimulateConfig:
+    """Carbon-aware searches on a simulated cluster: trace-driven, on a tabular benchmark, many seeds at once.
+
+    Attributes:
+        table: benchmark: toy (analytic, ships with the package), nasbench201, nasbench201-cifar100,
+            nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000.
+        cost: column of the second objective; the table's own default if empty.
+        zone: grid zone whose typical year is followed, where no trace is given.
+        trace: CSV file with UTC times and intensities in gCO2eq/kWh.
+        start: UTC time at which the searches begin, such as 2023-06-01T00:00Z.
+        wrap: repeat the trace from its begin where it is too short.
+        policy: who splits the devices: heuristic, threshold, plan, oracle, static:SHARE, evaluate-all, sample-all, ...
+        optimizer: lamoo, lamoo-ehvi, nsga2, random.
+        stage: what scores proposals before they are trained: none, supernet, predictor; auto takes the supernet where
+            the table has estimates, else the predictor.
+        forecast: what the policy is told of the coming day: as yesterday, the truth, or nothing but now.
+        hours: time budget.
+        carbon_budget: stop when so many gCO2eq were emitted.
+        devices: accelerators of the cluster.
+        seeds: searches.
+        accounting: full (training, scoring, idling, switching, PUE), or released (1 kW for each training device, all
+            else free: CE-NAS's own simulator).
+        switch_s: seconds that a device loses when it changes between sampling and training.
+        supernet_s: device-seconds of supernet training up front in the full accounting (NAS-Bench-201's time for a
+            random search with shared weights), where the stage is a supernet.
+        power: electric power of a device by state, and PUE, in the full accounting.
+        seed: of the first search.
+        plot: PNG file for the plots.
+
+    Raises:
+        InputError: a number outside its range, or an unknown table or policy.
+    """
+
+    table: str = "toy"
+    cost: str = ""
+    zone: str = "US-CAL-CISO"
+    trace: Path | None = None
+    start: str = ""
+    wrap: bool = False
+    policy: str = "heuristic"
+    optimizer: Literal["lamoo", "lamoo-ehvi", "nsga2", "random"] = "lamoo"
+    stage: Literal["auto", "none", "supernet", "predictor"] = "auto"
+    forecast: Forecast = "persistence"
+    hours: int = 80
+    carbon_budget: float | None = None
+    devices: int = 8
+    seeds: int = 8
+    accounting: Accounting = "full"
+    switch_s: float = 60.0
+    supernet_s: float = 7587.0
+    power: PowerModel = dataclasses.field(default_factory=PowerModel)
+    seed: int = 0
+    plot: Path | None = None
+
+    def __post_init__(self):
+        for name in ("hours", "devices", "seeds"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} {getattr(self, name)}: must be at least 1")
+        if self.carbon_budget is not None and not 0 < self.carbon_budget < float("inf"):
+            raise InputError(f"--carbon-budget {self.carbon_budget}: must be a positive number of grams")
+        for name in ("switch_s", "supernet_s"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be a number of seconds >= 0")
+        check_table(self.table)
+        check_policy(self.policy)

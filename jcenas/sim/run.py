@@ -1,0 +1,140 @@
+"""A batch of simulated searches from its configuration: what `jcenas simulate` does, without the printing."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jcenas.alloc.policies import policy_from_name
+from jcenas.errors import InputError
+from jcenas.sim import traces
+from jcenas.sim.config import SimulateConfig
+from jcenas.sim.many import concatenate, make_many, stack
+from jcenas.sim.optimizers import optimizer_maker
+from jcenas.sim.problem import Benchmark, full_power, make_benchmark, make_scenario, most_evaluations, released_power
+from jcenas.sim.search import make_search
+from jcenas.sim.stage import Stage
+from jcenas.sim.state import Result, SimulationConfig
+from jcenas.tables.names import check_table, load_table
+from jcenas.train import sharding
+
+RELEASED_INITIAL = 10
+
+
+class Simulation(NamedTuple):
+    """Searches on the host, and what they were about."""
+
+    config: SimulateConfig
+    result: Result  # leaves (seeds, ...), numpy
+    benchmark: Benchmark
+    intensity: np.ndarray  # (H,) float32, gCO2eq/kWh
+    source: str  # of the trace, one line
+
+
+def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None = None) -> Simulation:
+    """Run all searches; `progress(done, seeds)` is called after each part.
+
+    Raises:
+      InputError: anything that cannot be run as it is, such as a carbon budget that cannot pay one evaluation.
+    """
+    entry = check_table(config.table)
+    table = load_table(config.table)
+    stage: Stage = config.stage if config.stage != "auto" else ("supernet" if entry.estimate else "predictor")
+    if stage == "supernet" and entry.estimate is None:
+        raise InputError(f"table {config.table} has no supernet estimates; use --stage predictor or none")
+    benchmark = make_benchmark(
+        table, cost=config.cost or entry.cost, reference=_reference(config, entry, table), estimate=entry.estimate
+    )
+    released = config.accounting == "released"
+    power = released_power() if released else full_power(config.power)
+    trace, first = traces.choose(config)
+    hourly = trace.hourly()
+    intensity, past = traces.hours_of(hourly, first, config.hours)
+    after, _ = traces.hours_of(hourly, first + config.hours, traces.LEAD_H)
+    budget = float("inf") if config.carbon_budget is None else config.carbon_budget
+    cheapest_g = float(np.min(benchmark.train_seconds)) / 3600 * float(power.training_kw) * float(intensity.min())
+    if budget < cheapest_g:
+        raise InputError(
+            f"--carbon-budget {budget:g}: the shortest training in the cleanest hour costs {cheapest_g:.4g} g; "
+            "give more, or a table with shorter trainings"
+        )
+    scenario = make_scenario(
+        intensity,
+        past=past,
+        forecast=traces.forecasts(config.forecast, intensity, past, after),
+        carbon_budget_g=budget,
+        power=power,
+        switch_s=0.0 if released else config.switch_s,
+        supernet_s=config.supernet_s if stage == "supernet" and not released else 0.0,
+    )
+    initial = RELEASED_INITIAL if released else 0
+    room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
+    room = min(room, table.size)
+    shapes = SimulationConfig(
+        devices=config.devices,
+        room=max(room, initial + 1),
+        queue=max(16, 2 * config.devices),
+        proposals=128,
+        unscored=min(max(24, 3 * config.devices), 128),
+        initial=initial,
+        stage=stage,
+        ranking="improvement" if stage == "predictor" else "dominance",
+    )
+    policy = policy_from_name(config.policy)
+    make = optimizer_maker(config.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
+    run = make_many(make_search(shapes, table, make, policy, sizes=sizes_for(shapes.room)))
+    params = policy.init_params(jax.random.key(config.seed))
+    keys = jax.random.split(jax.random.key(config.seed), config.seeds)
+    part = len(sharding.local_devices())
+    parts = []
+    for begin in range(0, config.seeds, part):
+        some = keys[begin : begin + part]
+        parts.append(jax.device_get(run(some, params, benchmark, stack([scenario] * len(some)))))
+        if progress is not None:
+            progress(min(begin + part, config.seeds), config.seeds)
+    return Simulation(config, concatenate(parts), benchmark, intensity, str(trace))
+
+
+def sizes_for(room: int) -> tuple[int, ...]:
+    """Rooms for which proposals are compiled: the whole one, and a quarter where that saves something."""
+    return (room // 4, room) if room >= 256 else (room,)
+
+
+def _reference(config: SimulateConfig, entry, table) -> tuple[float, float]:
+    """The reference point: the table's own for its own cost, else 5 % beyond the dearest architecture."""
+    if not config.cost or config.cost == entry.cost:
+        return entry.reference
+    return entry.reference[0], 1.05 * float(np.max(table.column(config.cost)))
+
+
+def summary_rows(done: Simulation) -> list[tuple[str, str]]:
+    """Median and quartiles of the searches, as text for a table of two columns."""
+    result, benchmark = done.result, done.benchmark
+    volume = np.asarray(result.hypervolume, float)
+    largest = float(benchmark.largest)
+
+    def quartiles(values, unit="", digits=4):
+        q1, median, q3 = np.quantile(np.asarray(values, float), [0.25, 0.5, 0.75])
+        return f"{median:.{digits}g} [{q1:.{digits}g}, {q3:.{digits}g}]{unit}"
+
+    hours = result.intervals
+    device_h = {phase: np.asarray(value, float).sum(axis=1) / 3600 for phase, value in hours.device_s.items()}
+    emitted = np.asarray(result.emissions_g, float)
+    mean = float(done.intensity.mean())
+    energy = np.asarray(result.energy_kwh, float)
+    return [
+        ("table", f"{done.config.table}, {done.config.optimizer}, policy {done.config.policy}"),
+        ("trace", done.source),
+        ("accounting", done.config.accounting),
+        ("searches", f"{len(volume)} (median [quartiles])"),
+        ("hypervolume, share of the largest", quartiles(volume / largest, digits=5)),
+        ("log hypervolume difference", quartiles(np.log(np.maximum(largest - volume, largest * 1e-6)))),
+        ("evaluations", quartiles(result.count)),
+        ("emissions", quartiles(emitted / 1000, " kgCO2eq")),
+        ("energy", quartiles(energy, " kWh")),
+        ("intensity paid over mean of the hours", quartiles(emitted / np.maximum(energy, 1e-9) / mean)),
+        ("end", quartiles(np.asarray(result.seconds, float) / 3600, " h")),
+        ("training, device-hours", quartiles(device_h["training"])),
+        ("idle, device-hours", quartiles(device_h["idle"])),
+    ]
