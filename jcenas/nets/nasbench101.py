@@ -11,6 +11,7 @@ All functions take genomes (..., d) of a frame of V vertices, trace under `jit`,
 """
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import jax
@@ -53,6 +54,7 @@ class Wiring(NamedTuple):
     shortcut: jax.Array  # (...,) bool: the input feeds the output
 
 
+@functools.partial(jax.jit, static_argnames="vertices")
 def wiring(genomes: ArrayLike, vertices: int = MAX_VERTICES) -> Wiring:
     """The parts of cells (..., d) that cost something."""
     adjacency, used = pruned(genomes, vertices)
@@ -63,6 +65,7 @@ def wiring(genomes: ArrayLike, vertices: int = MAX_VERTICES) -> Wiring:
     )
 
 
+@functools.partial(jax.jit, static_argnames="channels")
 def vertex_channels(cell: Wiring, channels: int) -> jax.Array:
     """Channels of the inner vertices, int32 (..., V - 2), of a cell with so many output channels; 0 where unused."""
     count = jnp.maximum(jnp.sum(cell.feeds, axis=-1, keepdims=True), 1)
@@ -78,6 +81,7 @@ def vertex_channels(cell: Wiring, channels: int) -> jax.Array:
     return jnp.stack(found, axis=-1)
 
 
+@functools.partial(jax.jit, static_argnames=("vertices", "macro"))
 def parameters(genomes: ArrayLike, vertices: int = MAX_VERTICES, macro: Macro101 | None = None) -> jax.Array:
     """Trainable parameters, int32 (...), of the networks of genomes (..., d)."""
     macro = macro or Macro101()
@@ -93,6 +97,7 @@ def parameters(genomes: ArrayLike, vertices: int = MAX_VERTICES, macro: Macro101
     return jnp.asarray(total, jnp.int32)
 
 
+@functools.partial(jax.jit, static_argnames=("vertices", "macro"))
 def multiply_adds(genomes: ArrayLike, vertices: int = MAX_VERTICES, macro: Macro101 | None = None) -> jax.Array:
     """Multiply-adds of one image in convolutions and classifier, float32 (...)."""
     macro = macro or Macro101()
@@ -107,6 +112,7 @@ def multiply_adds(genomes: ArrayLike, vertices: int = MAX_VERTICES, macro: Macro
     return jnp.asarray(total, jnp.float32)
 
 
+@functools.partial(jax.jit, static_argnames=("vertices", "macro"))
 def activations(genomes: ArrayLike, vertices: int = MAX_VERTICES, macro: Macro101 | None = None) -> jax.Array:
     """Numbers written by convolutions, pools, sums and projections for one image, float32 (...)."""
     macro = macro or Macro101()

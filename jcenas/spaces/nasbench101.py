@@ -164,23 +164,20 @@ def decode(genome: ArrayLike, vertices: int = MAX_VERTICES) -> Cell:
 def _on_path(matrix, xp):
     """Vertices, bool (..., V), on a path from first to last, of adjacency bool (..., V, V); xp is numpy or jax.numpy."""
     vertices = matrix.shape[-1]
-    yes = xp.ones(matrix.shape[:-2], bool)
-    forward, backward = [yes], [yes]
-    for j in range(1, vertices):
-        reached = xp.stack([forward[i] & matrix[..., i, j] for i in range(j)], axis=-1)
-        forward.append(xp.any(reached, axis=-1))
-    for i in reversed(range(vertices - 1)):
-        reaches = xp.stack([backward[vertices - 1 - j] & matrix[..., i, j] for j in range(i + 1, vertices)], axis=-1)
-        backward.append(xp.any(reaches, axis=-1))
-    return xp.stack([f & b for f, b in zip(forward, reversed(backward), strict=True)], axis=-1)
+    closure = matrix | xp.eye(vertices, dtype=bool).reshape((1,) * (matrix.ndim - 2) + (vertices, vertices))
+    for _ in range((vertices - 2).bit_length()):  # paths of twice the length each time
+        closure = (closure[..., :, :, None] & closure[..., None, :, :]).any(axis=-2)
+    return closure[..., 0, :] & closure[..., :, -1]
 
 
+@functools.partial(jax.jit, static_argnames="vertices")
 def pruned(genomes: ArrayLike, vertices: int = MAX_VERTICES) -> tuple[jax.Array, jax.Array]:
     """Adjacency, bool (..., V, V), without what is not on a path, and the vertices on a path, bool (..., V)."""
     genomes = jnp.asarray(genomes)
-    matrix = jnp.zeros((*genomes.shape[:-1], vertices, vertices), bool)
-    rows, columns = np.array(edges(vertices)).T
-    matrix = matrix.at[..., rows, columns].set(genomes[..., : len(rows)] > 0)
+    number = {pair: e for e, pair in enumerate(edges(vertices))}
+    place = [[number.get((i, j), 0) for j in range(vertices)] for i in range(vertices)]
+    upper = np.triu(np.ones((vertices, vertices), bool), 1).reshape((1,) * (genomes.ndim - 1) + (vertices, vertices))
+    matrix = (genomes[..., np.array(place)] > 0) & upper
     used = _on_path(matrix, jnp)
     return matrix & used[..., :, None] & used[..., None, :], used
 

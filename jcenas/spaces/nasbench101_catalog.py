@@ -41,6 +41,7 @@ class Catalog(struct.PyTreeNode):
         """Number of cells."""
         return self.codes.shape[0]
 
+    @jax.jit
     def index(self, genomes: jax.Array) -> jax.Array:
         """Number of the cell, int32 (...), of genomes (..., d); -1 where the genome is no valid cell."""
         many = len(edges(self.vertices))
@@ -51,6 +52,7 @@ class Catalog(struct.PyTreeNode):
         shape = self.shape[code]
         return jnp.where(shape >= 0, self.cell[jnp.maximum(shape, 0), labelling], -1)
 
+    @jax.jit
     def genomes(self, index: jax.Array) -> jax.Array:
         """Genomes, int32 (..., d), of the representatives of cells (...)."""
         index = jnp.asarray(index)

@@ -80,7 +80,7 @@ def load(
         notes = (*notes, f"{', '.join(SCALED)}: measured at {MEASURED} epochs, times epochs / {MEASURED}")
     return EcNas(
         columns={name: jnp.asarray(column, jnp.float32) for name, column in columns.items()},
-        parameters=jax.jit(network.parameters, static_argnums=1)(book.genomes(jnp.arange(book.size)), book.vertices),
+        parameters=network.parameters(book.genomes(jnp.arange(book.size)), book.vertices),
         catalog=book,
         name=space,
         campaign=SAMPLED if space == "7V" else DIRECT,
@@ -98,7 +98,7 @@ def numbers(book: Catalog, frame: pd.DataFrame) -> np.ndarray:
     fits = np.array([len(cell.operations) <= book.vertices for cell in found])
     genomes = np.array([cells.encode(cell, book.vertices) for cell, yes in zip(found, fits, strict=True) if yes])
     result = np.full(len(unique), -1, np.int32)
-    result[fits] = np.asarray(jax.jit(book.index)(jnp.asarray(genomes)))
+    result[fits] = np.asarray(book.index(jnp.asarray(genomes)))
     return result[back]
 
 
@@ -162,7 +162,7 @@ def _large(book: Catalog, energy: Source) -> tuple[dict[str, np.ndarray], tuple[
 
 def energies_wh(book: Catalog, source: Source) -> np.ndarray:
     """Surrogate energies of four epochs, Wh (N,), of every cell of a catalog; `published` or `surrogate`."""
-    genomes = jax.jit(book.genomes)(jnp.arange(book.size))
+    genomes = book.genomes(jnp.arange(book.size))
     if source == "published":
         params = ecnas_published.load_params(locate(PUBLISHED_WEIGHTS))
         model = ecnas_published.PublishedNet()

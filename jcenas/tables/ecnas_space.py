@@ -76,7 +76,7 @@ def cell_space(catalog: Catalog, members: np.ndarray | None = None) -> CellSpace
     place = np.full(catalog.size, -1, np.int32)
     place[numbers] = np.arange(len(numbers))
     numbers = jnp.asarray(numbers, jnp.int32)
-    found = work(jax.jit(catalog.genomes)(numbers), catalog.vertices)
+    found = work(catalog.genomes(numbers), catalog.vertices)
     made = jnp.concatenate([found.shape[:, : 5 + 1 + 7], found.shape[:, -36:-30]], axis=1)
     low, high = jnp.min(made, axis=0), jnp.max(made, axis=0)
     table = (made - low[None, :]) / jnp.where(high > low, high - low, 1.0)[None, :]
