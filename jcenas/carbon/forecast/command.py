@@ -1,0 +1,140 @@
+"""What `jcenas forecast` does: get a history, train if asked, forecast the next 96 hours, and look back at the errors."""
+
+import datetime
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcenas import units
+from jcenas.carbon.csv_file import read_csv
+from jcenas.carbon.forecast import features, weights
+from jcenas.carbon.forecast.adapt import train_on_trace
+from jcenas.carbon.forecast.forecaster import Forecaster, point
+from jcenas.carbon.forecast.losses import coverage, mape_by_day
+from jcenas.carbon.forecast.network import LEVELS, log_intensity, seasonal
+from jcenas.carbon.forecast.predict import HOUR, TraceForecast, backtest, forecast_trace, index_of_origin
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.carbon.typical_year import typical_year
+from jcenas.errors import InputError
+
+BACKTEST_DAYS = 60
+DAYS = features.HORIZON_H // units.HOURS_PER_DAY
+
+
+class ForecastReport(NamedTuple):
+    """The result of the command."""
+
+    history: CarbonTrace  # hourly
+    forecast: TraceForecast
+    errors: list[tuple[str, ...]]  # header and rows of the table of errors; empty where the history is too short
+    notes: list[str]
+
+
+def parse_origin(text: str) -> datetime.datetime:
+    """The time that the user wrote, in UTC.
+
+    Raises:
+      InputError: no ISO 8601 time, or without a zone.
+    """
+    try:
+        when = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"--origin {text}: not a time; write it like 2024-06-01T00:00Z") from error
+    if when.tzinfo is None:
+        raise InputError(f"--origin {text}: has no time zone; write {text}Z for UTC")
+    return when.astimezone(datetime.UTC)
+
+
+def history_of(trace: pathlib.Path | None, zone: str, seed: int) -> CarbonTrace:
+    """The hourly history: a file, or one realistic year of the zone's typical-year model.
+
+    Raises:
+      InputError: unreadable file or unknown zone.
+    """
+    if trace is None:
+        return typical_year(zone, key=jax.random.key(seed))
+    read = read_csv(trace)
+    return read if read.step_seconds == units.SECONDS_PER_HOUR else read.resample(units.SECONDS_PER_HOUR)
+
+
+def run(
+    history: CarbonTrace,
+    *,
+    origin: datetime.datetime | None,
+    train: bool,
+    file: pathlib.Path | None,
+    seed: int,
+    say: Callable[[str], None],
+) -> ForecastReport:
+    """Forecast a history.
+
+    Args:
+      history: hourly.
+      origin: begin of the forecast; default: the end of the history. What follows it is left out of everything.
+      train: adapt the forecaster to the history before.
+      file: the forecaster to use; with `train`, where the adapted one is written.
+      seed: of the training.
+      say: takes lines of progress.
+
+    Raises:
+      InputError: history too short, bad origin, or unreadable forecaster.
+    """
+    if origin is not None:
+        history = history.slice(0, index_of_origin(history, origin))
+    end = history.start + len(history) * HOUR
+    notes = [f"history: {history}"]
+    if train:
+        forecaster = _train(history, end.hour, seed, say)
+        notes.append("errors look back on hours that the linear base was fitted to; expect somewhat more")
+        if file is not None:
+            weights.save(file, forecaster, about=f"trained on {history.zone or 'a trace'} by jcenas forecast --train")
+            notes.append(f"wrote {file}")
+    else:
+        forecaster = weights.load(file) if file is not None else weights.default_forecaster()
+    forecast = forecast_trace(history, forecaster=forecaster)
+    return ForecastReport(history, forecast, errors_of(history, forecaster, end.hour), notes)
+
+
+def _train(history: CarbonTrace, hour: int, seed: int, say: Callable[[str], None]) -> Forecaster:
+    progress = lambda done, steps, loss: say(f"step {done}/{steps}  loss {loss:.4f}")
+    return train_on_trace(history, jax.random.key(seed), hour=hour, progress=progress)
+
+
+def errors_of(trace: CarbonTrace, forecaster: Forecaster, hour: int) -> list[tuple[str, ...]]:
+    """Table of MAPE by day over the last 60 origins of the trace, against persistence and the 7-day profile.
+
+    Empty where the trace has no origin whose four days are over. Hours at 0 g/kWh have no relative error and are left
+    out of the means by a floor of 1 g/kWh.
+    """
+    quantiles, windows = backtest(trace, BACKTEST_DAYS, forecaster=forecaster, hour=hour)
+    n = windows.target.shape[0]
+    if not n:
+        return []
+    target = jnp.maximum(windows.target, 1.0)
+    yesterday, week = jax.vmap(seasonal)(windows.history[..., features.INTENSITY])
+    inside = coverage(quantiles[..., 0], quantiles[..., -1], log_intensity(windows.target))
+    lines = [
+        (f"MAPE % of {n} days", *(f"day {day + 1}" for day in range(DAYS)), f"{LEVELS[-1] - LEVELS[0]:.0%} covers")
+    ]
+    for name, values, cover in (
+        ("jcenas", point(quantiles), f"{float(inside):.1%}"),
+        ("persistence", jnp.tile(yesterday, (1, DAYS)), ""),
+        ("7-day profile", jnp.tile(week, (1, DAYS)), ""),
+    ):
+        lines.append((name, *(f"{error:.2f}" for error in np.asarray(mape_by_day(values, target))), cover))
+    return lines
+
+
+def rows_of(forecast: TraceForecast) -> list[tuple[str, ...]]:
+    """The forecast in six-hour steps for the terminal: header and rows of time, point, and the 50 and 90 % intervals."""
+    rows = [("UTC", "g/kWh", "50 % interval", "90 % interval")]
+    for hour in range(0, features.HORIZON_H, 6):
+        low, _, q25, _, q75, _, high = forecast.quantiles_g_per_kwh[hour : hour + 6].mean(axis=0)
+        mean = forecast.point_g_per_kwh[hour : hour + 6].mean()
+        when = forecast.start + datetime.timedelta(hours=hour)
+        rows.append((f"{when:%a %d %b %H:%M}", f"{mean:.0f}", f"{q25:.0f} .. {q75:.0f}", f"{low:.0f} .. {high:.0f}"))
+    return rows

@@ -1,0 +1,78 @@
+"""Forecasters as files: one compressed `.npz`, weights in half precision, read with NumPy; and the one that ships.
+
+`jcenas/carbon/data/forecaster.npz` was trained by `experiments/forecast_weights.py` on intensity histories only, of all
+zones of the typical-year model and more; it serves any zone that has a week of hourly history.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import zipfile
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jcenas.carbon.forecast.forecaster import Forecaster
+from jcenas.carbon.forecast.linear import LinearBase
+from jcenas.carbon.forecast.network import ForecastNetwork
+from jcenas.errors import InputError
+
+FILE = pathlib.Path(__file__).parents[1] / "data" / "forecaster.npz"
+_CONFIG = ("zones", "width", "layers", "heads", "patch_h", "own_scale")
+_LINEAR = tuple(field.name for field in dataclasses.fields(LinearBase))
+
+
+def save(path: str | os.PathLike, forecaster: Forecaster, *, about: str = "") -> None:
+    """Write a forecaster; the network's weights are rounded to float16, the rest stays float32.
+
+    Args:
+      path: the file, `.npz`.
+      forecaster: what to write.
+      about: where it comes from, one line.
+    """
+    arrays = {
+        f"params/{name}": np.asarray(x, np.float16) for name, x in flatten_dict(forecaster.params, sep="/").items()
+    }
+    arrays |= {"scale": np.asarray(forecaster.scale), "share": np.asarray(forecaster.share)}
+    if forecaster.linear is not None:
+        arrays |= {f"linear/{name}": np.asarray(getattr(forecaster.linear, name)) for name in _LINEAR}
+    config = {name: getattr(forecaster.network, name) for name in _CONFIG}
+    np.savez_compressed(path, config=np.array(json.dumps(config)), about=np.array(about), **arrays)
+
+
+def load(path: str | os.PathLike) -> Forecaster:
+    """Read a forecaster.
+
+    Raises:
+      InputError: if the file cannot be read, or is none that `save` wrote.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            stored = {name: archive[name] for name in archive.files}
+        network = ForecastNetwork(**json.loads(str(stored["config"])))
+        flat = {name.removeprefix("params/"): x for name, x in stored.items() if name.startswith("params/")}
+        params: Any = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), unflatten_dict(flat, sep="/"))
+        linear = None
+        if "linear/weights" in stored:
+            linear = LinearBase(**{name: jnp.asarray(stored[f"linear/{name}"]) for name in _LINEAR})
+        return Forecaster(
+            params=params,
+            scale=jnp.asarray(stored["scale"]),
+            share=jnp.asarray(stored["share"]),
+            linear=linear,
+            network=network,
+        )
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        remedy = "give a file that `jcenas forecast --train --weights FILE` wrote"
+        raise InputError(f"{path}: not a forecaster ({error}); {remedy}") from error
+
+
+@functools.cache
+def default_forecaster() -> Forecaster:
+    """The forecaster that ships: any zone, from a week of hourly intensities alone."""
+    return load(FILE)
