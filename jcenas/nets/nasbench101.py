@@ -60,9 +60,7 @@ def wiring(genomes: ArrayLike, vertices: int = MAX_VERTICES) -> Wiring:
     adjacency, used = pruned(genomes, vertices)
     labels = jnp.asarray(genomes)[..., len(edges(vertices)) :]
     operations = jax.nn.one_hot(labels, 3) * used[..., 1:-1, None]
-    return Wiring(
-        adjacency, used, operations, adjacency[..., 1:-1, -1], adjacency[..., 0, 1:-1], adjacency[..., 0, -1]
-    )
+    return Wiring(adjacency, used, operations, adjacency[..., 1:-1, -1], adjacency[..., 0, 1:-1], adjacency[..., 0, -1])
 
 
 @functools.partial(jax.jit, static_argnames="channels")

@@ -70,11 +70,15 @@ def make_cell(
         raise InputError("adjacency may hold only 0 and 1")
     if np.tril(matrix).any():
         i, j = np.argwhere(np.tril(matrix))[0]
-        raise InputError(f"adjacency must be upper-triangular, but has the edge {i} -> {j}: number the vertices in order")
+        raise InputError(
+            f"adjacency must be upper-triangular, but has the edge {i} -> {j}: number the vertices in order"
+        )
     if len(labels) != len(matrix):
         raise InputError(f"{len(labels)} labels for {len(matrix)} vertices; give one for each")
     if labels[0] != INPUT or labels[-1] != OUTPUT:
-        raise InputError(f"the first label must be '{INPUT}' and the last '{OUTPUT}', got '{labels[0]}', '{labels[-1]}'")
+        raise InputError(
+            f"the first label must be '{INPUT}' and the last '{OUTPUT}', got '{labels[0]}', '{labels[-1]}'"
+        )
     for label in labels[1:-1]:
         if label not in OPERATIONS:
             raise InputError(f"label '{label}' is not one of {', '.join(OPERATIONS)}")

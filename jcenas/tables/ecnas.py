@@ -196,7 +196,10 @@ def front(*tables: EcNas) -> Front:
         )
     rows = [np.argwhere(np.asarray(table.known())) for table in tables]
     points = np.concatenate(
-        [np.asarray(t.objectives(jnp.asarray(r[:, 0]), jnp.asarray(r[:, 1]))) for t, r in zip(tables, rows, strict=True)]
+        [
+            np.asarray(t.objectives(jnp.asarray(r[:, 0]), jnp.asarray(r[:, 1])))
+            for t, r in zip(tables, rows, strict=True)
+        ]
     )
     which = np.repeat(np.arange(len(tables)), [len(r) for r in rows])
     pairs = np.concatenate(rows)
