@@ -237,7 +237,14 @@ def _head_and_rows(lines: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], S
     return lines[0], lines[1:]
 
 
-COMMANDS = {"search": search, "report": report, "trace": trace, "forecast": forecast, "data": data, "simulate": simulate}
+COMMANDS = {
+    "search": search,
+    "report": report,
+    "trace": trace,
+    "forecast": forecast,
+    "data": data,
+    "simulate": simulate,
+}
 
 
 def parse(arguments: list[str] | None = None) -> Command:

@@ -40,7 +40,7 @@ def test_flags_reach_the_configuration():
         (["search", "--polcy", "x"], "Unrecognized options: --polcy, x Did you mean --policy"),
         (["search", "--hours", "many"], "invalid value|many"),
         (["serch"], "search"),
-        ([], "Expected one of {search, report, trace, data}"),
+        ([], "Expected one of {search, report, trace"),
         (["search", "--policy", "guess"], "unknown policy 'guess'.*the policies are heuristic"),
         (["search", "--zone", "XX"], "unknown zone 'XX'"),
         (["search", "--trace", "none.csv"], r"none\.csv"),
