@@ -5,11 +5,11 @@ Command:  OPENBLAS_NUM_THREADS=1 JCENAS_DATA=FOLDER python -m experiments.moo_ta
 Expected: the model-based methods (LaMOO with ehvi, qEHVI, MS-EHVI) miss less than random search at the last size
 Cost:     two to four minutes a table on two cores; the seeds of a method are one XLA program, a vmap over a scan
 
-- ecnas4v, ecnas5v: EC-NAS, validation error (%) against training energy (kWh) at 108 epochs, over the cells whose results
-  at 108 epochs are known (all 91 of 4V; 1,204 of the 2,532 of 5V, those that the published runs met: a biased sample).
+- ecnas4v, ecnas5v: EC-NAS, validation error (%) against training energy (kWh) at 108 epochs, over the cells whose
+  results at 108 epochs are known.
 - macro: all 6,561 networks of NAS-Bench-Macro, CIFAR-10 error (%) against multiply-adds (millions).
-- pi5: all 15,625 cells of NAS-Bench-201, CIFAR-100 error (%) against measured energy of an inference on a Raspberry Pi 5
-  (mJ); reading it needs pyarrow, which is installed apart. `experiments.lamoo_nasbench201` has the FPGA's energy.
+- pi5: all 15,625 cells of NAS-Bench-201, CIFAR-100 error (%) against measured energy of an inference on a Raspberry
+  Pi 5 (mJ); reading it needs pyarrow, which is installed apart. `experiments.lamoo_nasbench201` has the FPGA's energy.
 
 The reference is 1 % beyond the largest value of each objective. Reported: the share of the table's hypervolume that is
 missing. SH-EMOA pays for its cheap evaluations by their epochs: it is compared at the same cost in whole trainings, and

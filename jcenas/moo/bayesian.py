@@ -94,6 +94,7 @@ def bayesian(
       ValueError: on a bad reference, or other than one entry of `known` for each objective.
     """
     config = config or SurrogateConfig()
+    history.check_sizes(capacity, batch)
     reference = reference_point(reference)
     if known is not None and (len(known) != reference.shape[0] or all(value is not None for value in known)):
         raise ValueError(

@@ -77,6 +77,7 @@ def improvement(
     """
     check_objectives(objectives, mask)
     check_reference(objectives, reference)
+    check_objectives(new, None)
     check_reference(new, reference)
     old, gain = gains(objectives, reference, mask), gains(new, reference)
     b = gain.shape[0]

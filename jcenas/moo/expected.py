@@ -63,6 +63,8 @@ def expected_improvement(
     """
     check_objectives(objectives, mask)
     check_reference(objectives, reference)
+    if jnp.ndim(mean) != 2 or jnp.shape(deviation) != jnp.shape(mean):
+        raise ValueError(f"mean and deviation must have shape (q, 2): got {jnp.shape(mean)} and {jnp.shape(deviation)}")
     check_reference(mean, reference)
     mean, deviation = jnp.asarray(mean), jnp.asarray(deviation)
     if mean.shape[1] != 2:

@@ -2,8 +2,8 @@
 
 A genome is *pending* from the moment `ask` proposes it until it is told; pending, told and failed genomes are all
 *seen*, and are not proposed again while others are left. Rows fill up in order of first sight. Once all rows are taken,
-further new genomes are
-dropped: neither learnt from nor remembered, so give a capacity for all evaluations plus all that may be pending.
+further new genomes are dropped: neither learnt from nor remembered, so give a capacity for all evaluations plus all
+that may be pending.
 
 Letters: c capacity, d variables, m objectives, n genomes in one call.
 """
@@ -37,6 +37,12 @@ class History(struct.PyTreeNode):
     def seen(self) -> jax.Array:
         """Mask, bool (c,): rows in use."""
         return self.status != self.EMPTY
+
+
+def check_sizes(capacity: int, batch: int) -> None:
+    """Raise ValueError unless a state of this capacity can remember at least one batch of at least one genome."""
+    if not 1 <= batch <= capacity:
+        raise ValueError(f"batch must be at least 1 and at most the capacity: got batch {batch}, capacity {capacity}")
 
 
 def empty(capacity: int, variables: int, objectives: int) -> History:

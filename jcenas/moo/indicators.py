@@ -10,12 +10,21 @@ import jax.numpy as jnp
 from jcenas.moo.pareto import check_objectives, clean, non_dominated
 
 
+def _check_target(objectives: jax.Array, target: jax.Array) -> None:
+    """Raise ValueError unless target is (r, m) for objectives (n, m)."""
+    if jnp.ndim(target) != 2 or jnp.shape(target)[1] != jnp.shape(objectives)[1]:
+        raise ValueError(
+            f"target must have shape (r, m): got {jnp.shape(target)} for objectives {jnp.shape(objectives)}"
+        )
+
+
 def additive_epsilon(objectives: jax.Array, target: jax.Array, mask: jax.Array | None = None) -> jax.Array:
     """Smallest shift, scalar, that makes points (n, m) weakly dominate all of target (r, m) (Zitzler et al. 2003).
 
     Negative when they are better by that much everywhere; +inf for no points.
     """
     check_objectives(objectives, mask)
+    _check_target(objectives, target)
     points = clean(objectives, mask)
     worst = jnp.max(points[:, None, :] - target[None, :, :], axis=2)
     return jnp.max(jnp.min(worst, axis=0, initial=jnp.inf))
@@ -24,6 +33,7 @@ def additive_epsilon(objectives: jax.Array, target: jax.Array, mask: jax.Array |
 def igd_plus(objectives: jax.Array, target: jax.Array, mask: jax.Array | None = None) -> jax.Array:
     """Mean distance, scalar, from target (r, m) to points (n, m) by what is worse (Ishibuchi et al. 2015)."""
     check_objectives(objectives, mask)
+    _check_target(objectives, target)
     points = clean(objectives, mask)
     worse = jnp.maximum(points[:, None, :] - target[None, :, :], 0)
     return jnp.mean(jnp.min(jnp.sqrt(jnp.sum(worse**2, axis=2)), axis=0, initial=jnp.inf))

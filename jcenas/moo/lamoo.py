@@ -2,8 +2,8 @@
 
 Each `ask` rebuilds the partition of `jcenas.moo.partition` on all samples told so far, picks a leaf by its upper
 confidence bound, and samples in the region that the leaf's path of classifiers describes: uniformly, by a CMA-ES, or by
-expected improvement. The first `initial` samples are uniform over the space. Where the region holds too few genomes that were not seen, the remaining proposals
-are uniform over the rest.
+expected improvement. The first `initial` samples are uniform over the space. Where the region holds too few genomes
+that were not seen, the remaining proposals are uniform over the rest.
 """
 
 from collections.abc import Callable
@@ -107,6 +107,7 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
       start).
     """
     config = config or LamooConfig()
+    history.check_sizes(capacity, batch)
     reference = reference_point(reference)
     size = max(batch, config.surrogate.pool) if config.sampler == "ehvi" else batch
     draw = candidates.source(space, lambda genomes: svm.prepare(config.svm, space.features(genomes)))

@@ -43,8 +43,11 @@ def nsga2(
       crossover: probability that a child has two parents.
       mutation: probability that a child takes one step of the space's mutation.
     """
-    if population < 2:
-        raise ValueError(f"population must be at least 2, got {population}")
+    if population < 2 or m < 1:
+        raise ValueError(f"population must be at least 2 and m at least 1, got {population} and {m}")
+    if not (0 <= crossover <= 1 and 0 <= mutation <= 1):
+        raise ValueError(f"crossover and mutation are probabilities, got {crossover} and {mutation}")
+    history.check_sizes(capacity, batch)
     draw = candidates.source(space)
 
     def init(key: jax.Array) -> Nsga2State:

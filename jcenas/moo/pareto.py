@@ -37,7 +37,14 @@ def clean(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
 
 
 def dominates(a: jax.Array, b: jax.Array) -> jax.Array:
-    """True where a (..., m) dominates b (..., m): nowhere larger, somewhere smaller."""
+    """True where a (..., m) dominates b (..., m): nowhere larger, somewhere smaller.
+
+    Raises:
+      ValueError: unless a and b have as many objectives and their other axes broadcast.
+    """
+    shapes = jnp.shape(a), jnp.shape(b)
+    if not (shapes[0] and shapes[1]) or shapes[0][-1] != shapes[1][-1]:
+        raise ValueError(f"a and b must have shapes (..., m) with one m: got {shapes[0]} and {shapes[1]}")
     return jnp.all(a <= b, axis=-1) & jnp.any(a < b, axis=-1)
 
 
@@ -139,6 +146,8 @@ def crowding_distance(
       over a front adds nothing, so no value is NaN.
     """
     check_objectives(objectives, mask)
+    if front is not None and jnp.shape(front) != jnp.shape(objectives)[:1]:
+        raise ValueError(f"front must have shape (n,): got {jnp.shape(front)} for objectives {jnp.shape(objectives)}")
     points = clean(objectives, mask)
     n = points.shape[0]
     valid = jnp.ones(n, bool) if mask is None else mask

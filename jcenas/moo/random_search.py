@@ -15,6 +15,7 @@ def random_search(space: Space, *, capacity: int, batch: int) -> Optimizer:
       capacity: number of genomes, evaluated and pending, that the state can remember.
       batch: number of genomes in one `ask`.
     """
+    history.check_sizes(capacity, batch)
     draw = candidates.source(space)
 
     def init(key: jax.Array) -> History:

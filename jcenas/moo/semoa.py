@@ -62,6 +62,7 @@ def semoa(
     """
     if variant not in ("paper", "released"):
         raise ValueError(f"variant must be 'paper' or 'released', got {variant!r}")
+    history.check_sizes(capacity, batch)
     reference = reference_point(reference)
     m = reference.shape[0]
     draw = candidates.source(space)

@@ -97,6 +97,7 @@ def sh_emoa(
             f"population must be at least 2, and eta, mutations, tournament and evaluations at least 1: got "
             f"{population}, {eta}, {mutations}, {tournament}, {evaluations}"
         )
+    history.check_sizes(capacity, batch)
     reference = reference_point(reference)
     budgeted = Budgeted(space=space, budgets=tuple(budgets))
     steady = _SameBudget(budgeted)

@@ -20,6 +20,7 @@ from jcenas.moo.kernels import Kernel
 
 _EXPLICIT_LIMIT = 512
 _RANK = 256
+_SHARE = 3  # above 3 * 256 samples the rank grows with them: a third keeps 99 % of libsvm's decisions at 1,500 samples
 _RIDGE = 3e-6  # in units of the kernel's mean diagonal; keeps the factorisations alive in float32
 _TOLERANCE = 1e-6
 
@@ -183,7 +184,7 @@ def fit(
     """Train on points (n, f) with labels -1 or +1 (n,) where mask (n,) is True.
 
     `prepared` may hold `prepare(config, points)`. Kernels without few features of their own are factorised: exactly up
-    to 256 samples, above that to rank 256.
+    to 256 samples, above that to rank 256 or a third of the samples, whichever is larger.
     """
     f = points.shape[1]
     gamma = kernels.scale_gamma(points, mask)
@@ -194,7 +195,8 @@ def fit(
         factor = prepared * scale[None, :]
         dual, bias = solve(factor, labels, mask, config.cost, config.steps)
         return SVM((dual @ factor) * scale, points[:0], bias, gamma)
-    rank = min(points.shape[0], _RANK)
+    n = points.shape[0]
+    rank = min(n, max(_RANK, n // _SHARE))
     factor, pivots = kernels.pivoted_cholesky(config.kernel, points, mask, gamma, rank, *shape)
     dual, bias = solve(factor, labels, mask, config.cost, config.steps)
     # Features of a query are triangle^-1 kernel(landmarks, query); zero columns (an exhausted matrix) stay out.

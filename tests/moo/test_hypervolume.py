@@ -39,6 +39,7 @@ def test_mask_hides_rows_and_vmap_maps_fronts():
 
 
 JITTED = jax.jit(hypervolume)
+MANY = jax.jit(jax.vmap(hypervolume, (0, None)))
 
 
 @settings(max_examples=150, deadline=None)
@@ -58,6 +59,36 @@ def test_double_precision_and_thousands_of_fronts(m):
     with jax.enable_x64(True):
         values = jax.jit(jax.vmap(hypervolume, (0, None)))(points, np.ones(m))
         np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-13)
+
+
+def shaped_front(shape, n, m, random):
+    """Points (n, m) in [0, 1] of the shapes of the WFG problems' fronts, a third of them dominated or duplicates."""
+    weight = random.dirichlet(np.ones(m), n)
+    front = {
+        "linear": weight,
+        "concave": np.sqrt(weight),
+        "convex": weight**2,
+        "mixed": weight + 0.1 * np.sin(6 * np.pi * weight),
+        # WFG3: one curve through the space, all but the last objective in a fixed proportion.
+        "degenerate": np.concatenate([weight[:, :1] * np.ones((n, m - 1)) / np.arange(1, m), 1 - weight[:, :1]], 1),
+    }[shape]
+    front[: n // 6] += 0.05
+    front[n // 6 : n // 3] = front[-(n // 3 - n // 6) :]
+    front[-1, 0] = 1.0  # on the reference
+    return np.clip(front, 0, None)
+
+
+@pytest.mark.parametrize("shape", ["linear", "concave", "convex", "mixed", "degenerate"])
+@pytest.mark.parametrize("m", [4, 5, 6])
+def test_many_objectives_on_shaped_fronts(m, shape):
+    n = {4: 40, 5: 24, 6: 15}[m]
+    random = np.random.default_rng(m)
+    fronts = np.stack([shaped_front(shape, n, m, random) for _ in range(8)])
+    expected = [moocore.hypervolume(front, ref=np.ones(m)) for front in fronts]
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(MANY(fronts, np.ones(m)), expected, rtol=1e-12, atol=1e-14)
+    expected = [moocore.hypervolume(front.astype(np.float32).astype(float), ref=np.ones(m)) for front in fronts]
+    np.testing.assert_allclose(MANY(fronts.astype(np.float32), np.ones(m, np.float32)), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_wrong_shapes_are_named():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from jcenas.moo import svm
+from jcenas.moo import partition, svm
 from jcenas.moo.svm import SvmConfig
 
 N, F = 160, 6
@@ -90,3 +90,21 @@ def test_bad_settings_are_named():
         SvmConfig(kernel="sigmoid")
     with pytest.raises(ValueError, match="cost positive"):
         SvmConfig(cost=0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", ["poly", "rbf"])
+def test_decides_as_libsvm_on_many_samples(kernel):
+    # 1,500 cells of six variables of five choices, halved by dominance: more samples than the factor's least rank.
+    random = np.random.default_rng(0)
+    x = (random.integers(0, 5, (1500, F)) / 4).astype(np.float32)
+    size = np.array([0.0, 0.5, 2.0, 6.0, 1.0])[(4 * x).astype(int)].sum(1)
+    objectives = np.stack([5 + 60 * np.exp(-size / 8) + random.normal(size=1500), 10 + size], 1).astype(np.float32)
+    _, labels = partition.labels_by_dominance(jnp.array(objectives), jnp.ones(1500, bool))
+    fresh = (random.integers(0, 5, (3000, F)) / 4).astype(np.float32)
+    train, decide = compiled(SvmConfig(kernel=kernel))
+    machine = train(x, labels, np.ones(1500, bool))
+    oracle = SVC(kernel=kernel, degree=4, gamma="scale").fit(x.astype(float), np.asarray(labels))
+    for queries, owed in ((x, 0.99), (fresh, 0.98)):
+        equal = np.mean((np.asarray(decide(machine, queries)) >= 0) == (oracle.predict(queries.astype(float)) > 0))
+        assert equal >= owed, (len(queries), equal)
