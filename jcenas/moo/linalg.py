@@ -8,7 +8,7 @@ therefore a loop of single calls on a CPU, and one batched call on any other dev
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -68,9 +68,13 @@ def _cholesky_bwd(factor: jax.Array, cotangent: jax.Array):
 cholesky.defvjp(_cholesky_fwd, _cholesky_bwd)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def solve_lower(factor: jax.Array, right: jax.Array, transpose: bool = False) -> jax.Array:
     """X with L X = right, or L^T X = right if `transpose`: lower factor (n, n), right (n, k)."""
+    return cast(jax.Array, _solve(factor, right, transpose))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _solve(factor: jax.Array, right: jax.Array, transpose: bool) -> jax.Array:
     return (_backward if transpose else _forward)(factor, right)
 
 
@@ -86,7 +90,7 @@ def _solve_bwd(transpose: bool, residual: tuple[jax.Array, jax.Array], cotangent
     return -jnp.tril(change), along
 
 
-solve_lower.defvjp(_solve_fwd, _solve_bwd)
+_solve.defvjp(_solve_fwd, _solve_bwd)
 
 
 def solve_definite(factor: jax.Array, right: jax.Array) -> jax.Array:
