@@ -1,0 +1,96 @@
+"""Trained allocation policies as files: the one that ships with the package, or the user's own.
+
+A file is an .npz of the actor's weights and the normalisation of its features, at most 200 kB; no code is in it.
+"""
+
+import os
+import pathlib
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcenas.alloc.features import FEATURES, features
+from jcenas.alloc.networks import ActorCritic, Outputs
+from jcenas.alloc.observation import Observation
+from jcenas.alloc.policies import Policy
+from jcenas.alloc.ppo import PpoState
+from jcenas.alloc.returns import Normaliser
+from jcenas.errors import InputError
+
+DEFAULT = pathlib.Path(__file__).parent / "data" / "ppo.npz"
+LEVELS = 9  # of the discrete action: 0, 1/8, ..., 1 of the devices
+
+
+def share_of(outputs: Outputs, discrete: bool) -> jax.Array:
+    """The deterministic share, float32 () in [0, 1]: the most probable level, or the squashed mean."""
+    if discrete:
+        return (jnp.argmax(outputs.head) / (LEVELS - 1)).astype(jnp.float32)
+    return jax.nn.sigmoid(outputs.head[0])
+
+
+def share_of_action(action: jax.Array, discrete: bool) -> jax.Array:
+    """The share that an action, int32 () or float32 (), stands for."""
+    return action.astype(jnp.float32) / (LEVELS - 1) if discrete else jax.nn.sigmoid(action)
+
+
+def make_policy(name: str, params: Any, normaliser: Normaliser, *, discrete: bool, width: int) -> Policy:
+    """A policy of trained weights; its parameters are (weights, normaliser), so they can be swapped without compiling."""
+    network = ActorCritic(LEVELS if discrete else 0, width)
+
+    def apply(key: jax.Array, params: Any, observation: Observation) -> jax.Array:
+        del key
+        weights, seen = params
+        return share_of(cast(Outputs, network.apply(weights, seen.apply(features(observation)))), discrete)
+
+    return Policy(name, lambda key: (params, normaliser), apply)
+
+
+def save_policy(path: str | os.PathLike, state: PpoState, *, discrete: bool) -> pathlib.Path:
+    """Write the policy of a training state; atomic."""
+    target = pathlib.Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    weights = {"/".join(p.key for p in place): np.asarray(x) for place, x in jax.tree.leaves_with_path(state.params)}
+    part = target.with_name(f".{target.name}.part.npz")
+    np.savez_compressed(
+        part,
+        discrete=np.asarray(discrete),
+        mean=np.asarray(state.normaliser.mean),
+        variance=np.asarray(state.normaliser.variance),
+        **{f"w:{name}": x for name, x in weights.items()},
+    )
+    os.replace(part, target)
+    return target
+
+
+def load_policy(path: str | os.PathLike, name: str = "ppo") -> Policy:
+    """Read a policy.
+
+    Raises:
+      InputError: the file cannot be read, or is made for other features.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            stored = {key: archive[key] for key in archive.files}
+        discrete, mean, variance = bool(stored["discrete"]), stored["mean"], stored["variance"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is no policy file ({error}); make one with `jcenas train-policy`") from error
+    if mean.shape != (FEATURES,):
+        raise InputError(f"{path} is made for {mean.size} features, this version has {FEATURES}; train it anew")
+    params: dict = {}
+    for key, value in stored.items():
+        if key.startswith("w:"):
+            *place, leaf = key[2:].split("/")
+            node = params
+            for part in place:
+                node = node.setdefault(part, {})
+            node[leaf] = jnp.asarray(value)
+    width = params["params"]["actor_0"]["bias"].shape[0]
+    normaliser = Normaliser(jnp.asarray(mean), jnp.asarray(variance), jnp.float32(1.0))
+    return make_policy(name, params, normaliser, discrete=discrete, width=width)
+
+
+def default_policy() -> Policy:
+    """The policy that ships with the package (`experiments/ppo_train.py` made it)."""
+    return load_policy(DEFAULT)

@@ -1,0 +1,178 @@
+"""The allocator's training ground: cluster, clock, grid and budgets as in the search, the search itself a recorded curve.
+
+A whole search costs half a second; here an interval costs microseconds, because the optimiser is replaced by learning
+curves of real searches: hypervolume (share of the largest) as a function of the evaluations done. What the allocator
+decides, when to train, acts through the same phases, powers and budgets (`jcenas.sim.cluster`).
+
+Letters: Z zones, Y hours of a trace, B curves, K points of a curve.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jcenas.alloc.devices import devices_for_share
+from jcenas.alloc.environment import Environment, Step
+from jcenas.alloc.features import FEATURES, features
+from jcenas.alloc.learned import LEVELS, share_of_action
+from jcenas.alloc.observation import Observation
+from jcenas.sim import cluster
+from jcenas.sim.cluster import Phases, Power
+
+LEAD, PAST = 24, 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllocationConfig:
+    """The training ground.
+
+    Attributes:
+      devices: of the cluster.
+      hours: of an episode.
+      mean_train_s: of one training.
+      switch_s: lost by a device that changes stage.
+      least_kg: smallest carbon budget; budgets are drawn evenly on a logarithmic scale.
+      most_kg: largest one.
+      discrete: whether actions are levels or a real number.
+      reward: "paper" is CE-NAS's sum of three terms; "potential" pays the rise of -log(missing hypervolume), which
+        adds up to what the search is judged by (Ng, Harada and Russell 1999: potentials change no optimal policy).
+      progress: weight of the paper's first term.
+      carbon: weight of its second.
+      finished: weight of its third.
+      forecast_error: standard deviation of the relative error of the forecast a day ahead.
+    """
+
+    devices: int = 8
+    hours: int = 80
+    mean_train_s: float = 3656.0
+    switch_s: float = 60.0
+    least_kg: float = 2.0
+    most_kg: float = 80.0
+    discrete: bool = True
+    reward: Literal["paper", "potential"] = "potential"
+    progress: float = 20.0
+    carbon: float = 2.0
+    finished: float = 0.05
+    forecast_error: float = 0.1
+
+
+class Ground(struct.PyTreeNode):
+    """Data that episodes are drawn from."""
+
+    traces: jax.Array  # (Z, Y) float32, gCO2eq/kWh
+    curves: jax.Array  # (B, K) float32, hypervolume over the largest after 0, 1, ... K-1 evaluations; never falls
+    released: Power
+    full: Power
+
+
+class Episode(struct.PyTreeNode):
+    """State of one search."""
+
+    intensity: jax.Array  # (PAST + hours + LEAD,) float32
+    wobble: jax.Array  # (LEAD,) float32, relative error of the forecast by lead
+    curve: jax.Array  # (K,) float32
+    power: Power
+    budget_g: jax.Array  # () float32
+    hour: jax.Array  # () int32
+    evaluations: jax.Array  # () float32
+    emissions_g: jax.Array  # () float32
+    evaluating: jax.Array  # () int32
+
+
+def progress_of(episode: Episode) -> jax.Array:
+    """Hypervolume over the largest, float32 (), interpolated on the curve."""
+    k = episode.curve.shape[0]
+    return jnp.interp(episode.evaluations, jnp.arange(k, dtype=jnp.float32), episode.curve)
+
+
+def observe(config: AllocationConfig, episode: Episode) -> Observation:
+    """What the policy sees."""
+    hour = episode.hour
+    now = jax.lax.dynamic_slice(episode.intensity, (hour + PAST,), (LEAD,))
+    past = jax.lax.dynamic_slice(episode.intensity, (hour,), (PAST,))
+    forecast = jnp.maximum(now * (1 + episode.wobble), 1.0)
+    left = episode.budget_g - episode.emissions_g
+    return Observation(
+        intensity_now=now[0],
+        window=past,
+        window_mask=jnp.ones(PAST, bool),
+        queue=jnp.where(episode.evaluating == config.devices, 8, 16).astype(jnp.int32),
+        capacity=jnp.int32(16),
+        half_finished=jnp.maximum(episode.evaluating, 0),
+        time_left=1.0 - hour / config.hours,
+        carbon_left=left / episode.budget_g,
+        hypervolume=progress_of(episode),
+        evaluations=episode.evaluations.astype(jnp.int32),
+        forecast=jnp.repeat(forecast[:, None], 3, axis=1),
+        future=jnp.zeros(config.hours, jnp.float32),  # nobody looks: the network is no oracle
+        hours_left=(config.hours - hour).astype(jnp.float32),
+        affordable=left / (episode.power.training_kw * config.devices),
+    )
+
+
+def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
+    """The environment: an episode is one search on a random zone, start, budget, curve and accounting."""
+    g = config.devices
+    zones, length = ground.traces.shape
+
+    def reset(key: jax.Array):
+        where, when, shape, money, books, error = jax.random.split(key, 6)
+        first = jax.random.randint(when, (), 0, length - (PAST + config.hours + LEAD))
+        trace = ground.traces[jax.random.randint(where, (), 0, zones)]
+        log_kg = jax.random.uniform(money, (), jnp.float32, jnp.log(config.least_kg), jnp.log(config.most_kg))
+        full = jax.random.bernoulli(books)
+        power = jax.tree.map(lambda a, b: jnp.where(full, a, b), ground.full, ground.released)
+        scale = jnp.where(full, power.training_kw / ground.released.training_kw, 1.0)  # the same hours in either
+        walk = jnp.cumsum(jax.random.normal(error, (LEAD,), jnp.float32)) * config.forecast_error / LEAD**0.5
+        episode = Episode(
+            intensity=jax.lax.dynamic_slice(trace, (first,), (PAST + config.hours + LEAD,)),
+            wobble=walk.at[0].set(0.0),
+            curve=ground.curves[jax.random.randint(shape, (), 0, ground.curves.shape[0])],
+            power=power,
+            budget_g=1000 * jnp.exp(log_kg) * scale,
+            hour=jnp.int32(0),
+            evaluations=jnp.float32(0.0),
+            emissions_g=jnp.float32(0.0),
+            evaluating=jnp.int32(-1),
+        )
+        return episode, features(observe(config, episode))
+
+    def step(key: jax.Array, episode: Episode, action: jax.Array) -> Step:
+        del key
+        evaluating = devices_for_share(share_of_action(action, config.discrete), g)
+        hour_s = jnp.float32(3600.0)
+        ready = cluster.ready_times(evaluating, episode.evaluating, jnp.float32(0.0), jnp.float32(config.switch_s), g)
+        trains = jnp.arange(g) < evaluating
+        phases = Phases(jnp.float32(0.0), ready, jnp.where(trains, hour_s, ready), trains)
+        intensity = episode.intensity[episode.hour + PAST]
+        limit = (episode.budget_g - episode.emissions_g) / jnp.maximum(intensity, 1e-3)
+        end = cluster.time_of_energy(phases, episode.power, hour_s, limit)
+        grams = cluster.energy_kwh(phases, episode.power, end) * intensity
+        finished = cluster.device_seconds(phases, end)["training"] / config.mean_train_s
+        before = progress_of(episode)
+        new = episode.replace(
+            hour=episode.hour + 1,
+            evaluations=episode.evaluations + finished,
+            emissions_g=episode.emissions_g + grams,
+            evaluating=evaluating,
+        )
+        after = progress_of(new)
+        if config.reward == "potential":
+            missing = lambda x: jnp.log(jnp.maximum(1 - x, 1e-5))
+            reward = missing(before) - missing(after)
+        else:
+            late = 0.8 + 0.8 * episode.hour / config.hours
+            dirtiest = jnp.max(episode.intensity) * episode.power.training_kw
+            reward = (
+                config.progress * (after - before) * late
+                - config.carbon * grams / (g * dirtiest)
+                + config.finished * finished
+            )
+        over = (new.hour >= config.hours) | (end < hour_s)
+        seen = features(observe(config, new.replace(hour=jnp.minimum(new.hour, config.hours - 1))))
+        return Step(new, seen, reward, over, jnp.asarray(False))
+
+    return Environment(reset, step, FEATURES, LEVELS if config.discrete else 0)

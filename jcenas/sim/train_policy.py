@@ -1,0 +1,138 @@
+"""Train an allocation policy: grids from the typical-year model, learning curves from real simulated searches.
+
+The zones that the project's experiments test on, and with them every neighbour of the same grid, are left out, and only
+January to June is drawn; the experiments begin in July to December of measured traces.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcenas.alloc.learned import save_policy
+from jcenas.alloc.ppo import PpoConfig, PpoState, make_ppo
+from jcenas.carbon import generator, zones
+from jcenas.carbon.typical_year import zone_statistics
+from jcenas.errors import InputError
+from jcenas.sim.allocation import AllocationConfig, Ground, make_allocation
+from jcenas.sim.config import SimulateConfig
+from jcenas.sim.problem import full_power, released_power
+from jcenas.sim.run import simulate
+from jcenas.tables.names import check_table
+
+TEST_ZONES = ("US-CAL-CISO", "DE", "US-MIDA-PJM", "US-TEX-ERCO", "GB", "AU-NSW", "CA-ON", "KR", "SG", "US-NY-NYIS")
+START = datetime.datetime(2022, 1, 1, tzinfo=datetime.UTC)
+HOURS = 24 * 181  # January to June
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainPolicyConfig:
+    """Train the PPO allocator.
+
+    Attributes:
+        out: file to write.
+        table: table whose searches give the learning curves.
+        curves: searches that give them.
+        zones: grids to train on, drawn from the typical-year model without the test zones.
+        updates: of PPO; each is `environments` x 80 hours.
+        environments: side by side.
+        action: whole levels (eighths of the devices) or a real number.
+        reward: the paper's three terms, or the rise of -log(missing hypervolume).
+        seed: of everything.
+
+    Raises:
+        InputError: a number outside its range, or an unknown table.
+    """
+
+    out: Path = Path("policy.npz")
+    table: str = "toy"
+    curves: int = 8
+    zones: int = 40
+    updates: int = 200
+    environments: int = 64
+    action: Literal["discrete", "continuous"] = "discrete"
+    reward: Literal["paper", "potential"] = "potential"
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("curves", "zones", "updates", "environments"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} {getattr(self, name)}: must be at least 1")
+        check_table(self.table)
+
+
+def training_zones(count: int, seed: int) -> list[str]:
+    """Zones of the typical-year model that share no country with a test zone."""
+    forbidden = {zone.split("-")[0] for zone in TEST_ZONES if not zone.startswith("US")} | set(TEST_ZONES)
+    allowed = [z for z in zones.zone_names() if z not in forbidden and z.split("-")[0] not in forbidden]
+    chosen = np.random.default_rng(seed).permutation(len(allowed))[:count]
+    return [allowed[i] for i in sorted(chosen)]
+
+
+def training_traces(names: list[str], seed: int) -> jax.Array:
+    """One realistic half-year for each zone, float32 (Z, HOURS), gCO2eq/kWh."""
+    models = [generator.year_model(zone_statistics(name)) for name in names]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *models)
+    calendar = generator.device_calendar(START, HOURS)
+    keys = jax.random.split(jax.random.key(seed), len(names))
+    draw = jax.jit(jax.vmap(generator.generate, (0, 0, None)))
+    return jnp.maximum(draw(keys, stacked, calendar), 1.0)
+
+
+def learning_curves(table: str, searches: int, seed: int) -> jax.Array:
+    """Hypervolume over the largest after 0, 1, 2, ... evaluations, float32 (B, K), of searches that always train."""
+    done = simulate(
+        SimulateConfig(table=table, policy="evaluate-all", stage="predictor", seeds=searches, hours=80, seed=seed)
+    )
+    count = np.asarray(done.result.intervals.evaluations)
+    volume = np.asarray(done.result.intervals.hypervolume) / float(done.benchmark.largest)
+    most = int(count.max())
+    rows = [np.interp(np.arange(most + 1), [0, *n], [0.0, *v]) for n, v in zip(count, volume, strict=True)]
+    return jnp.asarray(np.maximum.accumulate(np.stack(rows), axis=1), jnp.float32)
+
+
+def train_policy(
+    config: TrainPolicyConfig,
+    progress: Callable[[int, float], None] | None = None,
+    curves: jax.Array | None = None,
+) -> tuple[PpoState, list[float]]:
+    """Train and write the policy; returns the final state and the mean return of each update.
+
+    Args:
+      config: what to train.
+      progress: told (updates done, mean return) after each update.
+      curves: learning curves to use instead of fresh searches.
+    """
+    if curves is None:
+        curves = learning_curves(config.table, config.curves, config.seed)
+    traces = training_traces(training_zones(config.zones, config.seed), config.seed)
+    ground = Ground(traces, curves, released_power(), full_power())
+    allocation = AllocationConfig(discrete=config.action == "discrete", reward=config.reward)
+    ppo = make_ppo(
+        PpoConfig(
+            environments=config.environments,
+            steps=80,
+            updates=config.updates,
+            learning_rate=1e-3,
+            discount=1.0,
+            lambda_=0.95,
+            minibatches=8,
+            entropy=0.003,
+        ),
+        make_allocation(allocation, ground),
+    )
+    update = jax.jit(ppo.update, donate_argnums=0)
+    state = jax.jit(ppo.init)(jax.random.key(config.seed))
+    returns = []
+    for i in range(config.updates):
+        state, metrics = update(state)
+        returns.append(float(metrics.episode_return))
+        if progress is not None:
+            progress(i + 1, returns[-1])
+    save_policy(config.out, state, discrete=allocation.discrete)
+    return state, returns
