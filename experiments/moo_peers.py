@@ -1,10 +1,18 @@
-"""Packages that the benchmarks of `jcenas.moo` are compared with, apart from the project's own environment."""
+"""Packages that the benchmarks of `jcenas.moo` are compared with, apart from the project's own environment.
+
+Each peer is its package and those of its dependencies that the project does not have; they are installed without
+dependencies, so that nothing of the project's own is replaced. A peer that cannot be installed is left out, and its
+cells say "not measured".
+"""
 
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+
+import numpy as np
 
 FOLDER = (
     pathlib.Path(tempfile.gettempdir())
@@ -23,3 +31,76 @@ def install(*packages: str) -> None:
             (FOLDER / ".done" / package).touch()
     if str(FOLDER) not in sys.path:
         sys.path.append(str(FOLDER))
+
+
+PACKAGES = {
+    "moocore": ("moocore",),
+    "pymoo": ("pymoo", "autograd", "moocore"),
+    "pygmo": ("pygmo", "cloudpickle"),
+    "botorch": (
+        "torch==2.13.0+cpu",
+        "botorch",
+        "gpytorch",
+        "linear_operator",
+        "pyre_extensions",
+        "typing_inspect",
+        "typing_extensions",
+        "mypy_extensions",
+        "jaxtyping",
+        "wadler_lindig",
+        "multipledispatch",
+        "pyro-ppl",
+        "pyro-api",
+        "opt_einsum",
+        "tqdm",
+        "filelock",
+        "sympy",
+        "mpmath",
+        "networkx",
+        "jinja2",
+        "MarkupSafe",
+        "fsspec",
+        "threadpoolctl",
+    ),
+}
+Measure = Callable[[np.ndarray, np.ndarray], float]  # points (n, m), reference (m,) -> hypervolume, minimisation
+
+
+def hypervolume_of(peer: str) -> Measure | None:
+    """The peer's exact hypervolume of one front, in double precision; None where it cannot be installed or imported."""
+    try:
+        install(*PACKAGES[peer])
+        return {"moocore": _moocore, "pymoo": _pymoo, "pygmo": _pygmo, "botorch": _botorch}[peer]()
+    except (subprocess.CalledProcessError, ImportError) as error:
+        print(f"{peer} is not measured: {error}", file=sys.stderr)
+        return None
+
+
+def _moocore() -> Measure:
+    import moocore
+
+    return lambda points, reference: float(moocore.hypervolume(points, ref=reference))
+
+
+def _pymoo() -> Measure:
+    from pymoo.indicators.hv import HV
+
+    return lambda points, reference: float(HV(ref_point=reference)(points))
+
+
+def _pygmo() -> Measure:
+    import pygmo
+
+    return lambda points, reference: float(pygmo.hypervolume(points).compute(reference))
+
+
+def _botorch() -> Measure:
+    import torch
+    from botorch.utils.multi_objective.hypervolume import Hypervolume
+
+    torch.set_num_threads(1)
+
+    def measure(points: np.ndarray, reference: np.ndarray) -> float:  # its class maximises
+        return float(Hypervolume(ref_point=torch.from_numpy(-reference)).compute(torch.from_numpy(-points)))
+
+    return measure

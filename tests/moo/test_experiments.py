@@ -1,15 +1,35 @@
+import subprocess
+
+import numpy as np
 import pytest
 
-from experiments import benchmark_hypervolume, benchmark_lamoo, lamoo_nasbench201, moo_tables
+from experiments import benchmark_hypervolume, benchmark_lamoo, lamoo_nasbench201, moo_peers, moo_tables
 
 
 def test_hypervolume_benchmark_at_smoke_size(monkeypatch):
-    monkeypatch.setattr(
-        benchmark_hypervolume, "install", lambda *packages: None
-    )  # moocore is a test dependency already
+    monkeypatch.setattr(moo_peers, "install", lambda *packages: None)  # moocore is a test dependency already
     rows = benchmark_hypervolume.main(["--smoke"])
     assert {len(row) for row in rows} == {len(benchmark_hypervolume.COLUMNS)}
     assert {row[0] for row in rows} == {"hypervolume", "dominance number", "non-dominated mask"}
+
+
+def test_a_peer_that_cannot_be_installed_is_left_out(monkeypatch, capsys):
+    def fail(*packages):
+        raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(moo_peers, "install", fail)
+    assert moo_peers.hypervolume_of("pygmo") is None
+    assert "pygmo is not measured" in capsys.readouterr().err
+    points = np.zeros((2, 3, 2))
+    assert benchmark_hypervolume.peer_ms(None, points, np.ones(2), np.zeros(2), 1) is None
+
+
+def test_a_peer_is_compared_before_it_is_timed():
+    points, reference = np.full((2, 1, 2), 0.5), np.ones(2)
+    measure = lambda front, reference: float(np.prod(reference - front[0]))
+    assert benchmark_hypervolume.peer_ms(measure, points, reference, np.full(2, 0.25), 1) > 0
+    with pytest.raises(AssertionError):
+        benchmark_hypervolume.peer_ms(measure, points, reference, np.full(2, 0.3), 1)
 
 
 @pytest.mark.data
