@@ -126,7 +126,6 @@ def measure(
 ) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
     """Rows of the three tables: errors, intervals, and our errors against CarbonCast's issued forecasts."""
     options = {"network": network, "recipe": recipe}
-    blind = [cache(f"blind_{s}", lambda s=s: ours(s, table, spans, weather=False, **options)) for s in SEEDS[:1]]
     seen = [cache(f"ours_{s}", lambda s=s: ours(s, table, spans, **options)) for s in SEEDS]
     error_rows, interval_rows, issued_rows = [], [], []
     for span in spans:
@@ -138,9 +137,6 @@ def measure(
         errors = {"jcenas": [mape(one, target) for one in points]}
         errors["jcenas, mean of 3 seeds"] = [mape(np.mean(points, axis=0), target)]
         if name in GOALS:
-            errors["jcenas without weather"] = [
-                mape(point(_calibrated(b, name, validation, target)[1]), target) for b in blind
-            ]
             stored = cache(f"trees_{name}", lambda span=span: without_network(table, span, iterations))
             for method in ("persistence", "7-day profile", "ridge"):
                 errors[method] = [mape(stored[method], target)]
@@ -197,8 +193,8 @@ PROTOCOL = (
     "June 2021; mean ± standard deviation of 3 seeds where a method has a seed."
 )
 WEATHER = (
-    "Weather columns hold one value an hour, apparently the shortest-lead GFS forecast: days 2 to 4 see fresher weather "
-    "than a real 96-hour forecast. All methods with weather see the same."
+    "Weather columns hold one value an hour, apparently the shortest-lead GFS forecast: days 2 to 4 see fresher "
+    "weather than a real 96-hour forecast. All methods with weather see the same."
 )
 
 
@@ -233,8 +229,8 @@ def _record(errors: list[list[Any]], intervals: list[list[Any]], against: list[l
         expected="the rows called goal",
         notes=[
             PROTOCOL,
-            "jcenas: transformer over all regions, blended in log intensity with a ridge regression of each series; "
-            "without weather: one seed. DACF-style and CarbonCast-style: our networks of the published shapes.",
+            "jcenas: transformer over all regions, blended in log intensity with a ridge regression of each series. "
+            "DACF-style and CarbonCast-style: our networks of the published shapes.",
             "ridge: a plain one (lags, weather differences); the one inside jcenas has more inputs.",
             WEATHER,
         ],
@@ -254,8 +250,8 @@ def _record(errors: list[list[Any]], intervals: list[list[Any]], against: list[l
         expected="88 to 92 %",
         notes=[
             PROTOCOL,
-            "Once: on January to June 2021. Daily: on the last 180 origins whose four days were over, as in use. Pinball: "
-            "mean over the 7 levels and all hours, calibrated daily.",
+            "Once: on January to June 2021. Daily: on the last 180 origins whose four days were over, as in use. "
+            "Pinball: mean over the 7 levels and all hours, calibrated daily.",
         ],
     )
     recording.record(
@@ -268,8 +264,8 @@ def _record(errors: list[list[Any]], intervals: list[list[Any]], against: list[l
         notes=[
             "Actual values are those of CarbonCast's file; they differ from our series where the sources were revised "
             "(CISO by 5 g/kWh on average), so our errors on our own series are given too.",
-            "CarbonCast's German and Swedish forecasts had the operators' own day-ahead forecasts of wind and sun, which "
-            "are not in the data.",
+            "CarbonCast's German and Swedish forecasts had the operators' own day-ahead forecasts of wind and sun, "
+            "which are not in the data.",
             WEATHER,
         ],
     )

@@ -74,7 +74,6 @@ def fit_ours(
     *,
     network: ForecastNetwork = NETWORK,
     recipe: ForecastTraining = RECIPE,
-    weather: bool = True,
     say: Callable[[str], Any] = print,
 ) -> dict[str, Fitted]:
     """Our forecaster by the protocol: one network for all series, a linear base for each, the share chosen on 2021-H1.
@@ -85,17 +84,15 @@ def fit_ours(
       spans: where they lie.
       network: the module.
       recipe: of its training.
-      weather: whether the forecasts may see weather.
       say: takes lines of progress.
     """
     forecast = jax.jit(lambda params, batch: jax.vmap(lambda *w: network.apply({"params": params}, *w))(*batch[:3]))
-    if not weather:
-        table = without_weather(table)
     quantiles, bases = {}, {}
     for stage, (begin, end) in enumerate(((SELECT, TEST), (TEST, END))):  # fitted to what lies before `begin`
         key = jax.random.fold_in(jax.random.key(seed), stage)
         rows = np.concatenate([windows.origins(span, None, begin) for span in spans])
-        progress = lambda done, steps, loss: say(f"seed {seed} stage {stage}: {done}/{steps}, loss {loss:.4f}")
+        head = f"seed {seed}, before {begin:%Y-%m}"
+        progress = lambda done, steps, loss, head=head: say(f"{head}: {done}/{steps}, loss {loss:.4f}")
         params = train(key, network, recipe, table, rows, progress=progress)
         for span in spans:
             past, ahead = daily(table, span, None, begin), daily(table, span, begin, end)
@@ -114,14 +111,6 @@ def fit_ours(
         share = float(SHARES[int(np.argmin(errors))])
         fitted[span.name] = Fitted(blended(0, share), blended(1, share), share)
     return fitted
-
-
-def without_weather(table: Table) -> Table:
-    """The table with unknown weather, past and future."""
-    return table.replace(
-        history=table.history.at[:, features.PAST_WEATHER].set(jnp.nan),
-        known=table.known.at[:, features.FUTURE_WEATHER].set(jnp.nan),
-    )
 
 
 def generation_ahead(

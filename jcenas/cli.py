@@ -14,7 +14,7 @@ import tyro
 
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
-from jcenas.sim.config import SimulateConfig
+from jcenas.sim.config import SimulateConfig, TrainPolicyConfig
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -136,6 +136,34 @@ def _simulate(config: SimulateConfig, quiet: bool) -> int:
     return 0
 
 
+def train_policy(config: Annotated[TrainPolicyConfig, tyro.conf.arg(name="")], *, quiet: bool = False) -> Command:
+    """Train a PPO allocation policy on simulated clusters; `jcenas simulate --policy FILE.npz` runs it.
+
+    Args:
+        config: what to train.
+        quiet: no progress bar.
+    """
+    return functools.partial(_train_policy, config, quiet)
+
+
+def _train_policy(config: TrainPolicyConfig, quiet: bool) -> int:
+    from jcenas.live import terminal
+
+    terminal.start_with_huge_pages()
+    terminal.keep_compiled_programs()
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from jcenas.sim.train_policy import train_policy as train
+
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("learning curves, compiling", total=config.updates)
+        done = lambda n, value: bar.update(task, completed=n, description=f"return {value:.3f}")
+        _, returns = train(config, done)
+    print(f"mean return {returns[0]:.3f} -> {returns[-1]:.3f}; {config.out}")
+    return 0
+
+
 def data(
     action: tyro.conf.Positional[Literal["list", "import", "fetch"]],
     name: tyro.conf.Positional[str] = "",
@@ -244,6 +272,7 @@ COMMANDS = {
     "forecast": forecast,
     "data": data,
     "simulate": simulate,
+    "train-policy": train_policy,
 }
 
 

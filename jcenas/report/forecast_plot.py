@@ -1,4 +1,4 @@
-"""One plot of a forecast: the week before, the 96 hours ahead with their intervals, and what came, where it is known."""
+"""One plot of a forecast: the week before, the 96 hours ahead with intervals, and what came, where it is known."""
 
 import datetime
 import pathlib

@@ -1,4 +1,4 @@
-"""Adapt the forecaster that ships to one trace: fine-tune its network, fit the linear base, choose the share, calibrate.
+"""Adapt the forecaster that ships to one trace: fine-tune the network, fit the linear base, choose, calibrate.
 
 The last fifth of the trace is set apart: the network's share and the calibration are chosen there, with a network and a
 linear base that have not seen it. Then the linear base is fitted anew to all of the trace.

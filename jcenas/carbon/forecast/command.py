@@ -1,4 +1,4 @@
-"""What `jcenas forecast` does: get a history, train if asked, forecast the next 96 hours, and look back at the errors."""
+"""What `jcenas forecast` does: get a history, train if asked, forecast 96 hours, and look back at the errors."""
 
 import datetime
 import pathlib
@@ -130,7 +130,7 @@ def errors_of(trace: CarbonTrace, forecaster: Forecaster, hour: int) -> list[tup
 
 
 def rows_of(forecast: TraceForecast) -> list[tuple[str, ...]]:
-    """The forecast in six-hour steps for the terminal: header and rows of time, point, and the 50 and 90 % intervals."""
+    """The forecast in six-hour steps for the terminal: header, and rows of time, point, 50 and 90 % intervals."""
     rows = [("UTC", "g/kWh", "50 % interval", "90 % interval")]
     for hour in range(0, features.HORIZON_H, 6):
         low, _, q25, _, q75, _, high = forecast.quantiles_g_per_kwh[hour : hour + 6].mean(axis=0)

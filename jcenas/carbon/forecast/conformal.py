@@ -28,7 +28,8 @@ def fit_scale(log_quantiles: jax.Array, log_target: jax.Array) -> jax.Array:
     median = quantiles[..., MEDIAN : MEDIAN + 1]
     distance = quantiles - median
     sign = jnp.sign(jnp.arange(len(LEVELS)) - MEDIAN).astype(distance.dtype)
-    scores = sign * (target[..., None] - median) / jnp.maximum(sign * distance, 1e-6)  # (4, n, 7): factor needed
+    side = sign[None, None]
+    scores = side * (target[..., None] - median) / jnp.maximum(side * distance, 1e-6)  # (4, n, 7): factor needed
     level = jnp.asarray(LEVELS)
     held = jnp.where(sign < 0, 1 - level, level)
     rank = jnp.clip(jnp.ceil((n + 1) * held).astype(jnp.int32), max=n) - 1

@@ -3,8 +3,9 @@
 Fitted in closed form to the origins of one hour of the day, so every hour ahead has weights of its own. With weather it
 is stronger than the boosted trees that carbon forecasts are commonly compared with, and it errs elsewhere than the
 network: their mean beats both. (A network that corrects this base was worse than the base alone in January to June
-2021, for it overfits to the residuals of few windows.) The penalty is generalised: groups of inputs have their own strength, and weather counts less the further its day lies from
-the day that is forecast. The strengths were chosen on January to June 2021 with fits to earlier data.
+2021, for it overfits to the residuals of few windows.) The penalty
+is generalised: groups of inputs have their own strength, and weather counts less the further its day lies from the day
+that is forecast. The strengths were chosen on January to June 2021 with fits to earlier data.
 """
 
 import functools
@@ -161,7 +162,7 @@ def fit(history: jax.Array, known_future: jax.Array, target_g_per_kwh: jax.Array
     """
     if len(target_g_per_kwh) < MIN_WINDOWS:
         raise InputError(
-            f"{len(target_g_per_kwh)} days are too few to fit a forecast; give a trace of at least {MIN_WINDOWS + 11} days"
+            f"{len(target_g_per_kwh)} days are too few to fit a forecast; give at least {MIN_WINDOWS + 11} days of data"
         )
     x, y = _design(history, known_future, target_g_per_kwh)
     return _solve(x, y)

@@ -17,7 +17,7 @@ def pinball(quantiles: jax.Array, target: jax.Array, levels: tuple[float, ...] =
       levels: the q levels in (0, 1).
     """
     over = target[..., None] - quantiles
-    level = jnp.asarray(levels, quantiles.dtype)
+    level = jnp.asarray(levels, quantiles.dtype).reshape((1,) * (over.ndim - 1) + (-1,))
     return jnp.maximum(level * over, (level - 1) * over)
 
 

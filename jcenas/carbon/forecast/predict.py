@@ -1,4 +1,4 @@
-"""A forecast of a trace, at the edge: from the hours before an origin to quantiles with times, and a summary of errors."""
+"""A forecast of a trace, at the edge: from the hours before an origin to quantiles with times; and many of the past."""
 
 import dataclasses
 import datetime

@@ -3,8 +3,8 @@
 Tier 1 (both; Maji et al., e-Energy 2022 and BuildSys 2022): one small network for each energy source, from the past 24
 hours of its generation, the calendar and, for hydro, solar and wind, the weather, to its next 96 hours. DACF puts the
 sources' forecasts through the emission factors. Tier 2 (CarbonCast): convolutions and an LSTM from the past 24 hours of
-intensity and the forecasts of sources and weather to the intensity. Sizes as published: dense 50 and 34; convolutions of
-16 and 32 filters, kernel 4, pool 4; dense 20; squared error.
+intensity and the forecasts of sources and weather to the intensity. Sizes as published: dense 50 and 34; 16 and 32
+filters of the convolutions, kernel 4, pool 4; dense 20; squared error.
 
 The published first tier learns one network after another; here `vmap` trains all sources of a region at once.
 """
