@@ -1,0 +1,102 @@
+"""`jcenas forecast` and the training on one trace behind it."""
+
+import datetime
+
+import jax
+import numpy as np
+import pytest
+
+from jcenas import cli
+from jcenas.carbon.forecast import adapt, command, weights
+from jcenas.carbon.forecast.training import ForecastTraining
+from jcenas.carbon.typical_year import typical_year
+from jcenas.errors import InputError
+
+QUICK = ForecastTraining(steps=4, chunk_steps=2, batch_size=8, learning_rate=1e-4)
+
+
+@pytest.fixture(scope="module")
+def trace():
+    return typical_year("DE", key=jax.random.key(1), hours=24 * 130)
+
+
+@pytest.fixture(scope="module")
+def file(trace, tmp_path_factory):
+    path = tmp_path_factory.mktemp("trace") / "de.csv"
+    lines = ["datetime_utc,intensity"]
+    lines += [f"{time}Z,{value:.3f}" for time, value in zip(trace.times, trace.intensity_g_per_kwh, strict=True)]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def run(arguments, capsys):
+    code = cli.parse(["forecast", *arguments])()
+    assert code == 0
+    return capsys.readouterr()
+
+
+def test_table_and_errors(file, capsys):
+    out = run(["--trace", str(file)], capsys).out
+    assert "50 % interval" in out
+    rows = [line.split() for line in out.splitlines() if line.startswith(("jcenas", "persistence", "7-day profile"))]
+    errors = {row[0]: float(row[-5] if row[0] == "jcenas" else row[-4]) for row in rows}
+    assert errors["jcenas"] < errors["persistence"]
+    assert "MAPE % of 60 days" in out
+
+
+def test_origin_hides_what_follows(file, trace, capsys):
+    day = trace.start + datetime.timedelta(days=30)
+    out = run(["--trace", str(file), "--origin", f"{day:%Y-%m-%dT%H:%MZ}"], capsys).out
+    assert f"{day:%a %d %b %H:%M}" in out
+    assert "30 days" in out
+
+
+def test_plot(file, capsys, tmp_path):
+    out = run(["--trace", str(file), "--plot", str(tmp_path / "plots" / "one.png")], capsys).out
+    assert "one.png" in out
+    assert (tmp_path / "plots" / "one.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_train_writes_weights_that_forecast(file, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt, "RECIPE", QUICK)
+    monkeypatch.setattr(adapt.train_on_trace, "__kwdefaults__", adapt.train_on_trace.__kwdefaults__ | {"recipe": QUICK})
+    said = run(["--trace", str(file), "--train", "--weights", str(tmp_path / "own.npz")], capsys)
+    assert "step 4/4  loss" in said.err
+    again = run(["--trace", str(file), "--weights", str(tmp_path / "own.npz")], capsys).out
+    assert said.out.splitlines()[-1] == again.splitlines()[-1]
+    assert weights.load(tmp_path / "own.npz").linear is not None
+
+
+def test_training_on_a_trace_is_deterministic_and_calibrated(trace):
+    first, second = (adapt.train_on_trace(trace, jax.random.key(7), recipe=QUICK) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+    assert 0 <= float(first.share[0]) <= 1
+    assert not np.array_equal(first.scale, np.ones((4, 7)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--zone", "XX"], "unknown zone 'XX'"),
+        (["--trace", "missing.csv"], "missing.csv"),
+        (["--origin", "yesterday"], "not a time"),
+        (["--origin", "2023-05-01T00:00"], "no time zone"),
+        (["--origin", "2001-01-01T00:00Z"], "needs 168 h of history"),
+        (["--weights", "missing.npz"], "not a forecaster"),
+    ],
+)
+def test_bad_input_is_one_clear_error(arguments, message):
+    with pytest.raises(InputError, match=message):
+        cli.parse(["forecast", *arguments])()
+
+
+def test_too_short_to_train(trace):
+    with pytest.raises(InputError, match="too few to train"):
+        adapt.train_on_trace(trace.slice(0, 24 * 100), jax.random.key(0))
+
+
+def test_short_history_has_no_table_of_errors(trace):
+    short = trace.slice(0, 200)
+    report = command.run(short, origin=None, train=False, file=None, seed=0, say=print)
+    assert report.errors == []
+    assert len(command.rows_of(report.forecast)) == 17

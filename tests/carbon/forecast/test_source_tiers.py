@@ -1,0 +1,55 @@
+"""The published forecasters in our harness: factors recovered, shapes, and that both tiers learn."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcenas.carbon.forecast import features, source_tiers, windows
+from jcenas.carbon.forecast.losses import mape_by_day
+
+
+@pytest.fixture(scope="module")
+def daily(toy):
+    table, span = toy
+    rows = windows.origins(span, None, None, every_h=24)
+    batch = windows.cut(table, jnp.asarray(rows))
+    mix = table.history[rows[:, None] + np.arange(96)][..., features.MIX]
+    return batch, mix[..., :-1] * mix[..., -1:]
+
+
+def test_effective_factors_are_those_of_the_mix(daily):
+    batch, _ = daily
+    shares = np.zeros((*batch.history.shape[:2], 9), np.float32)
+    shares[..., 1] = np.linspace(0.2, 0.9, 168)[None]  # gas
+    shares[..., 6] = 1 - shares[..., 1]  # wind
+    shares[..., 8] = 1000.0
+    intensity = 400 * shares[..., 1] + 10 * shares[..., 6]
+    history = batch.history.at[..., features.MIX].set(shares).at[..., features.INTENSITY].set(intensity)
+    factors = source_tiers.describe_region(batch._replace(history=history)).factors
+    np.testing.assert_allclose(factors[jnp.asarray([1, 6])], [400, 10], atol=1.0)
+
+
+def test_both_tiers_learn(daily):
+    batch, ahead = daily
+    train, test = (jax.tree.map(lambda x, part=part: x[part], batch) for part in (slice(0, 110), slice(114, None)))
+    fit = jax.jit(lambda key: source_tiers.fit(key, train, ahead[:110], steps=400))
+    params, region = fit(jax.random.key(0))
+    fresh = source_tiers.init(jax.random.key(0))
+    for forecast in (source_tiers.dacf, source_tiers.carboncast):
+        after, before = (np.asarray(mape_by_day(forecast(p, test, region), test.target)) for p in (params, fresh))
+        assert forecast(params, test, region).shape == test.target.shape
+        assert after.mean() < before.mean()
+    first = source_tiers.source_forecast(params, test, region) * region.power[None, None]
+    assert first.shape == (*test.target.shape, 8)
+    np.testing.assert_allclose(first[..., 1].mean(), ahead[114:, :, 1].mean(), rtol=0.05)
+
+
+def test_weather_reaches_hydro_sun_and_wind_only(daily):
+    batch, _ = daily
+    region = source_tiers.describe_region(batch)
+    params = source_tiers.init(jax.random.key(0))
+    windy = batch._replace(known=batch.known.at[..., features.FUTURE_WEATHER.start].add(3.0))
+    change = source_tiers.source_forecast(params, windy, region) - source_tiers.source_forecast(params, batch, region)
+    moved = np.abs(np.asarray(change)).max(axis=(0, 1)) > 0
+    assert moved.tolist() == [source in {"hydro", "solar", "wind"} for source in features.SOURCES]
