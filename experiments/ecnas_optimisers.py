@@ -41,10 +41,11 @@ PLAN = {
 }
 NOTES = {
     "4V": "Reference 0 % and 1.015227 kWh. All 364 points are known: more evaluations than that find the optimum.",
-    "5V": "Reference 0 % and 1.33623 kWh. 40 % of the 10,128 points are not known; to propose one is an evaluation that "
-    "fails. Of these the published runs, which knew all, saw 4,772 points.",
+    "5V": "Reference 0 % and 1.33623 kWh. 40 % of the 10,128 points are not known; to propose one is an evaluation "
+    "that fails. Of these the published runs, which knew all, saw 4,772 points.",
     "7V": "Reference 0 % and 0.952202 kWh. The 1,123 cells of the published runs whose graphs are known, 4,492 points. "
-    "The published runs saw 169 points more; with them the optimum is 88.83. SEMOA's 13,856 evaluations exceed the table.",
+    "The published runs saw 169 points more; with them the optimum is 88.83. SEMOA's 13,856 evaluations are more than "
+    "the table has.",
 }
 PUBLISHED = {"rs": "published random search", "semoa": "published SEMOA", "shemoa": "published SH-EMOA"}
 PUBLISHED |= {"msehvi": "published MS-EHVI"}
@@ -61,7 +62,7 @@ COLUMNS = (
 
 
 def volumes(objectives: jax.Array, size: int, target: np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Hypervolume, best accuracy and hypervolume over log10 of energy, each (S,), of the first evaluations (S, n, 2)."""
+    """Hypervolume, best accuracy and hypervolume over log10 of energy, each (S,), of the first of (S, n, 2)."""
     seen = jnp.arange(objectives.shape[1]) < size
     logs = objectives.at[..., 0].set(jnp.log10(objectives[..., 0]))
     log_target = np.array([np.log10(target[0]), target[1]], np.float32)

@@ -144,7 +144,7 @@ def main(arguments=None):
             command=COMMAND,
             columns=COLUMNS,
             rows=rows,
-            expected="recomputed equals the paper in every printed digit but for SEMOA, of which 7 of 10 runs are public",
+            expected="recomputed equals the paper in every digit but for SEMOA, of which 7 of 10 runs are public",
             notes=[
                 "Mean ± standard deviation over runs. The paper prints energies below 0.005 kWh as 0.01.",
                 "Ours search the 1,123 cells of the published runs whose graphs are known.",

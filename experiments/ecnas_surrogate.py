@@ -49,7 +49,8 @@ def line(what: str, cells: int, scores: list[tuple[float, float]]) -> list:
     tau, error = np.array(scores).T
     # A single fit has no spread.
     spread = (tau.std(), error.std()) if len(scores) > 1 else (None, None)
-    return [what, cells, len(scores), tau.mean(), spread[0], error.mean(), spread[1], tau.min(), error.max()]
+    summary = (tau.mean(), spread[0], error.mean(), spread[1], tau.min(), error.max())
+    return [what, cells, len(scores), *(None if value is None else float(value) for value in summary)]
 
 
 def fit_ours(seed: int, genomes, energy, rows, config):
@@ -90,7 +91,7 @@ def main(arguments=None):
     splits, sizes, curve, epochs, config = SPLITS, SIZES, CURVE_SEEDS, 200, ours.FitConfig()
     if options.smoke:
         splits, sizes, curve, epochs = 1, (100,), 1, 2
-        config = ours.FitConfig(members=2, epochs=10)
+        config = ours.FitConfig(members=2, epochs=10, least_steps=100)
     genomes, energy = ecnas_read.measured_7v()
     x = published.inputs(jnp.asarray(genomes))
     weights = published.load_params(locate(ecnas_read.PUBLISHED_WEIGHTS))

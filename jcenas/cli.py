@@ -265,6 +265,53 @@ def _head_and_rows(lines: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], S
     return lines[0], lines[1:]
 
 
+def ecnas(
+    action: tyro.conf.Positional[Literal["query", "search", "front"]],
+    cell: tyro.conf.Positional[str] = "",
+    *,
+    space: Literal["4V", "5V", "7V"] = "4V",
+    epochs: int = 108,
+    metric: str | None = None,
+    optimiser: str = "semoa",
+    evaluations: int = 1000,
+    seed: int = 0,
+) -> Command:
+    """EC-NAS, NAS-Bench-101 cells with measured energy: an architecture's numbers, or a front with extremes and knee.
+
+    Args:
+        action: what to do.
+        cell: architecture to query: adjacency digits, a colon, labels, as in 0100:input,output.
+        space: cells of at most 4, 5 or 7 vertices.
+        epochs: training budget to query: 4, 12, 36 or 108.
+        metric: one metric instead of all.
+        optimiser: of a search; a wrong name lists the choices.
+        evaluations: of a search.
+        seed: of a search.
+    """
+    if action == "query" and not cell:
+        raise InputError("jcenas ecnas query needs a CELL, such as 010001000:input,conv3x3-bn-relu,output")
+    return functools.partial(_ecnas, action, cell, space, epochs, metric, optimiser, evaluations, seed)
+
+
+def _ecnas(
+    action: str, cell: str, space: str, epochs: int, metric: str | None, optimiser: str, evaluations: int, seed: int
+) -> int:
+    from jcenas.tables import ecnas_text
+
+    if action == "query":
+        _table(("metric", "value", "meaning"), ecnas_text.query_rows(space, cell, epochs, metric))
+        return 0
+    said = ""
+    if action == "search":
+        rows, said = ecnas_text.search_rows(space, optimiser, evaluations, seed)
+    else:
+        rows = ecnas_text.front_rows(space)
+    _table(ecnas_text.HEAD, rows)
+    if said:
+        print(said)
+    return 0
+
+
 COMMANDS = {
     "search": search,
     "report": report,
@@ -273,6 +320,7 @@ COMMANDS = {
     "data": data,
     "simulate": simulate,
     "train-policy": train_policy,
+    "ecnas": ecnas,
 }
 
 

@@ -166,7 +166,7 @@ def decode(genome: ArrayLike, vertices: int = MAX_VERTICES) -> Cell:
 
 
 def _on_path(matrix, xp):
-    """Vertices, bool (..., V), on a path from first to last, of adjacency bool (..., V, V); xp is numpy or jax.numpy."""
+    """Vertices, bool (..., V), on a path from first to last, of adjacency bool (..., V, V); xp: numpy or jax.numpy."""
     vertices = matrix.shape[-1]
     closure = matrix | xp.eye(vertices, dtype=bool).reshape((1,) * (matrix.ndim - 2) + (vertices, vertices))
     for _ in range((vertices - 2).bit_length()):  # paths of twice the length each time
@@ -246,7 +246,7 @@ class NasBench101:
         return jnp.concatenate([wires, labels], axis=1)
 
     def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
-        """Perturb genome (d,) until it is valid and differs; after 32 attempts one label changes. The key is consumed."""
+        """Perturb genome (d,) until it is valid and differs; after 32 attempts one label changes."""
         many, one = jax.random.split(key)
         tried = self.mutations(many, genome, _TRIES)
         good = self.valid(tried) & jnp.any(tried != genome[None, :], axis=1)

@@ -191,8 +191,8 @@ def front(*tables: EcNas) -> Front:
     campaigns = {table.campaign for table in tables}
     if len(campaigns) != 1:
         raise InputError(
-            f"tables {', '.join(t.name for t in tables)} come from different campaigns ({', '.join(sorted(campaigns))}) "
-            "whose energies are on different scales; take the front of each"
+            f"tables {', '.join(t.name for t in tables)} come from different campaigns "
+            f"({', '.join(sorted(campaigns))}) whose energies are on different scales; take the front of each"
         )
     rows = [np.argwhere(np.asarray(table.known())) for table in tables]
     points = np.concatenate(

@@ -47,7 +47,7 @@ def load_params(path: str | os.PathLike) -> dict:
 
 @functools.partial(jax.jit, static_argnames="vertices")
 def inputs(genomes: jax.Array, vertices: int = MAX_VERTICES) -> jax.Array:
-    """Inputs, float32 (n, 36), of genomes (n, d) whose unconnected vertices, if any, come last (as a catalog has them)."""
+    """Inputs, float32 (n, 36), of genomes (n, d) whose unconnected vertices come last, as a catalog has them."""
     genomes = jnp.asarray(genomes)
     matrix, used = pruned(genomes, vertices)
     size = jnp.sum(used, axis=-1)

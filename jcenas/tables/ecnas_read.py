@@ -172,7 +172,7 @@ def energies_wh(book: Catalog, source: Source) -> np.ndarray:
 
 
 def measured_7v() -> tuple[np.ndarray, np.ndarray]:
-    """Genomes int32 (4310, 26) and energies of four epochs, Wh (4310,), of the measured 7V cells, in the file's order."""
+    """Genomes int32 (4310, 26) and energies of four epochs, Wh (4310,), of the measured 7V cells, in file order."""
     frame = _table(MEASURED_7V)
     genomes = [
         cells.encode(cells.from_string(f"{a}:{o}")) for a, o in zip(frame["adjacency"], frame["ops"], strict=True)

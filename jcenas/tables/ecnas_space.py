@@ -1,7 +1,7 @@
 """EC-NAS tables as spaces for `jcenas.moo`: a cell is one variable, the budget is the other (`jcenas.moo.Budgeted`).
 
-The variable is a number, so no two genomes are isomorphic, and a search never pays twice for one cell. Mutation works on
-the graph: EC-NAS's perturbation, repeated until the graph is another cell of the table.
+The variable is a number, so no two genomes are isomorphic, and a search never pays twice for one cell. Mutation works
+on the graph: EC-NAS's perturbation, repeated until the graph is another cell of the table.
 
 Letters: m cells in the search, N cells of the catalog, n genomes.
 """

@@ -2,9 +2,9 @@
 
 Energy = (sum of additive work at prices >= 0) * exp(limited correction), so it is positive everywhere, and far from the
 data (small cells) it falls back on the prices. The correction and the noise are small networks on permutation-invariant
-features (`jcenas.tables.ecnas_features`). An ensemble of these, each with its own start and order of batches, is trained
-on the absolute error in Wh; a second output learns the scale of that error (Laplace likelihood, no gradient into the
-energy). The ensemble's spread and the learnt scale together are the *scale* of a prediction; intervals are that scale
+features (`jcenas.tables.ecnas_features`). An ensemble of these, each with its own start and order of batches, is
+trained on the absolute error in Wh; a second output learns the scale of that error (Laplace likelihood, no gradient
+into the energy). The ensemble's spread and the learnt scale together are the *scale* of a prediction; intervals are that scale
 times a quantile of the scaled errors on cells that were held out (split conformal prediction, Lei et al. 2018), so they
 cover as often as they say on cells drawn alike.
 
@@ -39,7 +39,8 @@ class FitConfig:
     Attributes:
       members: networks.
       hidden: units of each of the two hidden layers.
-      epochs: passes over the training cells.
+      epochs: passes over the training cells, more if that makes fewer than `least_steps`.
+      least_steps: for small training sets.
       batch: cells of one step.
       learning_rate: of Adam, falling to zero by a cosine.
     """
@@ -47,6 +48,7 @@ class FitConfig:
     members: int = 8
     hidden: int = 8
     epochs: int = 300
+    least_steps: int = 4000
     batch: int = 64
     learning_rate: float = 5e-3
 
@@ -151,8 +153,9 @@ def _train(config: FitConfig, keys: jax.Array, additive: jax.Array, shape: jax.A
     """Parameters of all members, leaves (M, ...), for keys (M,)."""
     batch = min(config.batch, len(energies))
     per_epoch = len(energies) // batch
+    epochs = max(config.epochs, -(-config.least_steps // per_epoch))
     net = EnergyNet(config.hidden)
-    schedule = optax.cosine_decay_schedule(config.learning_rate, config.epochs * per_epoch)
+    schedule = optax.cosine_decay_schedule(config.learning_rate, epochs * per_epoch)
     optimizer = optax.adam(schedule)
 
     def loss(params, rows):
@@ -174,7 +177,7 @@ def _train(config: FitConfig, keys: jax.Array, additive: jax.Array, shape: jax.A
         start, order = jax.random.split(key)
         params = net.init(start, additive[:1], shape[:1])
         carry = (params, optimizer.init(params))
-        return jax.lax.scan(one_pass, carry, jax.random.split(order, config.epochs))[0][0]
+        return jax.lax.scan(one_pass, carry, jax.random.split(order, epochs))[0][0]
 
     return jax.vmap(member)(keys)
 
@@ -204,7 +207,7 @@ def save(surrogate: EnergySurrogate, path: str | os.PathLike) -> None:
 
 
 def load(path: str | os.PathLike | None = None) -> EnergySurrogate:
-    """Read a surrogate; None means the one that ships with the package, fitted to all 4,310 measured cells."""
+    """Read a surrogate; None means the one that ships with the package (`experiments.ecnas_surrogate --ship`)."""
     if path is None:
         path = pathlib.Path(str(importlib.resources.files("jcenas.tables").joinpath("data/ecnas_energy.npz")))
     with np.load(path) as file:

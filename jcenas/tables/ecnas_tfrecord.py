@@ -209,7 +209,7 @@ _WHOLE = {
 
 
 def read(path: str | os.PathLike, *, vertices: int, benchmark: str = "ecnas", verify: bool = False) -> EcNas:
-    """A table from a record file: the first training of a cell and budget for EC-NAS, the mean of all for NAS-Bench-101.
+    """A table from a record file: EC-NAS, the first training of a cell and budget; NAS-Bench-101, the mean of all.
 
     Args:
       path: such as `energy_5V9E_linscale.tfrecord` or `nasbench_full.tfrecord`.
