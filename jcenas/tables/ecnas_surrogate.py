@@ -4,9 +4,9 @@ Energy = (sum of additive work at prices >= 0) * exp(limited correction), so it 
 data (small cells) it falls back on the prices. The correction and the noise are small networks on permutation-invariant
 features (`jcenas.tables.ecnas_features`). An ensemble of these, each with its own start and order of batches, is
 trained on the absolute error in Wh; a second output learns the scale of that error (Laplace likelihood, no gradient
-into the energy). The ensemble's spread and the learnt scale together are the *scale* of a prediction; intervals are that scale
-times a quantile of the scaled errors on cells that were held out (split conformal prediction, Lei et al. 2018), so they
-cover as often as they say on cells drawn alike.
+into the energy). The ensemble's spread and the learnt scale together are the *scale* of a prediction; intervals are
+that scale times a quantile of the scaled errors on cells that were held out (split conformal prediction, Lei et al.
+2018), so they cover as often as they say on cells drawn alike.
 
 Letters: M members, n cells, d variables of a genome, q levels.
 """

@@ -26,12 +26,16 @@ def query_rows(space: str, cell: str, epochs: int, metric: str | None) -> Rows:
     number = table.number(cell)
     if metric is not None:
         meaning = "trainable" if metric == "parameters" else METRICS.get(metric, "")
-        return [(metric, f"{table.query(cell, epochs, metric):.6g}", meaning)]
+        return [(metric, _number(table.query(cell, epochs, metric)), meaning)]
     found = table.query(cell, epochs)
     assert isinstance(found, dict)
     rows: Rows = [("hash", module_hash(table.cell(number)), f"cell {number} of {table.size} in {space}")]
-    rows += [(name, f"{value:.6g}", METRICS.get(name, "trainable")) for name, value in found.items()]
+    rows += [(name, _number(value), METRICS.get(name, "trainable")) for name, value in found.items()]
     return rows + [("note", "", note) for note in table.notes]
+
+
+def _number(value) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
 def front_rows(space: str) -> Rows:

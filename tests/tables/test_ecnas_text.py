@@ -18,10 +18,10 @@ def test_query_front_and_search(data, monkeypatch, capsys):
     monkeypatch.setenv("JCENAS_DATA", str(data))
     assert cli.parse(["ecnas", "query", CHAIN, "--epochs", "12"])() == 0
     printed = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]}
-    assert printed["parameters"] == "8555530"
+    assert printed["parameters"] == "10,177,674"
     assert float(printed["energy_kwh"]) > 0
     assert cli.parse(["ecnas", "query", CHAIN, "--metric", "parameters"])() == 0
-    assert "8.55553e+06" in capsys.readouterr().out
+    assert "10,177,674" in capsys.readouterr().out
     assert cli.parse(["ecnas", "front"])() == 0
     front = capsys.readouterr().out.splitlines()
     assert len(front) == 1 + 34

@@ -1,0 +1,92 @@
+"""The smoke size of every EC-NAS experiment, and Table 1 to the digit."""
+
+import re
+
+import numpy as np
+import pytest
+
+from experiments import (
+    benchmark_ecnas,
+    ecnas_figures,
+    ecnas_optimisers,
+    ecnas_published,
+    ecnas_surrogate,
+    recording,
+)
+
+pytestmark = pytest.mark.data
+
+
+@pytest.fixture(autouse=True)
+def quiet(data, monkeypatch):
+    monkeypatch.setenv("JCENAS_DATA", str(data))
+
+    def refuse(*arguments, **options):
+        pytest.fail("a smoke run records nothing")
+
+    monkeypatch.setattr(recording, "record", refuse)
+    for module in (ecnas_figures, ecnas_optimisers, ecnas_published, ecnas_surrogate):
+        monkeypatch.setattr(module, "record", refuse)
+
+
+def test_named_rows_by_hand():
+    points = np.array([[1.0, 9.0], [2.0, 3.0], [3.0, 8.0], [4.0, 2.0], [8.0, 1.0], [1.0, 9.5]])
+    assert ecnas_published.named_rows(points) == [0, 4, 1]
+
+
+def test_table_1_to_the_digit():
+    """Every printed mean and deviation but SEMOA's, whose runs are not all public, and energies printed as 0.01."""
+    rows = {(row[0], row[1], row[4]): row[5:] for row in ecnas_published.main(["--smoke"])}
+    compared = 0
+    for (source, method, point), paper in rows.items():
+        if source != "paper" or method == "SEMOA":
+            continue
+        for i, (printed, found) in enumerate(zip(paper, rows["recomputed", method, point], strict=True)):
+            if i == 2 and point.startswith("r0"):
+                continue
+            a, b = (np.array(re.findall(r"[\d.]+", text), float) for text in (printed, found))
+            # Half a unit of the paper's second decimal, and of the third or fourth that we print.
+            np.testing.assert_allclose(a, b, atol=0.0056, err_msg=f"{method} {point} {i}")
+            compared += 1
+    assert compared == 9 * 4 - 3
+
+
+def test_optimisers_smoke():
+    rows = ecnas_optimisers.main(["--smoke"])
+    assert all(len(row) == 1 + len(ecnas_optimisers.COLUMNS) for row in rows)
+    found = {row[1]: row for row in rows}
+    assert found["every known point"][2] == 364
+    assert found["every known point"][4] == pytest.approx(93.24, abs=0.005)
+    assert found["published random search"][4] == pytest.approx(92.68, abs=0.005)
+    assert found["semoa"][2:4] == [40, 2]
+    assert 80 < found["random"][4] < found["every known point"][4]
+
+
+def test_surrogate_smoke():
+    rows = ecnas_surrogate.main(["--smoke"])
+    assert all(len(row) == len(ecnas_surrogate.COLUMNS) for row in rows)
+    assert rows[0][3] == pytest.approx(0.9498, abs=2e-4)
+    assert rows[0][5] == pytest.approx(0.330, abs=1e-3)
+    assert rows[2][0] == "ours"
+    assert rows[2][3] > 0.8
+
+
+def test_figures_smoke(tmp_path):
+    effects, costs, page = ecnas_figures.main(["--smoke", "--out", str(tmp_path / "ecnas")])
+    assert [row[5] < 0 for row in effects] == [True] * 3  # each replacement saves parameters
+    assert effects[0][4] < 0  # and the first one energy
+    done, whole = costs
+    assert (done[2], whole[2]) == (91, 364)
+    assert whole[4] > 20 * done[4] > 0
+    assert page.read_text().count("<svg") == len(list(page.parent.glob("*.png"))) == 4
+
+
+def test_speed_smoke():
+    rows = benchmark_ecnas.main(["--smoke"])
+    assert [row[0].split(": ")[1] for row in rows] == [
+        "enumeration of all cells",
+        "queries by number",
+        "queries by graph",
+        "SEMOA",
+    ]
+    assert all(row[4] > 0 for row in rows[1:])
