@@ -64,7 +64,10 @@ def _area(gain: jax.Array) -> jax.Array:
     n = x.shape[0]
     if n <= _SMALL:  # no sort: fuses into one loop, and vmaps over fronts at full speed
         index = jnp.arange(n)
-        wider = (x[None, :] > x[:, None]) | ((x[None, :] == x[:, None]) & (index[None, :] < index[:, None]))
+        # Of equal ones the earlier counts as wider: it exceeds the next smaller float.
+        exact = jax.lax.stop_gradient(x)
+        below = jnp.nextafter(exact, jnp.asarray(-1, x.dtype))
+        wider = exact[None, :] > jnp.where(index[None, :] < index[:, None], below[:, None], exact[:, None])
         top = jnp.max(jnp.where(wider, y[None, :], 0), axis=1)
         return jnp.sum(x * jnp.maximum(y - top, 0))
     order = sorting.descending_gains(x)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jcenas.moo import sorting
 
 _BLOCK = 512
+_DIRECT = 1024  # up to here all pairs are one fused loop
 
 
 def check_objectives(objectives: jax.Array, mask: jax.Array | None) -> None:
@@ -52,9 +53,9 @@ def _count_dominators(points: jax.Array, others: jax.Array) -> jax.Array:
     """For each of points (k, m), how many of others (n, m) dominate it; int32 (k,)."""
     no_larger, smaller = True, False
     for p, o in zip(points.T, others.T, strict=True):  # m is static and small: unrolled, so that one fused loop remains
-        no_larger &= o[None, :] <= p[:, None]
-        smaller |= o[None, :] < p[:, None]
-    return jnp.sum(no_larger & smaller, axis=1, dtype=jnp.int32)
+        no_larger &= o[:, None] <= p[None, :]
+        smaller |= o[:, None] < p[None, :]
+    return jnp.sum(no_larger & smaller, axis=0, dtype=jnp.int32)  # down the columns: whole vectors of counters
 
 
 def dominance_number(objectives: jax.Array, mask: jax.Array | None = None) -> jax.Array:
@@ -74,7 +75,7 @@ def dominance_number(objectives: jax.Array, mask: jax.Array | None = None) -> ja
     check_objectives(objectives, mask)
     points = clean(objectives, mask)
     n = points.shape[0]
-    if n <= _BLOCK:
+    if n <= _DIRECT:
         numbers = _count_dominators(points, points)
     else:
         numbers = jax.lax.map(lambda p: _count_dominators(p[None], points)[0], points, batch_size=_BLOCK)

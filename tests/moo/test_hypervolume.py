@@ -31,6 +31,13 @@ def test_by_hand(name):
     np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
+def test_gradient_by_hand():
+    # Up to (4, 4): moving (2, 2) by one to the left adds the strip between its neighbours' heights, 3 - 2 = 1.
+    points = np.array([(1, 3), (2, 2), (3, 1)], np.float32)
+    got = jax.grad(hypervolume)(points, np.array([4.0, 4.0], np.float32))
+    np.testing.assert_allclose(got, [(-1, -1), (-1, -1), (-1, -1)])
+
+
 def test_mask_hides_rows_and_vmap_maps_fronts():
     points = np.array([FRONT, [(-9, -9), (-2, -2), (-1, -1)]], np.float32)
     masks = np.array([[True, True, True], [False, True, True]])
