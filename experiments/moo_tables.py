@@ -178,7 +178,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", choices=TABLES)
     parser.add_argument("--smoke", action="store_true", help="two methods, two seeds, 20 evaluations, nothing recorded")
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=10)
     options = parser.parse_args(arguments)
     problem = TABLES[options.table]()
     sizes, seeds = ((20,), 2) if options.smoke else (problem.sizes, options.seeds)

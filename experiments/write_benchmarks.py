@@ -22,8 +22,12 @@ EXPECTED = {
     "lamoo_digits": "LaMOO against random search on digits, 5 seeds",
     "training_steps": "Training throughput",
     "hypervolume": "Hypervolume",
-    "lamoo_speed": "LaMOO: tree and proposals",
+    "lamoo": "LaMOO: tree and proposals",
     "lamoo_nasbench201": "Optimisers on NAS-Bench-201",
+    "moo_ecnas4v": "Optimisers on EC-NAS 4V",
+    "moo_ecnas5v": "Optimisers on EC-NAS 5V",
+    "moo_macro": "Optimisers on NAS-Bench-Macro",
+    "moo_pi5": "Optimisers on NAS-Bench-201 with a Raspberry Pi 5",
 }
 HEAD = """# Benchmarks
 
