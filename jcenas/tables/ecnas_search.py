@@ -5,7 +5,7 @@ Objectives are energy (kWh) and validation error (%), minimised; all four budget
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -104,9 +104,11 @@ METHODS: dict[str, Factory] = {
 
 def _accuracy_only(optimizer: Optimizer) -> Optimizer:
     """An optimiser of one objective that is told two, of which it sees the last."""
-    return Optimizer(
-        optimizer.init, optimizer.ask, lambda state, genomes, values: optimizer.tell(state, genomes, values[:, 1:])
-    )
+
+    def tell(state: Any, genomes: jax.Array, objectives: jax.Array) -> Any:
+        return optimizer.tell(state, genomes, objectives[:, 1:])
+
+    return Optimizer(optimizer.init, optimizer.ask, tell)
 
 
 def make_search(
