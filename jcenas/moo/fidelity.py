@@ -11,13 +11,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from jcenas.moo.types import Space
-
-
-def is_valid(space: Space, genomes: jax.Array) -> jax.Array:
-    """Mask, bool (n,), of genomes (n, d) by the space's own `valid`, or all True for a space that does not have it."""
-    check = getattr(space, "valid", None)
-    return jnp.ones(genomes.shape[0], bool) if check is None else check(genomes)
+from jcenas.moo.types import Space, is_valid
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,11 @@ import jax.numpy as jnp
 
 from jcenas.moo import candidates, cmaes, history, partition, svm
 from jcenas.moo.bayesian import propose_by_improvement
-from jcenas.moo.fidelity import is_valid
 from jcenas.moo.history import History
 from jcenas.moo.hypervolume import hypervolume, reference_point
 from jcenas.moo.surrogate import SurrogateConfig
 from jcenas.moo.svm import SvmConfig
-from jcenas.moo.types import Optimizer, Space
+from jcenas.moo.types import Optimizer, Space, is_valid
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,14 @@ Objectives are minimised. Letters: n candidates, d variables, m objectives, f fe
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 
 
 class Space(Protocol):
-    """A finite space of integer genomes; everything an optimiser may ask of it. All methods trace under `jit`."""
+    """A finite space of integer genomes; everything an optimiser may ask of it. All methods trace under `jit`.
+
+    A space where not every combination of choices may be proposed also has `valid(genomes)`, see `is_valid`.
+    """
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -27,6 +31,12 @@ class Space(Protocol):
     def features(self, genomes: jax.Array) -> jax.Array:
         """Real features, float32 (n, f), in [0, 1], of genomes (n, d): what surrogates and classifiers see."""
         ...
+
+
+def is_valid(space: Space, genomes: jax.Array) -> jax.Array:
+    """Mask, bool (n,), of genomes (n, d) by the space's own `valid`, or all True for a space that does not have it."""
+    check = getattr(space, "valid", None)
+    return jnp.ones(genomes.shape[0], bool) if check is None else check(genomes)
 
 
 class Init(Protocol):

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 
 from jcenas.moo import candidates, history
 from jcenas.moo.candidates import Source
-from jcenas.moo.fidelity import is_valid
 from jcenas.moo.history import History
-from jcenas.moo.types import Space
+from jcenas.moo.types import Space, is_valid
 
 
 def crossover(key: jax.Array, space: Space, mothers: jax.Array, fathers: jax.Array, rate: float) -> jax.Array:
