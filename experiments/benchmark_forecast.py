@@ -4,8 +4,8 @@ Command:  python -m experiments.benchmark_forecast [--torch-python PYTHON] [--sm
 Expected: a step (window 168 x 16, d_model 64, 3 layers, batch 256) at most as long as PyTorch's; a forecast <= 20 ms.
 Cost:     about two minutes on 2 CPU cores; `--smoke` some seconds, and records nothing.
 
-`--torch-python` names a Python with PyTorch (`pip install torch`); it runs `experiments/forecast_torch_peer.py`. Without
-it that side is not measured. Two patch lengths: 24 h, which the forecaster uses, and 1 h, attention over every hour,
+`--torch-python` names a Python with PyTorch (`pip install torch`), for `experiments/forecast_torch_peer.py`. Without it
+that side is not measured. Two patch lengths: 24 h, which the forecaster uses, and 1 h, attention over every hour,
 the layout that published transformers of this size have. Checked before anything is timed: the loss falls.
 """
 
@@ -101,9 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
             rows=rows,
             expected="a step at most as long as PyTorch eager's; a forecast <= 20 ms",
             notes=[
-                "Window 168 x 16, 96 h ahead, d_model 64, 3 layers, 4 heads, float32, AdamW. Median and quartiles of 15.",
-                "A step of ours also draws its windows from the table, drops inputs and prepares features; PyTorch's has "
-                "prepared inputs, and pinball loss only.",
+                "Window 168 x 16, 96 h ahead, d_model 64, 3 layers, 4 heads, float32, AdamW; 15 repeats.",
+                "A step of ours also draws its windows from the table, drops inputs and prepares features; PyTorch's "
+                "has prepared inputs, and pinball loss only.",
                 "Batch 256 on the cores of the machine named below; other processes were not running.",
             ],
         )

@@ -6,7 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import benchmark_forecast, forecast_error, forecast_plot, forecast_weights, forecast_zero_shot, recording
+from experiments import (
+    benchmark_forecast,
+    forecast_error,
+    forecast_plot,
+    forecast_weights,
+    forecast_zero_shot,
+    recording,
+)
 from experiments import forecast_baselines as baselines
 from experiments import forecast_protocol as protocol
 from experiments.forecast_toy import toy_regions, toy_trace

@@ -58,7 +58,7 @@ def history_of(trace: pathlib.Path | None, zone: str, seed: int) -> CarbonTrace:
     if trace is None:
         return typical_year(zone, key=jax.random.key(seed))
     read = read_csv(trace)
-    return read if read.step_seconds == units.SECONDS_PER_HOUR else read.resample(units.SECONDS_PER_HOUR)
+    return read if read.step_seconds == units.SECONDS_PER_HOUR else read.resample(int(units.SECONDS_PER_HOUR))
 
 
 def run(

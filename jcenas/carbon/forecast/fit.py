@@ -60,7 +60,7 @@ def train(
     if len(origins) == 0:
         raise InputError("no training window: a series needs 168 + 96 hours inside the training period")
     devices = math.gcd(len(sharding.local_devices()), config.batch_size)
-    trainer, whole = _compiled(network, config, devices)
+    trainer, whole = _compiled(network, config, devices)  # pyright: ignore[reportArgumentType]  (modules are hashable)
     table, rows = jax.device_put((table, np.asarray(origins, np.int32)), whole)
     state: TrainState = trainer.init(key)
     if params is not None:

@@ -75,7 +75,9 @@ def forecast_trace(
       InputError: the origin is no full hour, or less than a week of history lies before it.
     """
     forecaster = default_forecaster() if forecaster is None else forecaster
-    hourly = history.resample(units.SECONDS_PER_HOUR) if history.step_seconds != units.SECONDS_PER_HOUR else history
+    hourly = (
+        history.resample(int(units.SECONDS_PER_HOUR)) if history.step_seconds != units.SECONDS_PER_HOUR else history
+    )
     origin = hourly.start + len(hourly) * HOUR if origin is None else origin
     row = index_of_origin(hourly, origin)
     past, known = features.columns(hourly.slice(row - features.WINDOW_H, min(len(hourly), row + features.HORIZON_H)))

@@ -102,7 +102,8 @@ def make_trainer(
         return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32), rest)
 
     def loss(params, batch: Windows) -> jax.Array:
-        quantiles = jax.vmap(lambda *window: network.apply({"params": params}, *window))(*batch[:3])
+        apply: Any = network.apply
+        quantiles = jax.vmap(lambda *window: apply({"params": params}, *window))(*batch[:3])
         return training_loss(quantiles, batch.target)
 
     def step(state: TrainState, table: Table, origins: jax.Array) -> tuple[TrainState, jax.Array]:

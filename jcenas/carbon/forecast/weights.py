@@ -42,7 +42,8 @@ def save(path: str | os.PathLike, forecaster: Forecaster, *, about: str = "") ->
     if forecaster.linear is not None:
         arrays |= {f"linear/{name}": np.asarray(getattr(forecaster.linear, name)) for name in _LINEAR}
     config = {name: getattr(forecaster.network, name) for name in _CONFIG}
-    np.savez_compressed(path, config=np.array(json.dumps(config)), about=np.array(about), **arrays)
+    arrays |= {"config": np.array(json.dumps(config)), "about": np.array(about)}
+    np.savez_compressed(path, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 def load(path: str | os.PathLike) -> Forecaster:

@@ -109,7 +109,7 @@ def test_bad_origins(year):
     with pytest.raises(InputError, match="no full hour"):
         forecast_trace(year, year.start + datetime.timedelta(days=10, minutes=5))
     with pytest.raises(InputError, match="no time zone"):
-        forecast_trace(year, datetime.datetime(2023, 1, 20))  # noqa: DTZ001
+        forecast_trace(year, datetime.datetime(2023, 1, 20))
 
 
 def test_finer_steps_are_averaged(year):

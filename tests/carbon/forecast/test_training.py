@@ -63,7 +63,13 @@ def test_same_key_same_parameters_and_resume_equals_uncut(toy, network, tmp_path
         fit.train(jax.random.key(3), network, SMALL_STEPS, table, rows, folder=tmp_path / "run", progress=cut)
     seen = []
     resumed = fit.train(
-        jax.random.key(3), network, SMALL_STEPS, table, rows, folder=tmp_path / "run", progress=lambda *a: seen.append(a[0])
+        jax.random.key(3),
+        network,
+        SMALL_STEPS,
+        table,
+        rows,
+        folder=tmp_path / "run",
+        progress=lambda *a: seen.append(a[0]),
     )
     assert seen == [4]  # only the second chunk was left
     jax.tree.map(np.testing.assert_array_equal, whole, resumed)

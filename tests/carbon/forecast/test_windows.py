@@ -33,7 +33,7 @@ def test_windows_are_the_hours_around_the_origin(two):
 
 
 def test_no_window_reaches_into_another_series(two):
-    table, (first, second) = two
+    _, (first, second) = two
     assert windows.origins(first, None, None).tolist() == list(range(168, 300 - 96 + 1))
     assert windows.origins(second, None, None).tolist() == list(range(300 + 168, 300 + 400 - 96 + 1))
 
