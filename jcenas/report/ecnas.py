@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jcenas.report.style import COLOR, css_variables, inline_svg, save_png, style
@@ -13,7 +14,7 @@ from jcenas.report.style import COLOR, css_variables, inline_svg, save_png, styl
 SERIES = ("green", "blue", "amber", "violet", "red", "brown", "grey", "ink")
 
 
-def _figure(height: float = 4.2) -> tuple[Figure, object]:
+def _figure(height: float = 4.2) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(8.4, height), layout="constrained")
     return figure, figure.subplots()
 

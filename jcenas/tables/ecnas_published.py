@@ -9,6 +9,7 @@ and may be negative for small cells.
 import functools
 import os
 import pathlib
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -91,11 +92,12 @@ def fit_published(key: jax.Array, x: jax.Array, energy_wh: jax.Array, *, epochs:
       batch: rows of one step; the last rows of a pass that do not fill one are left out.
     """
     model, optimizer = PublishedNet(), optax.adam(5e-3)
+    apply: Any = model.apply
     start, order = jax.random.split(key)
     params = model.init(start, x[:1])
 
     def loss(params, rows):
-        return jnp.mean(jnp.abs(model.apply(params, x[rows]) - energy_wh[rows]))
+        return jnp.mean(jnp.abs(apply(params, x[rows]) - energy_wh[rows]))
 
     def step(carry, rows):
         params, state = carry
@@ -106,5 +108,6 @@ def fit_published(key: jax.Array, x: jax.Array, energy_wh: jax.Array, *, epochs:
         rows = jax.random.permutation(key, len(x))[: len(x) // batch * batch].reshape(-1, batch)
         return jax.lax.scan(step, carry, rows)
 
+    carry: Any
     carry, _ = jax.lax.scan(one_pass, (params, optimizer.init(params)), jax.random.split(order, epochs))
     return carry[0]

@@ -1,6 +1,6 @@
 """EC-NAS tables from the prepared files of the data folder (`ec_nas/`, see `jcenas data list`)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -102,11 +102,11 @@ def numbers(book: Catalog, frame: pd.DataFrame) -> np.ndarray:
     return result[back]
 
 
-def _table(name: str) -> pd.DataFrame:
+def _table(name: str) -> Any:  # a frame; the stubs of pandas cannot tell what a selection is
     return pd.read_csv(locate(name), dtype={"adjacency": str, "ops": str, "hash": str})
 
 
-def _place(column: pd.Series, number: np.ndarray, epochs: np.ndarray, size: int) -> np.ndarray:
+def _place(column: Any, number: np.ndarray, epochs: np.ndarray, size: int) -> np.ndarray:
     """Array (N, B) of the column's values (n,) at cells (n,) and budgets (n,) in epochs; NaN elsewhere."""
     result = np.full((size, len(BUDGETS)), np.nan)
     inside = (number >= 0) & np.isin(epochs, BUDGETS)

@@ -116,8 +116,8 @@ def _predict(surrogate: EnergySurrogate, genomes: jax.Array) -> Prediction:
 def _apply(surrogate: EnergySurrogate, found: Work) -> Prediction:
     additive = found.additive / surrogate.additive_mean[None, :]
     shape = (found.shape - surrogate.shape_mean[None, :]) / surrogate.shape_deviation[None, :]
-    net = EnergyNet(surrogate.hidden)
-    energy, noise = jax.vmap(lambda p: net.apply(p, additive, shape))(surrogate.params)
+    apply: Any = EnergyNet(surrogate.hidden).apply
+    energy, noise = jax.vmap(lambda p: apply(p, additive, shape))(surrogate.params)
     mean = jnp.mean(energy, axis=0)
     relative = jnp.mean(jnp.exp(noise), axis=0)
     return Prediction(mean, relative * mean + jnp.std(energy, axis=0))
@@ -155,11 +155,12 @@ def _train(config: FitConfig, keys: jax.Array, additive: jax.Array, shape: jax.A
     per_epoch = len(energies) // batch
     epochs = max(config.epochs, -(-config.least_steps // per_epoch))
     net = EnergyNet(config.hidden)
+    apply: Any = net.apply  # Linen types its outputs as anything, or with variables
     schedule = optax.cosine_decay_schedule(config.learning_rate, epochs * per_epoch)
     optimizer = optax.adam(schedule)
 
     def loss(params, rows):
-        energy, noise = net.apply(params, additive[rows], shape[rows])
+        energy, noise = apply(params, additive[rows], shape[rows])
         error = jnp.abs(energy - energies[rows])
         relative = jax.lax.stop_gradient(error / energy)
         return jnp.mean(error) + 0.1 * jnp.mean(relative * jnp.exp(-noise) + noise)

@@ -68,7 +68,7 @@ def search_rows(space: str, optimiser: str, evaluations: int, seed: int) -> tupl
     cells = searched.space
     assert isinstance(cells, CellSpace)
     rows = _rows(table, np.asarray(cells.members)[pairs[best, 0]], pairs[best, 1])
-    volume = float(hypervolume(jnp.asarray(points), reference(table)))
+    volume = float(hypervolume(jnp.asarray(points), jnp.asarray(reference(table))))
     said = f"{len(found.genomes)} evaluations, {known.sum()} known, {len(pairs)} different; hypervolume {volume:.3f} "
     return rows, said + f"(% x kWh, reference 0 % and {REFERENCE_KWH[space]} kWh)"
 
