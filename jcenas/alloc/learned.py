@@ -36,7 +36,7 @@ def share_of_action(action: jax.Array, discrete: bool) -> jax.Array:
 
 
 def make_policy(name: str, params: Any, normaliser: Normaliser, *, discrete: bool, width: int) -> Policy:
-    """A policy of trained weights; its parameters are (weights, normaliser), so they can be swapped without compiling."""
+    """A policy of trained weights; its parameters are (weights, normaliser): others need no compilation."""
     network = ActorCritic(LEVELS if discrete else 0, width)
 
     def apply(key: jax.Array, params: Any, observation: Observation) -> jax.Array:

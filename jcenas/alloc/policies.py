@@ -104,6 +104,10 @@ def policy_from_name(text: str) -> Policy:
       InputError: if the name or its number is wrong; lists the policies.
     """
     kind, number = check_policy(text)
+    if kind == "ppo":
+        from jcenas.alloc.learned import default_policy  # networks and weights, which no other policy needs
+
+        return default_policy()
     apply: Apply = {
         "heuristic": linear,
         "heuristic-queue": queue_aware(linear),

@@ -1,4 +1,4 @@
-"""The allocator's training ground: cluster, clock, grid and budgets as in the search, the search itself a recorded curve.
+"""The allocator's training ground: cluster, clock, grid and budgets of the search, the search itself a recorded curve.
 
 A whole search costs half a second; here an interval costs microseconds, because the optimiser is replaced by learning
 curves of real searches: hypervolume (share of the largest) as a function of the evaluations done. What the allocator

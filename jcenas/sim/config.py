@@ -25,7 +25,8 @@ class SimulateConfig:
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
         start: UTC time at which the searches begin, such as 2023-06-01T00:00Z.
         wrap: repeat the trace from its begin where it is too short.
-        policy: who splits the devices: heuristic, threshold, plan, oracle, static:SHARE, evaluate-all, sample-all, ...
+        policy: who splits the devices: heuristic, threshold, plan, oracle, ppo, static:SHARE, evaluate-all, sample-all,
+            or a file FILE.npz of `jcenas train-policy`.
         optimizer: lamoo, lamoo-ehvi, nsga2, random.
         stage: what scores proposals before they are trained: none, supernet, predictor; auto takes the supernet where
             the table has estimates, else the predictor.
@@ -78,4 +79,43 @@ class SimulateConfig:
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be a number of seconds >= 0")
         check_table(self.table)
-        check_policy(self.policy)
+        if not self.policy.endswith(".npz"):
+            check_policy(self.policy)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainPolicyConfig:
+    """Train the PPO allocator.
+
+    Attributes:
+        out: file to write.
+        table: table whose searches give the learning curves.
+        curves: searches that give them.
+        zones: grids to train on, drawn from the typical-year model without the test zones.
+        updates: of PPO; each is `environments` x 80 hours.
+        environments: side by side.
+        action: whole levels (eighths of the devices) or a real number.
+        reward: the paper's three terms, or the rise of -log(missing hypervolume).
+        accounting: of the episodes: released (waiting is free), full (idling costs too), or both by turns.
+        seed: of everything.
+
+    Raises:
+        InputError: a number outside its range, or an unknown table.
+    """
+
+    out: Path = Path("policy.npz")
+    table: str = "toy"
+    curves: int = 8
+    zones: int = 40
+    updates: int = 200
+    environments: int = 64
+    action: Literal["discrete", "continuous"] = "discrete"
+    reward: Literal["paper", "potential"] = "potential"
+    accounting: Literal["released", "full", "both"] = "both"
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("curves", "zones", "updates", "environments"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} {getattr(self, name)}: must be at least 1")
+        check_table(self.table)

@@ -20,6 +20,7 @@ from jcenas.tables.names import check_table, load_table
 from jcenas.train import sharding
 
 RELEASED_INITIAL = 10
+PROPOSALS = 128
 
 
 class Simulation(NamedTuple):
@@ -70,18 +71,22 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     )
     initial = RELEASED_INITIAL if released else 0
     room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
-    room = min(room, table.size)
     shapes = SimulationConfig(
         devices=config.devices,
-        room=max(room, initial + 1),
+        room=max(min(room, table.size), PROPOSALS),  # an optimiser has room for one batch at least
         queue=max(16, 2 * config.devices),
-        proposals=128,
-        unscored=min(max(24, 3 * config.devices), 128),
+        proposals=PROPOSALS,
+        unscored=min(max(24, 3 * config.devices), PROPOSALS),
         initial=initial,
         stage=stage,
         ranking="improvement" if stage == "predictor" else "dominance",
     )
-    policy = policy_from_name(config.policy)
+    if config.policy.endswith(".npz"):
+        from jcenas.alloc.learned import load_policy
+
+        policy = load_policy(config.policy)
+    else:
+        policy = policy_from_name(config.policy)
     make = optimizer_maker(config.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
     run = make_many(make_search(shapes, table, make, policy, sizes=sizes_for(shapes.room)))
     params = policy.init_params(jax.random.key(config.seed))
@@ -97,8 +102,8 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
 
 
 def sizes_for(room: int) -> tuple[int, ...]:
-    """Rooms for which proposals are compiled: the whole one, and a quarter where that saves something."""
-    return (room // 4, room) if room >= 256 else (room,)
+    """Rooms for which proposals are compiled: the whole one, and a smaller one where that saves something."""
+    return (2 * PROPOSALS, room) if room > 4 * PROPOSALS else (room,)
 
 
 def _reference(config: SimulateConfig, entry, table) -> tuple[float, float]:

@@ -4,11 +4,8 @@ The zones that the project's experiments test on, and with them every neighbour 
 January to June is drawn; the experiments begin in July to December of measured traces.
 """
 
-import dataclasses
 import datetime
 from collections.abc import Callable
-from pathlib import Path
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -18,52 +15,14 @@ from jcenas.alloc.learned import save_policy
 from jcenas.alloc.ppo import PpoConfig, PpoState, make_ppo
 from jcenas.carbon import generator, zones
 from jcenas.carbon.typical_year import zone_statistics
-from jcenas.errors import InputError
 from jcenas.sim.allocation import AllocationConfig, Ground, make_allocation
-from jcenas.sim.config import SimulateConfig
+from jcenas.sim.config import SimulateConfig, TrainPolicyConfig
 from jcenas.sim.problem import full_power, released_power
 from jcenas.sim.run import simulate
-from jcenas.tables.names import check_table
 
 TEST_ZONES = ("US-CAL-CISO", "DE", "US-MIDA-PJM", "US-TEX-ERCO", "GB", "AU-NSW", "CA-ON", "KR", "SG", "US-NY-NYIS")
 START = datetime.datetime(2022, 1, 1, tzinfo=datetime.UTC)
 HOURS = 24 * 181  # January to June
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainPolicyConfig:
-    """Train the PPO allocator.
-
-    Attributes:
-        out: file to write.
-        table: table whose searches give the learning curves.
-        curves: searches that give them.
-        zones: grids to train on, drawn from the typical-year model without the test zones.
-        updates: of PPO; each is `environments` x 80 hours.
-        environments: side by side.
-        action: whole levels (eighths of the devices) or a real number.
-        reward: the paper's three terms, or the rise of -log(missing hypervolume).
-        seed: of everything.
-
-    Raises:
-        InputError: a number outside its range, or an unknown table.
-    """
-
-    out: Path = Path("policy.npz")
-    table: str = "toy"
-    curves: int = 8
-    zones: int = 40
-    updates: int = 200
-    environments: int = 64
-    action: Literal["discrete", "continuous"] = "discrete"
-    reward: Literal["paper", "potential"] = "potential"
-    seed: int = 0
-
-    def __post_init__(self):
-        for name in ("curves", "zones", "updates", "environments"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name} {getattr(self, name)}: must be at least 1")
-        check_table(self.table)
 
 
 def training_zones(count: int, seed: int) -> list[str]:
@@ -111,7 +70,9 @@ def train_policy(
     if curves is None:
         curves = learning_curves(config.table, config.curves, config.seed)
     traces = training_traces(training_zones(config.zones, config.seed), config.seed)
-    ground = Ground(traces, curves, released_power(), full_power())
+    first = full_power() if config.accounting == "full" else released_power()
+    second = released_power() if config.accounting == "released" else full_power()
+    ground = Ground(traces, curves, first, second)
     allocation = AllocationConfig(discrete=config.action == "discrete", reward=config.reward)
     ppo = make_ppo(
         PpoConfig(

@@ -91,7 +91,7 @@ def test_a_predictor_beats_chance_with_the_same_evaluations(table, benchmark):
         config = SimulationConfig(**{**SIZES, "proposals": 64}, stage=stage, **choices)
         make = lambda capacity: random_search(table.space, capacity=capacity, batch=64)
         policy = policy_from_name("evaluate-all")
-        simulate = make_search(config, table, make, policy, sizes=(48, 96))
+        simulate = make_search(config, table, make, policy, sizes=(64, 96))
         keys = jax.random.split(jax.random.key(0), 6)
         run = jax.jit(lambda keys: jax.lax.map(lambda k: simulate(k, 1.0, benchmark, make_scenario(INTENSITY)), keys))
         result = run(keys)

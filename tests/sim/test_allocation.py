@@ -1,0 +1,72 @@
+"""The training ground of the allocator: an hour by hand, ends of episodes, the data that it is trained on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcenas.alloc.learned import LEVELS
+from jcenas.carbon import zone_names
+from jcenas.sim.allocation import PAST, AllocationConfig, Ground, make_allocation
+from jcenas.sim.problem import released_power
+from jcenas.sim.train_policy import TEST_ZONES, training_traces, training_zones
+
+CONFIG = AllocationConfig(
+    devices=2, hours=3, mean_train_s=1800.0, switch_s=0.0, least_kg=1.0, most_kg=1.0, forecast_error=0.0
+)
+
+
+def ground(**power):
+    curve = jnp.linspace(0, 0.9, 10)[None]  # a tenth more with each evaluation
+    return Ground(jnp.full((1, 200), 100.0), curve, released_power(), released_power())
+
+
+def test_an_hour_by_hand():
+    environment = make_allocation(CONFIG, ground())
+    state, seen = environment.reset(jax.random.key(0))
+    assert seen.shape == (environment.features,)
+    assert float(state.budget_g) == pytest.approx(1000, rel=1e-5)
+    step = environment.step(jax.random.key(1), state, jnp.int32(LEVELS - 1))
+    # Two devices for an hour: 2 kWh, 200 g, four evaluations of half an hour: 0 -> 0.4 of the hypervolume.
+    assert float(step.state.emissions_g) == pytest.approx(200)
+    assert float(step.state.evaluations) == pytest.approx(4)
+    assert float(step.reward) == pytest.approx(-np.log(0.6), rel=1e-5)
+    assert not step.terminated
+    idle = environment.step(jax.random.key(1), step.state, jnp.int32(0))
+    assert (float(idle.reward), float(idle.state.emissions_g)) == (0, pytest.approx(200))
+
+
+def test_paper_reward_by_hand():
+    config = AllocationConfig(**{**CONFIG.__dict__, "reward": "paper"})
+    environment = make_allocation(config, ground())
+    state, _ = environment.reset(jax.random.key(0))
+    step = environment.step(jax.random.key(1), state, jnp.int32(LEVELS - 1))
+    assert float(step.reward) == pytest.approx(20 * 0.4 * 0.8 - 2 * 200 / (2 * 100) + 0.05 * 4)
+
+
+def test_episodes_end_with_the_time_or_the_carbon():
+    environment = make_allocation(CONFIG, ground())
+    state, _ = environment.reset(jax.random.key(0))
+    ends = []
+    for _ in range(3):
+        step = environment.step(jax.random.key(1), state, jnp.int32(0))
+        state = step.state
+        ends.append(bool(step.terminated))
+    assert ends == [False, False, True]
+    poor = state.replace(hour=jnp.int32(0), emissions_g=state.budget_g - 100)
+    step = environment.step(jax.random.key(1), poor, jnp.int32(LEVELS - 1))
+    assert bool(step.terminated)
+    assert float(step.state.evaluations) == pytest.approx(2)  # half an hour is paid
+    assert float(step.state.emissions_g) == pytest.approx(1000, rel=1e-5)
+
+
+def test_training_leaves_the_test_zones_out():
+    chosen = training_zones(500, 0)
+    assert set(chosen) < set(zone_names())
+    assert not set(chosen) & set(TEST_ZONES)
+    assert not {z for z in chosen if z.split("-")[0] in ("DE", "GB", "KR", "SG")}
+    assert len(training_zones(5, 1)) == 5
+    traces = training_traces(training_zones(3, 0), 0)
+    assert traces.shape == (3, 24 * 181)
+    assert (traces >= 1).all()
+    assert PAST == 24

@@ -1,0 +1,109 @@
+"""Many searches at once, and how much carbon they needed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcenas.alloc.policies import policy_from_name
+from jcenas.errors import InputError
+from jcenas.report.simulation import over_emissions, write_progress
+from jcenas.sim.config import SimulateConfig
+from jcenas.sim.many import carbon_to_reach, concatenate, first_to_reach, make_many, stack
+from jcenas.sim.problem import make_scenario
+from jcenas.sim.run import simulate, sizes_for, summary_rows
+from jcenas.sim.search import make_search
+from jcenas.sim.state import SimulationConfig
+from jcenas.sim.traces import forecasts, hours_of
+
+
+def test_shards_pads_and_keeps_the_order(kit, small):
+    config = SimulationConfig(devices=2, room=4, queue=2, proposals=4, unscored=4, stage="none")
+    policy = policy_from_name("evaluate-all")
+    one = make_search(config, small, kit.scripted(4, 4), policy)
+    scenarios = stack([make_scenario([100.0 * i, 200.0], power=kit.power_of()) for i in range(1, 6)])
+    keys, benchmark = jax.random.split(jax.random.key(0), 5), kit.benchmark_of(small)
+    result = make_many(one)(keys, jnp.float32(1.0), benchmark, scenarios)  # 5 searches on 4 devices
+    np.testing.assert_allclose(result.intervals.emissions_g[:, 0], [200, 400, 600, 800, 1000])
+    both = concatenate([result, result])
+    assert both.rows.shape == (10, 4)
+    # The hypervolumes are 360, 440, then 590, 610 (see the toy): after 900 s, a quarter of the hour, 1800, ...
+    grams, needed = carbon_to_reach(jax.device_get(result), benchmark, [360.0, 361.0, 440.0, 590.0, 611.0])
+    np.testing.assert_array_equal(needed[:3], [1, 2, 2])
+    np.testing.assert_allclose(grams[:3], [50, 200, 300])
+    assert needed[3] == 3
+    assert np.isnan([grams[4], needed[4]]).all()
+
+
+def test_first_to_reach_by_hand():
+    objectives = jnp.array([[5.0, 5.0], [9.0, 9.0], [2.0, 2.0], [1.0, 1.0]])
+    reach = lambda target: int(first_to_reach(objectives, jnp.int32(3), jnp.array([10.0, 10.0]), target))
+    assert [reach(t) for t in (0.0, 25.0, 25.5, 64.0, 70.0)] == [0, 1, 3, 3, -1]
+
+
+def test_hours_and_forecasts_by_hand():
+    values = np.arange(100.0)
+    intensity, past = hours_of(values, 98, 4, past=2)
+    np.testing.assert_array_equal(intensity, [98, 99, 0, 1])  # the trace repeats
+    np.testing.assert_array_equal(past, [96, 97])
+    after = np.arange(200.0, 224.0)
+    truth = forecasts("actual", np.array([1.0, 2.0]), past, after)
+    np.testing.assert_array_equal(truth[1, :3, 0], [2, 200, 201])
+    np.testing.assert_array_equal(forecasts("none", np.array([1.0, 2.0]), past, after)[1, :, 1], np.full(24, 2.0))
+
+
+def test_sizes():
+    assert sizes_for(100) == (100,)
+    assert sizes_for(1000) == (256, 1000)
+
+
+@pytest.fixture(scope="module")
+def done():
+    return simulate(
+        SimulateConfig(hours=6, seeds=3, optimizer="random", stage="none", accounting="released", devices=2)
+    )
+
+
+def test_simulate_and_its_plots(done, tmp_path):
+    rows = dict(summary_rows(done))
+    assert rows["accounting"] == "released"
+    assert 0 < float(rows["hypervolume, share of the largest"].split()[0]) < 1
+    assert rows["end"].startswith("6 ")
+    expected = done.intensity @ np.asarray(done.result.intervals.energy_kwh).mean(axis=0)
+    np.testing.assert_allclose(np.mean(done.result.emissions_g), expected, rtol=1e-4)
+    picture = write_progress({"one": done, "other": done}, tmp_path / "new" / "plot.png")
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_common_grid_of_emissions_by_hand():
+    spent, values = np.array([[1.0, 2.0, 4.0], [3.0, 3.0, 5.0]]), np.array([[9.0, 8.0, 7.0], [6.0, 5.0, 4.0]])
+    shown = over_emissions(spent, values, np.array([0.0, 2.5, 4.0, 4.5]))
+    np.testing.assert_array_equal(shown, [[np.nan, 8, 7, np.nan], [np.nan, np.nan, 5, 5]])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hours": 0}, "--hours 0"),
+        ({"carbon_budget": -1.0}, "--carbon-budget -1.0"),
+        ({"carbon_budget": 0.001}, r"--carbon-budget 0.001: the shortest training in the cleanest hour costs"),
+        ({"table": "to"}, "unknown table 'to'; did you mean 'toy'"),
+        ({"policy": "plann"}, "did you mean 'plan'"),
+        ({"policy": "none.npz", "seeds": 1, "hours": 1}, r"none.npz is no policy file"),
+        ({"start": "June"}, "--start 'June' is no ISO 8601 time"),
+        ({"cost": "money"}, "has no column 'money'"),
+        ({"zone": "XX"}, "unknown zone 'XX'"),
+    ],
+)
+def test_bad_input_is_one_line(settings, message):
+    with pytest.raises(InputError, match=message):
+        simulate(SimulateConfig(**settings))
+
+
+def test_short_traces_need_wrap(tmp_path):
+    path = tmp_path / "short.csv"
+    rows = "\n".join(f"2023-01-01T{h:02d}:00Z,{100 + h}" for h in range(12))
+    path.write_text(f"datetime,carbon_intensity\n{rows}\n")
+    settings = {"trace": path, "hours": 20, "seeds": 1, "optimizer": "random", "stage": "none", "devices": 2}
+    with pytest.raises(InputError, match=r"short.csv: 12 h from the start on, but --hours 20; set --wrap"):
+        simulate(SimulateConfig(**settings))
