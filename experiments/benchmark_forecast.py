@@ -1,16 +1,18 @@
 """Milliseconds of a training step of the forecaster and of one forecast, beside the same network in PyTorch eager.
 
-Command:  python -m experiments.benchmark_forecast [--torch-python PYTHON] [--smoke]
+Command:  python -m experiments.benchmark_forecast [--smoke]
 Expected: a step (window 168 x 16, d_model 64, 3 layers, batch 256) at most as long as PyTorch's; a forecast <= 20 ms.
 Cost:     about two minutes on 2 CPU cores; `--smoke` some seconds, and records nothing.
 
-`--torch-python` names a Python with PyTorch (`pip install torch`), for `experiments/forecast_torch_peer.py`. Without it
-that side is not measured. Two patch lengths: 24 h, which the forecaster uses, and 1 h, attention over every hour,
-the layout that published transformers of this size have. Checked before anything is timed: the loss falls.
+PyTorch is installed beside the project as the other peers are (`experiments/moo_peers.py`); where it cannot be, that
+side is not measured. It runs in a process of its own, `experiments/forecast_torch_peer.py`, after ours. Two patch
+lengths: 24 h, which the forecaster uses, and 1 h, attention over every hour, the layout that published transformers of
+this size have. Checked before anything is timed: the loss falls.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -21,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import recording
+from experiments import moo_peers, recording
 from experiments.forecast_toy import toy_trace
 from jcenas.carbon.forecast import windows
 from jcenas.carbon.forecast.forecaster import forecast
@@ -30,11 +32,13 @@ from jcenas.carbon.forecast.training import ForecastTraining, make_trainer
 from jcenas.carbon.forecast.weights import default_forecaster
 
 NAME = "forecast_speed"
+_TORCH_NEEDS = {"sympy", "mpmath", "networkx", "jinja2", "MarkupSafe", "fsspec", "filelock", "typing_extensions"}
 COLUMNS = ["what", "parameters", "ms", "ms, q1", "ms, q3", "PyTorch eager, ms", "PyTorch / jcenas", "compile, s"]
+TORCH = tuple(p for p in moo_peers.PACKAGES["botorch"] if "torch=" in p or p in _TORCH_NEEDS)
 PEER = pathlib.Path(__file__).with_name("forecast_torch_peer.py")
 
 
-def step_row(patch_h: int, batch: int, repeats: int, torch_python: str | None) -> list[Any]:
+def step_row(patch_h: int, batch: int, repeats: int, *, with_peer: bool) -> list[Any]:
     """Time one training step of the network with this patch length."""
     network = ForecastNetwork(patch_h=patch_h)
     config = ForecastTraining(steps=10_000, chunk_steps=1, batch_size=batch)
@@ -52,7 +56,7 @@ def step_row(patch_h: int, batch: int, repeats: int, torch_python: str | None) -
         raise RuntimeError(f"the network does not learn ({losses}): nothing to time")
     following = lambda args, outputs: (outputs[0], *args[1:])
     times = recording.time_calls(compiled, state, table, rows, repeats=repeats, next_args=following)
-    peer = _peer(torch_python, network, batch, repeats)
+    peer = _peer(network, batch, repeats) if with_peer else None
     ratio = None if peer is None else peer["median_s"] / times["median_s"]
     seconds = [1e3 * times[key] for key in ("median_s", "q1_s", "q3_s")]
     torch_ms = None if peer is None else 1e3 * peer["median_s"]
@@ -60,11 +64,17 @@ def step_row(patch_h: int, batch: int, repeats: int, torch_python: str | None) -
     return [f"training step, {patch_h} h patches, batch {batch}", count, *seconds, torch_ms, ratio, compile_s]
 
 
-def _peer(python: str | None, network: ForecastNetwork, batch: int, repeats: int) -> dict[str, Any] | None:
-    if python is None:
-        return None
+def _peer(network: ForecastNetwork, batch: int, repeats: int) -> dict[str, Any] | None:
+    """What `forecast_torch_peer` prints; None where PyTorch cannot be installed."""
     sizes = (network.width, network.layers, network.heads, network.patch_h, batch, repeats)
-    done = subprocess.run([python, str(PEER), *map(str, sizes)], capture_output=True, text=True, check=True)
+    try:
+        moo_peers.install(*TORCH)
+        environment = os.environ | {"PYTHONPATH": str(moo_peers.FOLDER)}
+        command = [sys.executable, str(PEER), *map(str, sizes)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    except (subprocess.CalledProcessError, OSError) as error:
+        sys.stderr.write(f"PyTorch is not measured: {error}\n")
+        return None
     return json.loads(done.stdout)
 
 
@@ -86,17 +96,16 @@ def forecast_row(repeats: int) -> list[Any]:
 def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
     """Measure, record unless `--smoke`, and return the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--torch-python", default=None, help="a Python that has PyTorch")
     parser.add_argument("--smoke", action="store_true", help="a small batch, few repeats; records nothing")
     given = parser.parse_args(arguments)
     patches, batch, repeats = ((24,), 16, 3) if given.smoke else ((24, 1), 256, 15)
-    rows = [step_row(patch, batch, repeats, given.torch_python) for patch in patches]
+    rows = [step_row(patch, batch, repeats, with_peer=not given.smoke) for patch in patches]
     rows.append(forecast_row(repeats))
     if not given.smoke:
         recording.record(
             NAME,
             title="Forecaster: training step and forecast",
-            command="python -m experiments.benchmark_forecast --torch-python PYTHON",
+            command="python -m experiments.benchmark_forecast",
             columns=COLUMNS,
             rows=rows,
             expected="a step at most as long as PyTorch eager's; a forecast <= 20 ms",

@@ -12,7 +12,7 @@ import time
 import torch
 from torch import nn
 
-WINDOW, HORIZON, PAST, FUTURE, LEVELS = 168, 96, 18, 51, 7
+WINDOW, HORIZON, PAST, FUTURE, LEVELS = 168, 96, 18, 50, 7
 
 
 class Block(nn.Module):
@@ -75,7 +75,7 @@ def main(width, layers, heads, patch, batch, repeats):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        float(loss)
+        loss.item()
         seconds.append(time.perf_counter() - begin)
     q1, median, q3 = statistics.quantiles(seconds[2:], n=4)
     count = sum(p.numel() for p in network.parameters())
