@@ -1,6 +1,8 @@
 """LaMOO's partition on device: tree, leaf, proposal, for 100, 500 and 1,500 samples of NAS-Bench-201.
 
-    OPENBLAS_NUM_THREADS=1 python -m experiments.benchmark_lamoo [--smoke]
+Command:  OPENBLAS_NUM_THREADS=1 python -m experiments.benchmark_lamoo [--smoke]
+Expected: every tree below what is owed; libsvm's decision on 99 % of the training cells and 98 % of fresh ones
+Cost:     about two minutes on two cores
 
 The classifiers' decisions are compared with scikit-learn's `SVC` before anything is timed. The published implementation
 is no package; the figures in its column are those measured once on a machine like CI's (two cores), and are not
@@ -31,7 +33,9 @@ COLUMNS = (
     "compile s",
     "published implementation ms",
     "owed ms",
+    "goal ms",
     "agreement with libsvm at the root",
+    "the same on fresh cells",
 )
 # Tree build with the polynomial and the radial kernel, milliseconds, measured once.
 PUBLISHED = {
@@ -43,6 +47,8 @@ PUBLISHED = {
     ("rbf", 1500): 6880,
 }
 OWED = {100: 10, 500: 80, 1500: 350}
+GOAL = {100: 1, 500: 5, 1500: 25}
+FRESH = 4000
 
 
 def samples(n: int):
@@ -54,15 +60,19 @@ def samples(n: int):
     return space, genomes, jnp.stack([5 + 60 * jnp.exp(-size / 8) + noise, 10 + size], axis=1)
 
 
-def agreement(config: SvmConfig, features, objectives) -> float:
-    """Share of the root's training points on which the machine decides as scikit-learn's."""
+def agreement(config: SvmConfig, features, objectives, fresh) -> tuple[float, float]:
+    """Shares of the root's training points, and of fresh ones, on which the machine decides as scikit-learn's."""
     mask = jnp.ones(len(features), bool)
     _, labels = partition.labels_by_dominance(objectives, mask)
     machine = jax.jit(lambda x, y, m: svm.fit(config, x, y, m))(features, labels, mask)
-    ours = svm.decide(config, machine, svm.prepare(config, features)) >= 0
     oracle = SVC(kernel=config.kernel, degree=config.degree, gamma="scale", C=config.cost)
     oracle.fit(np.asarray(features, float), labels)
-    return float(np.mean(np.asarray(ours) == (oracle.predict(np.asarray(features, float)) > 0)))
+
+    def equal(points) -> float:
+        ours = np.asarray(svm.decide(config, machine, svm.prepare(config, points)) >= 0)
+        return float(np.mean(ours == (oracle.predict(np.asarray(points, float)) > 0)))
+
+    return equal(features), equal(fresh)
 
 
 def milliseconds(timing) -> list[float]:
@@ -74,10 +84,12 @@ def run(smoke: bool):
     for n in (60,) if smoke else (100, 500, 1500):
         space, genomes, objectives = samples(n)
         features, mask = space.features(genomes), jnp.ones(n, bool)
+        fresh = space.features(space.sample(jax.random.key(9), FRESH))
         for kernel in ("poly",) if smoke else ("poly", "rbf"):
             config = SvmConfig(kernel=kernel)
-            equal = agreement(config, features, objectives)
-            assert equal >= 0.97, f"{kernel} machine agrees with libsvm on only {equal:.3f} of {n} points"
+            equal = agreement(config, features, objectives, fresh)
+            assert equal[0] >= 0.99, f"{kernel} machine agrees with libsvm on only {equal[0]:.3f} of {n} points"
+            assert equal[1] >= 0.98, f"{kernel} machine agrees with libsvm on only {equal[1]:.3f} of fresh points"
 
             def tree(features, objectives, mask, config=config):
                 grown = partition.build(config, features, objectives, mask, REFERENCE, height=3, leaf_size=10)
@@ -85,11 +97,15 @@ def run(smoke: bool):
 
             timing = time_compiled(tree, features, objectives, mask, repeats=repeats)
             published = PUBLISHED.get((kernel, n))
-            rows.append(["tree and leaf", n, kernel, *milliseconds(timing), published, OWED.get(n), equal])
+            rows.append(
+                ["tree and leaf", n, kernel, *milliseconds(timing), published, OWED.get(n), GOAL.get(n), *equal]
+            )
         optimizer = lamoo(space, capacity=n, batch=1, reference=REFERENCE)
         state = history.tell(optimizer.init(jax.random.key(0)), genomes, objectives)
         timing = time_compiled(optimizer.ask, jax.random.key(2), state, repeats=repeats)
-        rows.append(["ask: tree, leaf, one proposal of 15,625", n, "poly", *milliseconds(timing), None, None, None])
+        rows.append(
+            ["ask: tree, leaf, one proposal of 15,625", n, "poly", *milliseconds(timing), None, None, None, None, None]
+        )
     return rows
 
 
@@ -109,9 +125,8 @@ def main(arguments=None):
             rows=rows,
             notes=[
                 "Height 3, seven splits; all nodes' hypervolumes included.",
-                "The machine was shared with other work.",
             ],
-            expected="every tree below what is owed",
+            expected="every tree below what is owed; 99 % of libsvm's decisions on training cells, 98 % on fresh ones",
         )
     return rows
 
