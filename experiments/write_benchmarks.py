@@ -28,6 +28,11 @@ EXPECTED = {
     "moo_ecnas5v": "Optimisers on EC-NAS 5V",
     "moo_macro": "Optimisers on NAS-Bench-Macro",
     "moo_pi5": "Optimisers on NAS-Bench-201 with a Raspberry Pi 5",
+    "simulate_carbon_ratio": "Carbon to reach vanilla LaMOO's hypervolume of 80 hours",
+    "simulate_progress": "Search progress over hours and over emissions",
+    "simulate_budgets": "Hypervolume under a carbon budget",
+    "simulator_speed": "Speed of the simulator",
+    "ppo_speed": "Speed of PPO on CartPole",
 }
 HEAD = """# Benchmarks
 

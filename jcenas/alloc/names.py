@@ -26,6 +26,7 @@ KINDS = {
     "threshold-queue": Kind("the threshold; an empty queue samples, a full one evaluates", default=0.5),
     "plan": Kind("evaluate in the hours that the forecast calls cleanest, at most this fraction of them", default=0.5),
     "oracle": Kind("the same with the true future, which no real run knows: a bound", default=0.5),
+    "ppo": Kind("a network trained by proximal policy optimisation, as the package ships it"),
     "static": Kind("this evaluation share in every hour", required=True),
     "evaluate-all": Kind("all devices train candidates"),
     "sample-all": Kind("all devices propose and score until this fraction of the time, then all train", default=0.75),

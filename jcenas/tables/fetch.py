@@ -11,6 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from typing import Any
 
 import pooch
 from pooch.utils import get_logger
@@ -76,10 +77,10 @@ def fetch(name: str, address: str = "", *, progress: Progress | None = None) -> 
     part = target.with_name(f".{target.name}.part")
     get_logger().setLevel("WARNING")  # errors are raised as one line
 
-    def download(url: str, output: str, caller: object) -> None:
-        del caller
+    def download(url: str, output_file: Any, pooch: Any) -> None:
+        del pooch
         resume(url, part, name, entry.size_bytes, progress)
-        os.replace(part, output)
+        os.replace(part, output_file)
 
     url = f"{base}/{urllib.parse.quote(name)}"
     try:

@@ -79,7 +79,7 @@ def nasbench201(data_set: str = "cifar10", *, raspberry_pi: bool = False) -> Tab
         "released_error": "100 minus the accuracy of CE-NAS's table, rebuilt: sum over the trained seeds divided by 3",
     }
     del notes["ops"]
-    known = {column: note for column, note in notes.items() if column in columns}
+    known = {str(column): note for column, note in notes.items() if column in columns}
     frame = pd.DataFrame(columns)
     return Table.from_frame(frame, genome="ops", name=f"nasbench201-{data_set}", space=NasBench201(), notes=known)
 
@@ -95,4 +95,5 @@ def _raspberry_pi_5() -> pd.Series:
             f"{path} is a Parquet file, which needs pyarrow; install it with `pip install 'jcenas[parquet]'`"
         ) from error
     chosen = (frame["device"] == _PI_DEVICE) & (frame["framework"] == _PI_FRAMEWORK) & (frame["task"] == _PI_TASK)
-    return frame[chosen].set_index("arch_idx")["energy_mj"].sort_index()
+    rows = frame[chosen]
+    return pd.Series(rows["energy_mj"].to_numpy(), index=rows["arch_idx"].to_numpy()).sort_index()

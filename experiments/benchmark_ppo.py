@@ -1,0 +1,64 @@
+"""Speed of PPO: environment steps a second, training included, on CartPole.
+
+Command:  OPENBLAS_NUM_THREADS=1 python -m experiments.benchmark_ppo [--smoke]
+Expected: at least 226,000 steps/s with 4 environments and 259,000 with 8 on two cores; a mean return above 300.
+Cost:     under a minute on two cores.
+
+128 steps, 4 epochs, 4 minibatches, two hidden layers of 64 units. Learning is checked before speed is reported.
+The goals are purejaxrl's figures, measured once on a machine like CI's; it is not measured again here.
+"""
+
+import argparse
+
+import jax
+import numpy as np
+
+from experiments.cartpole import cartpole
+from experiments.recording import record, time_compiled
+from jcenas.alloc.ppo import PpoConfig, make_train
+
+COLUMNS = (
+    "environments",
+    "environment steps",
+    "compile s",
+    "median s",
+    "steps/s",
+    "goal steps/s",
+    "mean return, last tenth",
+)
+GOALS = {4: 226_000, 8: 259_000}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="few updates, nothing recorded, no check of learning")
+    smoke = parser.parse_args(arguments).smoke
+    rows = []
+    for environments in (4,) if smoke else (4, 8):
+        updates = 4 if smoke else 400_000 // (128 * environments)
+        config = PpoConfig(environments=environments, updates=updates, learning_rate=2.5e-3, normalise=False)
+        train = jax.jit(make_train(config, cartpole()))
+        _, metrics = train(jax.random.key(0))
+        last = float(np.nanmean(np.asarray(metrics.episode_return)[-max(updates // 10, 1) :]))
+        assert smoke or last > 300, f"CartPole is not learnt: mean return {last:.0f}"
+        timing = time_compiled(train, jax.random.key(1), repeats=1 if smoke else 3, warmup=0)
+        steps = updates * 128 * environments
+        compile_s = timing["trace_s"] + timing["compile_s"]
+        speed = steps / timing["median_s"]
+        rows.append([environments, steps, compile_s, timing["median_s"], speed, GOALS[environments], last])
+        print(*(f"{c:.4g}" if isinstance(c, float) else c for c in rows[-1]), sep="\t", flush=True)
+    if not smoke:
+        record(
+            "ppo_speed",
+            title="Speed of PPO on CartPole",
+            command="OPENBLAS_NUM_THREADS=1 python -m experiments.benchmark_ppo",
+            columns=COLUMNS,
+            rows=rows,
+            expected="at least 226,000 steps/s with 4 environments and 259,000 with 8",
+            notes=["128 steps, 4 epochs, 4 minibatches, 64 units; training included; median of 3 runs."],
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""What the simulated studies share: held-out grids and months, the two accountings, the methods.
+
+Grids: Electricity Maps 2023 (life-cycle) of California, PJM, Texas and Germany, from starts in July to December. The
+PPO policy that ships was trained on January to June of other grids (`jcenas.sim.train_policy.TEST_ZONES`).
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jcenas.alloc.policies import policy_from_name
+from jcenas.carbon.prepared import read_prepared
+from jcenas.sim import traces
+from jcenas.sim.many import concatenate, make_many, stack
+from jcenas.sim.optimizers import optimizer_maker
+from jcenas.sim.problem import full_power, make_benchmark, make_scenario, most_evaluations, released_power
+from jcenas.sim.search import make_search
+from jcenas.sim.state import SimulationConfig
+from jcenas.tables import load_table
+from jcenas.tables.store import locate
+from jcenas.train import sharding
+
+GRIDS = ("US-CAL-CISO", "US-MIDA-PJM", "US-TEX-ERCO", "DE-LU")
+JULY_2023_H = (365 + 365 + 181) * 24  # the files begin in January 2021
+HALF_YEAR_H = 184 * 24
+DEVICES = 8
+SUPERNET_S = 7587.0  # random search with shared weights on NAS-Bench-201: Dong and Yang 2020
+
+
+class Method(NamedTuple):
+    """Optimiser, cheap stage and policy."""
+
+    optimizer: str
+    stage: str
+    policy: str
+
+
+METHODS = {
+    "random search": Method("random", "none", "evaluate-all"),
+    "vanilla LaMOO": Method("lamoo", "none", "evaluate-all"),
+    "one-shot LaMOO": Method("lamoo", "supernet", "sample-all:0.5"),
+    "CE-NAS heuristic": Method("lamoo", "supernet", "heuristic"),
+    "jcenas, always": Method("lamoo", "predictor", "evaluate-all"),
+    "jcenas, heuristic": Method("lamoo", "predictor", "heuristic"),
+    "jcenas, static:0.5": Method("lamoo", "predictor", "static:0.5"),
+    "jcenas, plan": Method("lamoo", "predictor", "plan:0.35"),
+    "jcenas, oracle": Method("lamoo", "predictor", "oracle:0.35"),
+    "jcenas, PPO": Method("lamoo", "predictor", "ppo"),
+}
+
+
+@functools.cache
+def hourly(grid: str) -> np.ndarray:
+    """Hourly intensities of a grid, 2021-2024."""
+    return read_prepared(locate(f"carbon/emaps_2021-2024/{grid}.csv.gz"), zone=grid).hourly()
+
+
+@functools.cache
+def benchmark_of(accounting: str, name: str = "nasbench201"):
+    """Table and benchmark: in the released accounting CE-NAS's own columns, else true errors and measured energy."""
+    table = load_table(name)
+    if accounting == "released" and name == "nasbench201":
+        columns = {"error": "released_error", "cost": "edge_gpu_energy_mj", "reference": (100, 50)}
+    else:
+        columns = {"cost": "fpga_energy_mj" if name == "nasbench201" else "energy_mj", "reference": (100, 70)}
+    estimate = "fewshot_error" if name == "nasbench201" else "oneshot_error"
+    return table, make_benchmark(table, estimate=estimate, **columns)
+
+
+def scenarios(
+    method: Method, accounting: str, seeds: int, hours: int, *, forecast="actual", budget_g=np.inf, **numbers
+):
+    """One scenario a seed: the grids in turn, starts drawn in July to December 2023; the same for every method."""
+    rng, released = np.random.default_rng(2023), accounting == "released"
+    rows = []
+    for i in range(seeds):
+        first = JULY_2023_H + int(rng.integers(HALF_YEAR_H - hours - traces.LEAD_H))
+        values = hourly(GRIDS[i % len(GRIDS)])
+        intensity, past = traces.hours_of(values, first, hours)
+        after, _ = traces.hours_of(values, first + hours, traces.LEAD_H)
+        rows.append(
+            make_scenario(
+                intensity,
+                past=past,
+                forecast=traces.forecasts(forecast, intensity, past, after),
+                carbon_budget_g=budget_g,
+                power=released_power() if released else full_power(),
+                supernet_s=SUPERNET_S if method.stage == "supernet" and not released else 0.0,
+                **{"switch_s": 0.0 if released else 60.0, **numbers},
+            )
+        )
+    return stack(rows)
+
+
+@functools.cache
+def runner(method: Method, accounting: str, hours: int, name: str = "nasbench201"):
+    """The compiled searches of one method, and its policy."""
+    table, benchmark = benchmark_of(accounting, name)
+    initial = 10 if accounting == "released" else 0
+    room = min(initial + most_evaluations(benchmark, DEVICES * hours * 3600.0), table.size)
+    vanilla = method.stage == "none"
+    shapes = SimulationConfig(
+        devices=DEVICES,
+        room=room,
+        queue=DEVICES if vanilla else 16,
+        proposals=24 if vanilla else 128,
+        unscored=24,
+        initial=initial,
+        stage=method.stage,
+        ranking="improvement" if method.stage == "predictor" else "dominance",
+    )
+    policy = policy_from_name(method.policy)
+    make = optimizer_maker(method.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
+    sizes = (256, room) if room > 512 else (room,)
+    return make_many(make_search(shapes, table, make, policy, sizes=sizes)), policy, benchmark
+
+
+def run(method: Method, accounting: str, seeds: int, hours: int, *, name="nasbench201", **scenario):
+    """All searches of a method, on the host, and the benchmark."""
+    many, policy, benchmark = runner(method, accounting, hours, name)
+    params = policy.init_params(jax.random.key(0))
+    keys, rows = jax.random.split(jax.random.key(1), seeds), scenarios(method, accounting, seeds, hours, **scenario)
+    part, parts = 8 * len(sharding.local_devices()), []
+    for begin in range(0, seeds, part):
+        some = jax.tree.map(lambda x, b=begin: x[b : b + part], (keys, rows))
+        parts.append(jax.device_get(many(some[0], params, benchmark, some[1])))
+    return concatenate(parts), benchmark
+
+
+def quartiles(values) -> list[float]:
+    """Median, first and third quartile."""
+    q1, median, q3 = np.nanquantile(np.asarray(values, float), [0.25, 0.5, 0.75])
+    return [float(median), float(q1), float(q3)]
+
+
+def use_all_cores() -> None:
+    """One CPU device a core, so that searches share them; before JAX starts."""
+    import contextlib
+    import os
+
+    with contextlib.suppress(RuntimeError):  # the back end runs already, as in a test
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)

@@ -1,0 +1,62 @@
+"""The simulated studies at their smoke sizes, and their arithmetic by hand."""
+
+import numpy as np
+import pytest
+
+from experiments import (
+    benchmark_ppo,
+    benchmark_simulator,
+    recording,
+    simulate_budgets,
+    simulate_carbon_ratio,
+    simulate_progress,
+)
+from experiments.simulate_common import quartiles
+
+pytestmark = pytest.mark.data
+
+
+@pytest.fixture(autouse=True)
+def nothing_recorded(monkeypatch):
+    monkeypatch.setattr(recording, "record", lambda *_, **__: pytest.fail("a smoke run records nothing"))
+
+
+@pytest.mark.slow
+def test_carbon_ratio(data):
+    [row] = simulate_carbon_ratio.main(["--smoke"])
+    assert len(row) == len(simulate_carbon_ratio.COLUMNS)
+    assert 0 <= row[3] <= 100
+
+
+@pytest.mark.slow
+def test_budgets(data):
+    [row] = simulate_budgets.main(["--smoke"])
+    assert len(row) == len(simulate_budgets.COLUMNS)
+    assert 0 < row[4] <= 1
+    assert row[-1] == 1  # the oracle's share of itself
+
+
+def test_progress_and_speed(data):
+    [row] = simulate_progress.main(["--smoke"])
+    assert len(row) == len(simulate_progress.COLUMNS)
+    assert 0 < row[-3] <= 1
+    [row] = benchmark_simulator.main(["--smoke"])
+    assert row[:3] == ["random search", 2, 10]
+
+
+def test_ppo():
+    [row] = benchmark_ppo.main(["--smoke"])
+    assert len(row) == len(benchmark_ppo.COLUMNS)
+    assert row[1] == 4 * 128 * 4
+
+
+def test_progress_at_emissions_by_hand():
+    class Result:
+        class intervals:
+            emissions_g = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 2.0], [0.5, 0.5, 0.5]])
+
+    missing = np.array([[9.0, 8.0, 7.0], [6.0, 5.0, 4.0], [3.0, 2.0, 1.0]])
+    # 4 g: the first search is at 3 g (8.0), the second at 4 g (5.0), the third never emits so much.
+    assert simulate_progress.at_emissions(Result, missing, 4.0) == pytest.approx(6.5)
+    assert simulate_progress.at_emissions(Result, missing, 7.0) is None
+    assert quartiles([1, 2, 3, np.nan]) == [2, 1.5, 2.5]
