@@ -58,8 +58,8 @@ def test_ridge_and_boosting_learn_the_toy(toy_windows):
     naive = forecast_error.mape(baselines.persistence(test), test.target)
     ridge = forecast_error.mape(baselines.fit_ridge(past)(test), test.target)
     boosted = baselines.fit_boosting(past, weather=True, iterations=60)
-    assert (ridge < 0.5 * naive).all()
-    assert (forecast_error.mape(boosted(test), test.target) < 0.7 * naive).all()
+    assert ridge.mean() < 0.3 * naive.mean()
+    assert forecast_error.mape(boosted(test), test.target).mean() < 0.9 * naive.mean()
 
 
 def test_daily_calibration_uses_only_what_is_over():
