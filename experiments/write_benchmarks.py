@@ -41,6 +41,11 @@ EXPECTED = {
     "simulate_budgets": "Hypervolume under a carbon budget",
     "simulator_speed": "Speed of the simulator",
     "ppo_speed": "Speed of PPO on CartPole",
+    "forecast_error": "Carbon-intensity forecasts, July to December 2021",
+    "forecast_intervals": "Calibration of the 90 % intervals",
+    "forecast_issued": "Against the forecasts that CarbonCast issued",
+    "forecast_zero_shot": "Zero-shot forecasts",
+    "forecast_speed": "Forecaster: training step and forecast",
 }
 HEAD = """# Benchmarks
 
