@@ -7,6 +7,7 @@ window by itself, the linear base by its training windows.
 """
 
 import datetime
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -136,9 +137,17 @@ def calibrate_daily(fitted: Fitted, validation_target: jax.Array, test_target: j
     # The targets of the origin four days before are just complete; those of the selection period are at the first one.
     ends = np.maximum(np.arange(len(fitted.test)) + first - 3, first)
 
+    return _calibrate_each(forecasts, targets, jnp.asarray(ends), fitted.test, min(ROLLING_DAYS, first))
+
+
+@functools.partial(jax.jit, static_argnums=4)
+def _calibrate_each(
+    forecasts: jax.Array, targets: jax.Array, ends: jax.Array, test: jax.Array, window: int
+) -> jax.Array:
+    """Each test forecast calibrated on the `window` origins before its end; see `calibrate_daily`."""
+
     def one(end: jax.Array, quantiles: jax.Array) -> jax.Array:
         take = lambda x: jax.lax.dynamic_slice_in_dim(x, end - window, window)
         return apply_scale(quantiles, fit_scale(take(forecasts), take(targets)))
 
-    window = min(ROLLING_DAYS, first)
-    return jax.lax.map(lambda pair: one(*pair), (jnp.asarray(ends), fitted.test))
+    return jax.lax.map(lambda pair: one(*pair), (ends, test))
