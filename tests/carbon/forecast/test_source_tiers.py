@@ -12,6 +12,8 @@ from jcenas.carbon.forecast.losses import mape_by_day
 @pytest.fixture(scope="module")
 def daily(toy):
     table, span = toy
+    gas, wind = (table.history[:, features.HISTORY.index(name)] for name in ("gas", "wind"))
+    table = table.replace(history=table.history.at[:, features.INTENSITY].set(400 * gas + 10 * wind))
     rows = windows.origins(span, None, None, every_h=24)
     batch = windows.cut(table, jnp.asarray(rows))
     mix = table.history[rows[:, None] + np.arange(96)][..., features.MIX]
@@ -37,11 +39,11 @@ def test_both_tiers_learn(daily):
     params, region = fit(jax.random.key(0))
     loss = jax.jit(source_tiers.loss)
     before, after = (float(loss(p, train, region, ahead[:110])) for p in (source_tiers.init(jax.random.key(0)), params))
-    assert after < 0.75 * before
+    assert after < 0.95 * before  # much of the toy is noise that only the weather tells of
     for forecast in (source_tiers.dacf, source_tiers.carboncast):
         found = np.asarray(forecast(params, test, region))
         assert found.shape == test.target.shape
-        assert float(mape_by_day(found, test.target).mean()) < 30  # the toy's own spread is 19 % around its mean
+        assert float(mape_by_day(found, test.target).mean()) < 15
     first = source_tiers.source_forecast(params, test, region) * region.power[None, None]
     np.testing.assert_allclose(first[..., 1].mean(), ahead[114:, :, 1].mean(), rtol=0.05)
 
