@@ -33,7 +33,9 @@ class SearchConfig:
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
         start: UTC time at which the run begins in the trace, such as 2023-06-01T00:00Z; if empty, the
             beginning of a file, and 1 June 12:00 of a typical year.
-        window: hours of history and forecast whose minimum and maximum the heuristic uses.
+        window: coming hours whose minimum and maximum the heuristic uses.
+        forecast: what the policy knows of them: "model" forecasts them each hour from the hours before with the
+            forecaster that ships (where the trace reaches a week back; else as "trace"), "trace" tells what will come.
         hours: trace hours that the search may last.
         hour_seconds: device seconds that one trace hour lasts; 3600 is real time, and idle time is then waited for.
         carbon_budget: stop when so many gCO2eq were emitted.
@@ -68,6 +70,7 @@ class SearchConfig:
     trace: Path | None = None
     start: str = ""
     window: int = 24
+    forecast: Literal["model", "trace"] = "model"
     hours: int = 48
     hour_seconds: float = 3.0
     carbon_budget: float | None = None

@@ -15,6 +15,7 @@ from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
 from jcenas.live.finish import SearchResult
 from jcenas.live.ledger import Ledger
+from jcenas.live.outlook import Outlook
 from jcenas.live.prepare import Prepared
 from jcenas.live.progress import Observer
 from jcenas.live.run_folder import RunFolder
@@ -33,13 +34,14 @@ class Loop:
         folder: RunFolder,
         trace: CarbonTrace,
         mean_intensity: float,
+        outlook: Outlook,
         prepared: Prepared,
         observer: Observer,
         stop: threading.Event,
     ):
         """Bind a run; nothing is read or written yet."""
         self.config, self.folder, self.trace, self.mean = config, folder, trace, mean_intensity
-        self.prepared, self.observer, self.stop = prepared, observer, stop
+        self.outlook, self.prepared, self.observer, self.stop = outlook, prepared, observer, stop
         self.policy = policy_from_name(config.policy)
         self.share, self.stage = math.nan, "supernet"
         self.fractions: dict[int, tuple[int, float]] = {}
@@ -139,10 +141,9 @@ class Loop:
         """The policy's share of evaluation for this hour."""
         config, state = self.config, self.state
         budget = config.carbon_budget
-        seen = trace_source.window(self.trace, hour, config.window)
         observation = observe(
             self.trace.at_hour(min(hour, self.trace.hours - 1)),
-            seen,
+            self.outlook.window(hour),
             queue=len(state.queue),
             capacity=config.queue,
             half_finished=len(state.halfway),
@@ -217,6 +218,7 @@ class Loop:
             status=status,
         )
         summary["stopped_by"] = why
+        summary["modelled"].append(f"the coming hours as the policy sees them ({self.outlook.source})")
         with self.database.transaction():
             self.database.set_meta("summary", summary)
             self.database.set_meta("status", status)

@@ -16,6 +16,7 @@ from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase, write_error
 from jcenas.live.finish import SearchResult
 from jcenas.live.loop import Loop
+from jcenas.live.outlook import TRACE, Outlook
 from jcenas.live.prepare import Prepared
 from jcenas.live.progress import Observer, Quiet
 
@@ -50,12 +51,18 @@ def search(
             folder, config = run_folder.reopen(Path(resume))
             record = run_folder.read_record(folder.path)
             trace, mean = trace_source.recall(folder.path, record["trace"])
+            past = trace_source.recall_past(folder.path)
             prepared = prepare.prepare(config, watched.log)
         else:
             assert config is not None
             path = run_folder.planned_path(config)
             check_policy(config.policy)
             trace, mean = trace_source.choose(config)
+            past = trace_source.choose_past(config, trace) if config.forecast == "model" else None
+            if config.forecast == "model" and past is None:
+                watched.log(
+                    f"no forecast, for want of {trace_source.PAST_H} h before the start; the policy is told {TRACE}"
+                )
             prepared = prepare.prepare(config, watched.log)
             prepare.check_budget(config, prepared, trace)
             folder = run_folder.create(
@@ -63,10 +70,11 @@ def search(
                 config,
                 devices=prepared.device_names,
                 trace=trace_source.describe(trace, mean),
-                fill=lambda part: _fill(part, trace, prepared),
+                fill=lambda part: _fill(part, trace, past, prepared),
             )
+        outlook = Outlook(trace, past, config.window)
         try:
-            return Loop(config, folder, trace, mean, prepared, watched, stop or threading.Event()).run()
+            return Loop(config, folder, trace, mean, outlook, prepared, watched, stop or threading.Event()).run()
         except sqlite3.OperationalError as error:
             raise write_error(error, folder.database) from error
         except OSError as error:
@@ -78,9 +86,9 @@ def search(
             folder.close()
 
 
-def _fill(part: Path, trace: CarbonTrace, prepared: Prepared) -> None:
+def _fill(part: Path, trace: CarbonTrace, past: CarbonTrace | None, prepared: Prepared) -> None:
     """What a new run folder holds beside config.json: the trace, and the database with the objectives."""
-    trace_source.keep(trace, part)
+    trace_source.keep(trace, part, past)
     database = RunDatabase(part / "run.db", create=True)
     with database.transaction():
         database.set_meta("cost_name", prepared.objective.name)

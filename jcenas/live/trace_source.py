@@ -1,7 +1,7 @@
 """The carbon-intensity trace of one run: chosen, checked against the run's length, and kept in the run folder."""
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,9 @@ from jcenas.carbon.trace import CarbonTrace
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
 
-_FILE = "trace.csv"
+_FILE, _PAST = "trace.csv", "history.csv"
 _TYPICAL_START = datetime(2023, 6, 1, 12, tzinfo=UTC)  # a weekday's dawn in California: dirty, then sunny
+PAST_H = 168  # hours before the run that a forecast needs
 _AFTER_H = 1000  # hours behind the end of the run at the last intensity, for the job that is in flight there
 
 
@@ -47,6 +48,19 @@ def _typical(config: SearchConfig) -> tuple[CarbonTrace, float]:
     return typical_year(config.zone, start=start, hours=hours), typical_year(config.zone).mean()
 
 
+def choose_past(config: SearchConfig, trace: CarbonTrace) -> CarbonTrace | None:
+    """The week before the run, hours that a forecast may look at; None where a file does not reach back so far."""
+    if config.trace is None:
+        from jcenas.carbon.typical_year import typical_year
+
+        return typical_year(config.zone, start=trace.start - timedelta(hours=PAST_H), hours=PAST_H)
+    from jcenas.carbon.csv_file import read_csv
+
+    whole = read_csv(config.trace)
+    first, steps = whole.index_of(trace.start), PAST_H * whole.steps_per_hour
+    return whole.slice(first - steps, first) if first >= steps else None
+
+
 def _utc(text: str) -> datetime:
     try:
         when = datetime.fromisoformat(text)
@@ -70,11 +84,25 @@ def describe(trace: CarbonTrace, mean: float) -> dict:
     }
 
 
-def keep(trace: CarbonTrace, folder: Path) -> None:
-    """Write the trace into the run folder: the run goes on with it even if the original file changes."""
+def keep(trace: CarbonTrace, folder: Path, past: CarbonTrace | None = None) -> None:
+    """Write the trace and its past into the run folder: the run goes on with them even if the original changes."""
+    _write(trace, folder / _FILE)
+    if past is not None:
+        _write(past, folder / _PAST)
+
+
+def _write(trace: CarbonTrace, path: Path) -> None:
     times = np.datetime_as_string(trace.times, unit="s")
     lines = [f"{t}Z,{float(v)!r}\n" for t, v in zip(times, trace.intensity_g_per_kwh, strict=True)]
-    (folder / _FILE).write_text("time_utc,intensity_g_per_kwh\n" + "".join(lines))
+    path.write_text("time_utc,intensity_g_per_kwh\n" + "".join(lines))
+
+
+def recall_past(folder: Path) -> CarbonTrace | None:
+    """The week before the run that `keep` wrote, or None where there was none."""
+    from jcenas.carbon.csv_file import read_csv
+
+    path = folder / _PAST
+    return read_csv(path) if path.exists() else None
 
 
 def recall(folder: Path, record: dict) -> tuple[CarbonTrace, float]:
