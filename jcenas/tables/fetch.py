@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pooch
 from pooch.utils import get_logger
@@ -86,7 +86,9 @@ def fetch(name: str, address: str = "", *, progress: Progress | None = None) -> 
     try:
         target.unlink(missing_ok=True)  # a damaged one, which pooch would mend but report
         target.parent.mkdir(parents=True, exist_ok=True)
-        pooch.retrieve(url, f"sha256:{entry.sha256}", fname=target.name, path=target.parent, downloader=download)
+        known = f"sha256:{entry.sha256}"
+        # pooch's protocol names other parameters than the ones it passes (by position)
+        pooch.retrieve(url, known, fname=target.name, path=target.parent, downloader=cast(Any, download))
     except OSError as error:
         raise InputError(
             f"cannot write {target} ({error.strerror or error}); free the disk or set {store.VARIABLE} to a folder "

@@ -95,5 +95,4 @@ def _raspberry_pi_5() -> pd.Series:
             f"{path} is a Parquet file, which needs pyarrow; install it with `pip install 'jcenas[parquet]'`"
         ) from error
     chosen = (frame["device"] == _PI_DEVICE) & (frame["framework"] == _PI_FRAMEWORK) & (frame["task"] == _PI_TASK)
-    rows = frame[chosen]
-    return pd.Series(rows["energy_mj"].to_numpy(), index=rows["arch_idx"].to_numpy()).sort_index()
+    return frame.loc[chosen].set_index("arch_idx")["energy_mj"].sort_index()
