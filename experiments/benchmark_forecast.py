@@ -30,6 +30,7 @@ from jcenas.carbon.forecast.forecaster import forecast
 from jcenas.carbon.forecast.network import ForecastNetwork
 from jcenas.carbon.forecast.training import ForecastTraining, make_trainer
 from jcenas.carbon.forecast.weights import default_forecaster
+from jcenas.live.terminal import start_with_huge_pages
 
 NAME = "forecast_speed"
 _TORCH_NEEDS = {"sympy", "mpmath", "networkx", "jinja2", "MarkupSafe", "fsspec", "filelock", "typing_extensions"}
@@ -113,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
                 "Window 168 x 16, 96 h ahead, d_model 64, 3 layers, 4 heads, float32, AdamW; 15 repeats.",
                 "A step of ours also draws its windows from the table, drops inputs and prepares features; PyTorch's "
                 "has prepared inputs, and pinball loss only.",
+                "Both sides with glibc's huge pages, as `jcenas forecast` starts itself.",
                 "Batch 256 on the cores of the machine named below; other processes were not running.",
             ],
         )
@@ -122,4 +124,5 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
 
 
 if __name__ == "__main__":
+    start_with_huge_pages()
     main()

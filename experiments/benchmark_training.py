@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import recording
+from jcenas.live.terminal import start_with_huge_pages
 from jcenas.nets import CellNetwork
 from jcenas.proxies.one_shot import supernet_paths
 from jcenas.train import images, sharding
@@ -123,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
             rows=rows,
             notes=[
                 "Median and quartiles of 7 calls after one warm-up: augmentation, forward, backward, update; batch 64.",
+                "With glibc's huge pages, as `jcenas search` starts itself.",
                 "A call is a scan over 16 (digits) or 4 steps; images are on the device.",
                 "One executable per network serves every cell and the supernet: it is compiled once, without a cache.",
                 "32x32 images are random pixels: the cost of a step does not depend on them.",
@@ -135,4 +137,5 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
 
 
 if __name__ == "__main__":
+    start_with_huge_pages()
     main()

@@ -239,7 +239,10 @@ def _forecast(
     trace: Path | None, zone: str, origin: str | None, train: bool, weights: Path | None, plot: Path | None, seed: int
 ) -> int:
     from jcenas.carbon.forecast import command
+    from jcenas.live import terminal
 
+    terminal.start_with_huge_pages()
+    terminal.keep_compiled_programs()
     begin = command.parse_origin(origin) if origin else None
     history = command.history_of(trace, zone, seed)
     say = lambda line: print(line, file=sys.stderr)
@@ -303,6 +306,10 @@ def _ecnas(
         return 0
     said = ""
     if action == "search":
+        from jcenas.live import terminal
+
+        terminal.start_with_huge_pages()
+        terminal.keep_compiled_programs()
         rows, said = ecnas_text.search_rows(space, optimiser, evaluations, seed)
     else:
         rows = ecnas_text.front_rows(space)

@@ -13,6 +13,8 @@ from jcenas.live.config import SearchConfig
 
 def run(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["jcenas", *arguments])
+    monkeypatch.setenv("GLIBC_TUNABLES", "")  # no second start of this process
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")  # nor a cache in the user's folder
     with pytest.raises(SystemExit) as stop:
         cli.main()
     return stop.value.code
@@ -55,7 +57,6 @@ def test_flags_reach_the_configuration():
 )
 def test_bad_input_is_one_line_and_code_2(arguments, message, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GLIBC_TUNABLES", "")  # no second start of this process
     assert run(monkeypatch, *arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -68,7 +69,6 @@ def test_bad_input_is_one_line_and_code_2(arguments, message, monkeypatch, capsy
 
 def test_a_missing_data_set_names_the_remedy(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GLIBC_TUNABLES", "")
     monkeypatch.setenv("JCENAS_DATA", str(tmp_path / "nothing"))
     assert run(monkeypatch, "search", "--dataset", "flowers") == 2
     assert "jcenas data import images/flowers17_16x16_uint8.npz PATH" in capsys.readouterr().err

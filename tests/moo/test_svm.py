@@ -108,3 +108,16 @@ def test_decides_as_libsvm_on_many_samples(kernel):
     for queries, owed in ((x, 0.99), (fresh, 0.98)):
         equal = np.mean((np.asarray(decide(machine, queries)) >= 0) == (oracle.predict(queries.astype(float)) > 0))
         assert equal >= owed, (len(queries), equal)
+
+
+def test_rounding_does_not_lead_a_long_training_astray():
+    random = np.random.default_rng(3)
+    x = ((random.integers(0, 5, (1500, F)) + 0.5) / 5).astype(np.float32)
+    labels = np.where((x - 0.5).sum(1) + 0.5 * random.normal(size=1500) < 0, 1.0, -1.0).astype(np.float32)
+    decisions = []
+    for steps in (15, 60):
+        train, decide = compiled(SvmConfig(steps=steps))
+        decisions.append(np.asarray(decide(train(x, labels, np.ones(1500, bool)), x)) >= 0)
+    oracle = SVC(kernel="poly", degree=4, gamma="scale").fit(x.astype(float), labels).predict(x.astype(float)) > 0
+    assert np.mean(decisions[0] == oracle) >= 0.99
+    assert np.mean(decisions[1] == oracle) >= 0.99
