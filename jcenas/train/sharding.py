@@ -1,4 +1,8 @@
-"""The one place that names devices and meshes: which devices there are, and how arrays lie on them."""
+"""The one place that names devices and meshes: which devices there are, and how arrays lie on them.
+
+Several processes, on one machine or many, form one mesh after `join`: every process then runs the same program on the
+same host data, and each holds the parts of the arrays that lie on its own devices.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +25,26 @@ def local_devices(count: int | None = None) -> list[Device]:
     if count is not None and not 1 <= count <= len(devices):
         raise InputError(f"--devices {count}: this machine has {len(devices)} {devices[0].platform} device(s)")
     return devices[:count]
+
+
+def join(coordinator: str, processes: int, index: int) -> list[Device]:
+    """Join the processes of one computation; call it before anything else of JAX.
+
+    Args:
+        coordinator: `host:port` of process 0, reachable from all.
+        processes: how many there are.
+        index: number of this one, from 0.
+
+    Returns:
+        The devices of all processes, in the same order in each.
+
+    Raises:
+        InputError: the index is not one of the processes.
+    """
+    if not 0 <= index < processes:
+        raise InputError(f"process {index} of {processes}: number the processes from 0 to {processes - 1}")
+    jax.distributed.initialize(coordinator, processes, index)
+    return jax.devices()
 
 
 def describe(devices: Sequence[Device]) -> list[str]:
@@ -57,3 +81,19 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def split(mesh: Mesh) -> NamedSharding:
     """The leading axis divided over the devices of the mesh."""
     return NamedSharding(mesh, jax.P(*mesh.axis_names))
+
+
+def check_divides(batch_size: int, accumulate: int, batch_sharding: jax.sharding.Sharding) -> None:
+    """Every device must get the same number of images in every micro-batch.
+
+    Raises:
+        InputError: it does not; names the numbers and the nearest batch sizes that do.
+    """
+    unit = batch_sharding.num_devices * accumulate
+    if batch_size % unit:
+        below = batch_size - batch_size % unit
+        nearest = f"{below} or {below + unit}" if below else f"{unit}"
+        micro = f" in {accumulate} micro-batches" if accumulate > 1 else ""
+        raise InputError(
+            f"batch_size {batch_size}{micro} does not divide over {batch_sharding.num_devices} devices; use {nearest}"
+        )

@@ -5,39 +5,24 @@ length, key, step) is an array, so the second candidate compiles nothing. Step s
 and s: a training that was cut and resumed from a checkpoint equals one that was never cut.
 """
 
-import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 from flax import struct
 
+from jcenas.errors import InputError
+from jcenas.train import recipe, sharding
 from jcenas.train.augment import augment, scale
 from jcenas.train.images import ImageSet, Split
+from jcenas.train.recipe import TrainConfig, learning_rate
 
+__all__ = ["TrainConfig", "TrainState", "Trainer", "learning_rate", "make_trainer"]
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """Recipe of every training of a run: SGD with Nesterov momentum and a cosine schedule (NAS-Bench-201, table 2).
-
-    Attributes:
-        batch_size: images per step.
-        learning_rate: peak rate, reached after one twentieth of the steps.
-        momentum: Nesterov momentum.
-        weight_decay: L2 coefficient on every parameter.
-        clip_norm: largest global norm of a gradient.
-        chunk_steps: at most so many steps per call; a training can be cut between calls.
-    """
-
-    batch_size: int = 64
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    clip_norm: float = 5.0
-    chunk_steps: int = 50
+_DROP_PATH_KEY = 2**31 - 2  # folded into the key of a training; steps use the numbers below, epochs those below 0
 
 
 class TrainState(struct.PyTreeNode):
@@ -49,6 +34,14 @@ class TrainState(struct.PyTreeNode):
     step: jax.Array  # () int32, steps done
     total: jax.Array  # () int32, steps of the whole cosine schedule
     key: jax.Array  # () typed key of this training
+    average: Any = None  # moving average of params and batch_stats; None where the recipe keeps none
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The weights and statistics that are evaluated: the average where there is one, else the last ones."""
+        if self.average is not None:
+            return self.average
+        return {"params": self.params, "batch_stats": self.batch_stats}
 
 
 class Trainer(NamedTuple):
@@ -56,8 +49,8 @@ class Trainer(NamedTuple):
 
     Attributes:
         init: (key, total steps) -> TrainState.
-        chunk: (state, genomes (chunk_steps, 6), data) -> (state, mean loss over the chunk); NaN stays NaN.
-        accuracy: (state, genome (6,), split, data) -> share of right answers with running statistics, float32.
+        chunk: (state, genomes (chunk_steps, d), data) -> (state, mean loss over the chunk); NaN stays NaN.
+        accuracy: (state, genome (d,), split, data) -> share of right answers with running statistics, float32.
         steps_per_epoch: a multiple of chunk_steps; the last incomplete batch of an epoch is left out.
         chunk_steps: steps per chunk.
     """
@@ -70,62 +63,107 @@ class Trainer(NamedTuple):
 
 
 def make_trainer(
-    network: nn.Module, config: TrainConfig, data: ImageSet, *, batch_sharding: jax.sharding.Sharding | None = None
+    network: nn.Module,
+    config: TrainConfig,
+    data: ImageSet,
+    *,
+    batch_sharding: jax.sharding.Sharding | None = None,
+    genome_size: int = 6,
 ) -> Trainer:
     """Bind a network `(images, genome, statistics=...) -> logits` and a recipe to the shapes of a data set.
+
+    A network that also takes `drop_path`, the rate of dropped paths, float32 (), gets it in training, with a random
+    stream of that name.
 
     Args:
         network: the module.
         config: the recipe.
         data: the data set; only its shapes are used here.
         batch_sharding: how the images of a step lie on several devices; None trains on one.
+        genome_size: d, the length of a genome.
 
     Raises:
-        ValueError: the training part holds less than one batch.
+        InputError: the training part holds less than one batch; a micro-batch does not divide over the devices; or
+            the recipe drops paths and the network has none to drop.
     """
     size = data.train.images.shape[0]
     batches = size // config.batch_size
     if batches < 1:
-        raise ValueError(f"batch_size {config.batch_size} is larger than the {size} training images; lower it")
+        raise InputError(f"batch_size {config.batch_size} is larger than the {size} training images; lower it")
+    if batch_sharding is not None:
+        sharding.check_divides(config.batch_size, config.accumulate, batch_sharding)
+    takes_drop_path = "drop_path" in inspect.signature(type(network).__call__).parameters
+    if config.drop_path and not takes_drop_path:
+        raise InputError(f"drop_path is {config.drop_path}, but {type(network).__name__} drops no paths; set it to 0")
     chunks = -(-batches // config.chunk_steps)
     chunk_steps = batches // chunks
     steps_per_epoch = chunk_steps * chunks
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(config.clip_norm),
-        optax.add_decayed_weights(config.weight_decay),
-        optax.trace(config.momentum, nesterov=True),
-    )
+    optimizer = recipe.make_optimizer(config)
 
     def init(key: jax.Array, total: jax.Array) -> TrainState:
         images = jnp.zeros((1, *data.image_shape), jnp.float32)
-        variables = network.init(_rbg(key), images, jnp.zeros(6, jnp.int32))
-        params = variables["params"]
+        variables = network.init(_rbg(key), images, jnp.zeros(genome_size, jnp.int32))
+        params, batch_stats = variables["params"], variables.get("batch_stats", {})
         return TrainState(
             params=params,
-            batch_stats=variables["batch_stats"],
+            batch_stats=batch_stats,
             momentum=optimizer.init(params),
             step=jnp.zeros((), jnp.int32),
             total=jnp.asarray(total, jnp.int32),
             key=key,
+            average={"params": params, "batch_stats": batch_stats} if config.average else None,
         )
 
-    def loss(params, batch_stats, images, labels, genome):
-        variables = {"params": params, "batch_stats": batch_stats}
-        logits, updated = network.apply(variables, images, genome, statistics="batch", mutable=["batch_stats"])
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        return losses.mean(), updated["batch_stats"]
+    def loss(params, batch_stats, images, labels, genome, drop):
+        variables = {"params": recipe.in_precision(params, config.dtype), "batch_stats": batch_stats}
+        logits, updated = network.apply(
+            variables, images.astype(config.dtype), genome, statistics="batch", mutable=["batch_stats"], **drop
+        )
+        return recipe.cross_entropy(logits, labels, config.label_smoothing), updated.get("batch_stats", {})
+
+    descent = jax.value_and_grad(loss, has_aux=True)
+
+    def drop_options(state: TrainState, part: jax.Array | int) -> dict[str, Any]:
+        if not takes_drop_path:
+            return {}
+        key = jax.random.fold_in(jax.random.fold_in(state.key, _DROP_PATH_KEY), state.step)
+        rate = recipe.drop_path_rate(config.drop_path, state.step, state.total)
+        return {"drop_path": rate, "rngs": {"drop_path": jax.random.fold_in(key, part)}}
+
+    def gradient_of(state: TrainState, images: jax.Array, labels: jax.Array, genome: jax.Array):
+        """Loss, new statistics and gradient of one batch."""
+        if config.accumulate == 1:
+            drop = drop_options(state, 0)
+            (value, batch_stats), gradient = descent(state.params, state.batch_stats, images, labels, genome, drop)
+            return value, batch_stats, gradient
+
+        def micro(carry, xs):
+            value, batch_stats, gradient = carry
+            part, images, labels = xs
+            drop = drop_options(state, part)
+            (now, batch_stats), more = descent(state.params, batch_stats, images, labels, genome, drop)
+            return (value + now, batch_stats, jax.tree.map(jnp.add, gradient, more)), None
+
+        n = config.accumulate
+        # Micro-batch i is every n-th image from i on: each device keeps the images that it has.
+        parts = (jnp.arange(n), *(x.reshape(-1, n, *x.shape[1:]).swapaxes(0, 1) for x in (images, labels)))
+        start = (jnp.zeros((), jnp.float32), state.batch_stats, jax.tree.map(jnp.zeros_like, state.params))
+        (value, batch_stats, gradient), _ = jax.lax.scan(micro, start, parts)
+        return value / n, batch_stats, jax.tree.map(lambda g: g / n, gradient)
 
     def step(state: TrainState, genome: jax.Array, rows: jax.Array, data: ImageSet):
         images, labels = data.train.images[rows], data.train.labels[rows]
         images = augment(jax.random.fold_in(state.key, state.step), scale(images, data), flip=data.flip)
         if batch_sharding is not None:
             images = jax.lax.with_sharding_constraint(images, batch_sharding)
-        (value, batch_stats), gradient = jax.value_and_grad(loss, has_aux=True)(
-            state.params, state.batch_stats, images, labels, genome
-        )
+        value, batch_stats, gradient = gradient_of(state, images, labels, genome)
         updates, momentum = optimizer.update(gradient, state.momentum, state.params)
-        rate = learning_rate(config.learning_rate, state.step, state.total)
+        rate = learning_rate(config.learning_rate, state.step, state.total, config.warmup)
         params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
+        if config.average:
+            now = {"params": params, "batch_stats": batch_stats}
+            average = recipe.moving_average(config.average, state.average, now, state.step)
+            state = state.replace(average=average)
         state = state.replace(params=params, batch_stats=batch_stats, momentum=momentum, step=state.step + 1)
         return state, value
 
@@ -138,22 +176,16 @@ def make_trainer(
         return state, losses.mean()
 
     def accuracy(state: TrainState, genome: jax.Array, split: Split, data: ImageSet) -> jax.Array:
-        variables = {"params": state.params, "batch_stats": state.batch_stats}
+        variables = state.variables | {"params": recipe.in_precision(state.variables["params"], config.dtype)}
 
         def right(batch: Split) -> jax.Array:
-            logits: Any = network.apply(variables, scale(batch.images, data), genome, statistics="running")
+            images = scale(batch.images, data).astype(config.dtype)
+            logits: Any = network.apply(variables, images, genome, statistics="running")
             return jnp.sum(jnp.argmax(logits, -1) == batch.labels)
 
         return _sum_over_batches(right, split).astype(jnp.float32) / split.labels.shape[0]
 
     return Trainer(init, chunk, accuracy, steps_per_epoch, chunk_steps)
-
-
-def learning_rate(peak: float, step: jax.Array, total: jax.Array) -> jax.Array:
-    """Linear warm-up over a twentieth of `total` steps, then a half cosine to zero; `total` is data, not a constant."""
-    done = (step.astype(jnp.float32) + 1) / total.astype(jnp.float32)
-    cosine = 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(done, 1.0)))
-    return peak * jnp.minimum(1.0, 20 * done) * cosine
 
 
 def _rbg(key: jax.Array) -> jax.Array:
