@@ -72,8 +72,8 @@ def make_trainer(
 ) -> Trainer:
     """Bind a network `(images, genome, statistics=...) -> logits` and a recipe to the shapes of a data set.
 
-    A network that also takes `drop_path`, the rate of dropped paths, float32 (), gets it in training, with a random
-    stream of that name.
+    Where the recipe drops paths, the network also gets `drop_path`, their rate, float32 (), and a random stream of that
+    name.
 
     Args:
         network: the module.
@@ -92,8 +92,7 @@ def make_trainer(
         raise InputError(f"batch_size {config.batch_size} is larger than the {size} training images; lower it")
     if batch_sharding is not None:
         sharding.check_divides(config.batch_size, config.accumulate, batch_sharding)
-    takes_drop_path = "drop_path" in inspect.signature(type(network).__call__).parameters
-    if config.drop_path and not takes_drop_path:
+    if config.drop_path and "drop_path" not in inspect.signature(type(network).__call__).parameters:
         raise InputError(f"drop_path is {config.drop_path}, but {type(network).__name__} drops no paths; set it to 0")
     chunks = -(-batches // config.chunk_steps)
     chunk_steps = batches // chunks
@@ -124,7 +123,7 @@ def make_trainer(
     descent = jax.value_and_grad(loss, has_aux=True)
 
     def drop_options(state: TrainState, part: jax.Array | int) -> dict[str, Any]:
-        if not takes_drop_path:
+        if not config.drop_path:
             return {}
         key = jax.random.fold_in(jax.random.fold_in(state.key, _DROP_PATH_KEY), state.step)
         rate = recipe.drop_path_rate(config.drop_path, state.step, state.total)

@@ -100,6 +100,11 @@ def test_accuracy_counts_every_image_once(bound, digits):
     np.testing.assert_allclose(bound.accuracy(state, GENOME, big, digits), ones, rtol=1e-6)
 
 
+def test_paths_are_dropped_only_by_a_network_that_can(digits):
+    with pytest.raises(ValueError, match=r"drop_path is 0.2, but CellNetwork drops no paths"):
+        make_trainer(CellNetwork(10), TrainConfig(drop_path=0.2), digits)
+
+
 def test_a_batch_larger_than_the_set_is_refused(digits):
     with pytest.raises(ValueError, match="batch_size 5000 is larger than the 1151"):
         make_trainer(CellNetwork(10), TrainConfig(batch_size=5000), digits)
