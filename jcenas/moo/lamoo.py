@@ -118,26 +118,19 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
     def ask(key: jax.Array, state: History) -> tuple[History, jax.Array]:
         target = jnp.asarray(reference)
         features = space.features(jnp.maximum(state.genomes, 0))
-        tree = partition.build(
-            config.svm,
-            features,
-            state.objectives,
-            state.told,
-            target,
-            height=config.height,
-            leaf_size=config.leaf_size,
-        )
+        tree = partition.grow(state.objectives, state.told, target, height=config.height, leaf_size=config.leaf_size)
         exploration = 0.1 * tree.volume[0] if config.exploration is None else jnp.float32(config.exploration)
         select = partition.best_leaf if config.selection == "leaf" else partition.descend
         finished = jnp.sum(state.status >= History.TOLD)
         leaf = jnp.where(finished < config.initial, 0, select(tree, exploration))
+        path = partition.train_path(config.svm, tree, features, leaf)
 
         def wanted(prepared: jax.Array) -> jax.Array:
-            return partition.inside(config.svm, tree, leaf, prepared).astype(jnp.float32)
+            return partition.inside(config.svm, path, prepared).astype(jnp.float32)
 
         def depth(genomes: jax.Array) -> jax.Array:
             prepared = svm.prepare(config.svm, space.features(genomes))
-            return partition.depth_inside(config.svm, tree, leaf, prepared)[0]
+            return partition.depth_inside(config.svm, path, prepared)
 
         uniform, choice = jax.random.split(key)
         genomes = draw(uniform, state, size, wanted)

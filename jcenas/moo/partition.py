@@ -21,11 +21,21 @@ from jcenas.moo.svm import SVM, SvmConfig
 class Tree(struct.PyTreeNode):
     """A partition; what it says of nodes that do not exist is without meaning."""
 
-    machines: tuple[SVM, ...]  # one per level with inner nodes, leaves (2^level, ...)
+    machines: tuple[SVM, ...]  # one per level with inner nodes, leaves (2^level, ...); empty where none were trained
     count: jax.Array  # (N,) int32, samples in the node
     volume: jax.Array  # (N,) float32, hypervolume of the node's samples
     split: jax.Array  # (N,) bool, True where the node exists and has children
     exists: jax.Array  # (N,) bool
+    rows: tuple[jax.Array, ...] = ()  # one per level with inner nodes, (2^level, ceil(c / 2^level)) int32: its samples,
+    # least dominated first; those of a node come first, padding behind
+
+
+class Path(struct.PyTreeNode):
+    """What leads from the root to one node: a machine and a side for each level."""
+
+    machines: SVM  # leaves (height, ...)
+    good: jax.Array  # (height,) bool, whether the path goes to the good child there
+    length: jax.Array  # () int32, level of the node; what lies beyond is without meaning
 
 
 def labels_by_dominance(objectives: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -34,6 +44,46 @@ def labels_by_dominance(objectives: jax.Array, mask: jax.Array) -> tuple[jax.Arr
     place = jnp.argsort(order)
     half = (jnp.sum(mask, dtype=jnp.int32) + 1) // 2
     return order, jnp.where(place < half, 1.0, -1.0)
+
+
+def grow(objectives: jax.Array, mask: jax.Array, reference: jax.Array, *, height: int, leaf_size: int) -> Tree:
+    """Grow the tree on objectives (c, m) where mask (c,) is True, without training any machine.
+
+    A node splits while its level is below `height` and it holds more than `leaf_size` samples.
+    """
+
+    def halves(rows, mask):
+        order, _ = labels_by_dominance(objectives[rows], mask)
+        width, count = (mask.shape[0] + 1) // 2, jnp.sum(mask, dtype=jnp.int32)
+        half = (count + 1) // 2
+        bad = order.at[half + jnp.arange(width)].get(mode="fill", fill_value=0)
+        within = jnp.stack([jnp.arange(width) < half, jnp.arange(width) < count - half])
+        return rows[order], rows[jnp.stack([order[:width], bad])], within
+
+    counts, volumes, splits, exist, sorted_rows = [], [], [], [], []
+    rows, mask = jnp.arange(mask.shape[0], dtype=jnp.int32)[None], mask[None]
+    exists = jnp.ones(1, bool)
+    for level in range(height + 1):
+        count = jnp.sum(mask, axis=1, dtype=jnp.int32)
+        split = exists & (count > leaf_size) if level < height else jnp.zeros_like(exists)
+        counts.append(count)
+        volumes.append(jax.vmap(hypervolume, (0, None, 0))(objectives[rows], reference, mask))
+        splits.append(split)
+        exist.append(exists)
+        if level < height:
+            ordered, rows, mask = jax.vmap(halves)(rows, mask)
+            sorted_rows.append(ordered)
+            rows, mask = (x.reshape(-1, x.shape[-1]) for x in (rows, mask))
+            exists = jnp.repeat(split, 2)
+    whole = [jnp.concatenate(parts) for parts in (counts, volumes, splits, exist)]
+    return Tree((), *whole, rows=tuple(sorted_rows))
+
+
+def _train(config: SvmConfig, points: jax.Array, prepared: jax.Array, rows: jax.Array, count: jax.Array) -> SVM:
+    """The machine of a node whose `count` samples lead `rows` (k,): the first half is good."""
+    place = jnp.arange(rows.shape[0])
+    labels = jnp.where(place < (count + 1) // 2, 1.0, -1.0)
+    return svm.fit(config, points[rows], labels, place < count, prepared[rows])
 
 
 def build(
@@ -46,46 +96,30 @@ def build(
     height: int,
     leaf_size: int,
 ) -> Tree:
-    """Grow the tree on points (c, f) with objectives (c, m) where mask (c,) is True.
+    """Grow the tree (see `grow`) on points (c, f) and train the machines of all its nodes."""
+    tree = grow(objectives, mask, reference, height=height, leaf_size=leaf_size)
+    prepared, machines = svm.prepare(config, points), []
+    for level, rows in enumerate(tree.rows):
+        count = tree.count[2**level - 1 : 2 ** (level + 1) - 1]
+        machines.append(jax.vmap(lambda r, n: _train(config, points, prepared, r, n))(rows, count))
+    return tree.replace(machines=tuple(machines))
 
-    A node splits while its level is below `height` and it holds more than `leaf_size` samples.
+
+def train_path(config: SvmConfig, tree: Tree, points: jax.Array, node: jax.Array) -> Path:
+    """Train only the machines on the way to `node`, int32 (), of a tree that was grown on points (c, f).
+
+    Which leaf is chosen does not depend on the machines, so the others need none. One compiled training, as wide as
+    the root, serves all levels; its time follows the samples that a node has (`svm.solve`).
     """
-
-    def grow(points, prepared, objectives, mask):
-        order, labels = labels_by_dominance(objectives, mask)
-        machine = svm.fit(config, points, labels, mask, prepared)
-        n = mask.shape[0]
-        width, count = (n + 1) // 2, jnp.sum(mask, dtype=jnp.int32)
-        half = (count + 1) // 2
-        good = order[:width]
-        bad = order.at[half + jnp.arange(width)].get(mode="fill", fill_value=0)
-        rows = jnp.stack([good, bad])
-        within = jnp.stack([jnp.arange(width) < half, jnp.arange(width) < count - half])
-        return machine, points[rows], prepared[rows], objectives[rows], within
-
-    machines, counts, volumes, splits, exist = [], [], [], [], []
-    data = (points[None], svm.prepare(config, points)[None], objectives[None], mask[None])
-    exists = jnp.ones(1, bool)
-    for level in range(height + 1):
-        *_, objectives, mask = data
-        count = jnp.sum(mask, axis=1, dtype=jnp.int32)
-        split = exists & (count > leaf_size) if level < height else jnp.zeros_like(exists)
-        counts.append(count)
-        volumes.append(jax.vmap(hypervolume, (0, None, 0))(objectives, reference, mask))
-        splits.append(split)
-        exist.append(exists)
-        if level < height:
-            machine, *data = jax.vmap(grow)(*data)
-            machines.append(machine)
-            data = [x.reshape(-1, *x.shape[2:]) for x in data]
-            exists = jnp.repeat(split, 2)
-    return Tree(
-        tuple(machines),
-        jnp.concatenate(counts),
-        jnp.concatenate(volumes),
-        jnp.concatenate(splits),
-        jnp.concatenate(exist),
-    )
+    prepared, width = svm.prepare(config, points), tree.rows[0].shape[1]
+    length, nodes = _level(node), []
+    for level in range(len(tree.rows)):  # the ancestor at this level, the leftmost node below the end of the path
+        nodes.append(jnp.where(level <= length, (node + 1) // 2 ** jnp.maximum(length - level, 0) - 1, 2**level - 1))
+    places = [n - (2**level - 1) for level, n in enumerate(nodes)]
+    rows = [jnp.pad(r[i], (0, width - r.shape[1])) for r, i in zip(tree.rows, places, strict=True)]
+    counts = jnp.where(jnp.arange(len(nodes)) < length, tree.count[jnp.stack(nodes)], 0)
+    machines = jax.lax.map(lambda one: _train(config, points, prepared, *one), (jnp.stack(rows), counts))
+    return Path(machines, jnp.stack([*nodes[1:], node]) % 2 == 1, length)
 
 
 def upper_confidence(tree: Tree, exploration: jax.Array) -> jax.Array:
@@ -109,40 +143,37 @@ def descend(tree: Tree, exploration: jax.Array) -> jax.Array:
     """Leaf reached from the root by taking the child with the larger bound each time (`mcts` selection), int32 ()."""
     bound = upper_confidence(tree, exploration)
     node = jnp.int32(0)
-    for _ in tree.machines:
+    for _ in range(tree.count.shape[0].bit_length() - 1):
         left, right = 2 * node + 1, 2 * node + 2  # beyond the end only below a leaf, where the choice is not used
         child = jnp.where(bound[left] >= bound[right], left, right)
         node = jnp.where(tree.split[node], child, node)
     return node
 
 
-def depth_inside(config: SvmConfig, tree: Tree, node: jax.Array, prepared: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """How far along the path from the root to `node` the machines send each query, and how long that path is.
+def _level(node: jax.Array) -> jax.Array:
+    """Level of a node, int32 ()."""
+    return jnp.floor(jnp.log2(node.astype(jnp.float32) + 1) + 1e-3).astype(jnp.int32)
+
+
+def depth_inside(config: SvmConfig, path: Path, prepared: jax.Array) -> jax.Array:
+    """How far along the path its machines send each query, int32 (k,).
 
     Args:
       config: the classifiers' settings.
-      tree: the partition.
-      node: int32 (), a node of it.
+      path: as from `train_path`.
       prepared: queries, as from `svm.prepare`, (k, p).
 
     Returns:
-      int32 (k,), the level of the last region on the path that holds the query (0: only the root does), and int32 ().
+      The level of the last region on the path that holds the query (0: only the root does).
     """
-    level_of = jnp.floor(jnp.log2(node.astype(jnp.float32) + 1) + 1e-3).astype(jnp.int32)
-    accepted = jnp.ones(prepared.shape[0], bool)
-    depth = jnp.zeros(prepared.shape[0], jnp.int32)
-    for level, machines in enumerate(tree.machines):
-        up = jnp.maximum(level_of - level, 1)
-        child = (node + 1) // 2 ** (up - 1) - 1  # the ancestor of `node`, or node itself, one level below this one
-        parent = (child - 1) // 2
-        machine = jax.tree.map(lambda x, i=parent - (2**level - 1): x[jnp.clip(i, 0, x.shape[0] - 1)], machines)
-        good = svm.decide(config, machine, prepared) >= 0
-        accepted &= jnp.where(child % 2 == 1, good, ~good) & (level_of > level)
-        depth += accepted
-    return depth, level_of
+    decide = lambda machine: svm.decide(config, machine, prepared) >= 0
+    explicit = path.machines.landmarks.shape[1] == 0
+    good = jax.vmap(decide)(path.machines) if explicit else jax.lax.map(decide, path.machines)  # (height, k)
+    on_path = (jnp.arange(good.shape[0]) < path.length)[:, None]
+    accepted = jnp.cumprod((good == path.good[:, None]) & on_path, axis=0)
+    return jnp.sum(accepted, axis=0, dtype=jnp.int32)
 
 
-def inside(config: SvmConfig, tree: Tree, node: jax.Array, prepared: jax.Array) -> jax.Array:
-    """Mask, bool (k,): which queries, as from `svm.prepare` (k, p), all machines from the root to `node` send there."""
-    depth, length = depth_inside(config, tree, node, prepared)
-    return depth == length
+def inside(config: SvmConfig, path: Path, prepared: jax.Array) -> jax.Array:
+    """Mask, bool (k,): which queries, as from `svm.prepare` (k, p), all machines of the path send to its node."""
+    return depth_inside(config, path, prepared) == path.length

@@ -3,7 +3,8 @@
 The model is the soft-margin kernel machine of Cortes and Vapnik (1995), the problem that libsvm solves (Chang and Lin
 2011, eq. 2): minimise 1/2 a'Qa - sum(a) over a in [0, C]^n with y'a = 0, Q = y y' K. It is solved by Mehrotra's
 predictor-corrector interior-point method; each step costs one Cholesky factorisation, of K plus a diagonal (n x n) or,
-when the kernel has p < n features F with K = FF', of I + F'D^-1 F (Ferris and Munson 2002): then a step is linear in n.
+when the kernel has p < n features F with K = FF', of I + F'D^-1 F (Ferris and Munson 2002): then a step is linear in n,
+or rather in the place of the last valid sample.
 So the time hardly depends on the data, and many machines train in one `vmap`. Near the solution the rounding of float32
 sends the iterates astray, so the one with the least primal objective counts.
 
@@ -11,6 +12,7 @@ Letters: n samples, k queries, f features, p features of the kernel. Masks mean 
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,7 @@ _RANK = 256
 _SHARE = 3  # above 3 * 256 samples the rank grows with them: a third keeps 99 % of libsvm's decisions at 1,500 samples
 _RIDGE = 3e-6  # in units of the kernel's mean diagonal; keeps the factorisations alive in float32
 _TOLERANCE = 1e-6
+_BLOCK = 128  # rows that are worked on at once: padding behind the last one in use costs nothing
 _PATIENCE = 3  # steps without a better objective before the solver stops
 
 
@@ -102,20 +105,55 @@ def _newton_dual(matrix: jax.Array, y: jax.Array):
     return factorise
 
 
-def _newton_primal(factor: jax.Array, y: jax.Array):
-    """The same from F (n, p), through the p + 1 unknowns F'y da and db."""
-    n, p = factor.shape
-    wide = jnp.concatenate([factor, jnp.ones((n, 1), factor.dtype)], axis=1)
-    eye = jnp.diag(jnp.ones(p + 1, factor.dtype).at[p].set(0))
+class _Rows(NamedTuple):
+    """A tall matrix of which only the leading rows are in use; products cost as much as those have."""
+
+    blocks: jax.Array  # (k, _BLOCK, p)
+    used: jax.Array  # () int32, blocks that hold rows in use
+
+    @classmethod
+    def of(cls, matrix: jax.Array, mask: jax.Array) -> "_Rows":
+        n, p = matrix.shape
+        k = -(-n // _BLOCK)
+        last = jnp.max(jnp.where(mask, jnp.arange(1, n + 1), 0))
+        padded = jnp.pad(matrix, ((0, k * _BLOCK - n), (0, 0)))
+        return cls(padded.reshape(k, _BLOCK, p), (last + _BLOCK - 1) // _BLOCK)
+
+    def _split(self, values: jax.Array) -> jax.Array:
+        return jnp.pad(values, (0, self.blocks.shape[0] * _BLOCK - values.shape[0])).reshape(-1, _BLOCK)
+
+    def gram(self, weight: jax.Array) -> jax.Array:
+        """F' diag(weight) F (p, p)."""
+        parts, p = self._split(weight), self.blocks.shape[2]
+        add = lambda i, total: total + self.blocks[i].T @ (parts[i][:, None] * self.blocks[i])
+        return jax.lax.fori_loop(0, self.used, add, jnp.zeros((p, p), weight.dtype))
+
+    def onto(self, values: jax.Array) -> jax.Array:
+        """F' values (p,), values (n,)."""
+        parts, p = self._split(values), self.blocks.shape[2]
+        add = lambda i, total: total + parts[i] @ self.blocks[i]
+        return jax.lax.fori_loop(0, self.used, add, jnp.zeros(p, values.dtype))
+
+    def along(self, direction: jax.Array, n: int) -> jax.Array:
+        """F direction (n,), zero in the rows not in use."""
+        write = lambda i, out: out.at[i].set(self.blocks[i] @ direction)
+        out = jnp.zeros(self.blocks.shape[:2], direction.dtype)
+        return jax.lax.fori_loop(0, self.used, write, out).reshape(-1)[:n]
+
+
+def _newton_primal(wide: _Rows, y: jax.Array):
+    """The same from the features with a column of ones behind (n, p + 1), through p + 1 unknowns, F'y da and db."""
+    n, p = y.shape[0], wide.blocks.shape[2] - 1
+    eye = jnp.diag(jnp.ones(p + 1, y.dtype).at[p].set(0))
 
     def factorise(diagonal):
         weight = jnp.abs(y) / (diagonal + _RIDGE)
-        normal = linalg.cholesky(eye + wide.T @ (weight[:, None] * wide))
+        normal = linalg.cholesky(eye + wide.gram(weight))
 
         def solve(right, balance):
-            rhs = wide.T @ (weight * y * right)
+            rhs = wide.onto(weight * y * right)
             change = linalg.solve_definite(normal, rhs.at[p].add(-balance))
-            return weight * (right - y * (wide @ change)), change[p]
+            return weight * (right - y * wide.along(change, n)), change[p]
 
         return solve
 
@@ -138,7 +176,8 @@ def solve(
     unit = jnp.maximum(jnp.sum(factor**2 * active[:, None]) / count, 1e-12)  # the kernel's mean diagonal becomes 1
     factor = factor * active[:, None] / jnp.sqrt(unit)
     ceiling = cost * unit
-    newton = _newton_primal(factor, y) if p + 1 < n else _newton_dual(factor @ factor.T, y)
+    wide = _Rows.of(jnp.concatenate([factor, jnp.ones((n, 1), dtype)], axis=1), mask)
+    newton = _newton_primal(wide, y) if p + 1 < n else _newton_dual(factor @ factor.T, y)
 
     def gap(a, s, z, w):
         return jnp.sum((a * z + s * w) * active) / (2 * count)
@@ -146,8 +185,8 @@ def solve(
     def step(carry):
         i, since, _, point, best = carry
         a, s, z, w, bias = point
-        normal = factor.T @ (y * a)
-        missing = active * (1 - y * (factor @ normal + bias))  # of the margin
+        normal = wide.onto(y * a)[:p]
+        missing = active * (1 - y * wide.along(jnp.append(normal, bias), n))  # of the margin
         objective = normal @ normal / 2 + ceiling * jnp.sum(jnp.maximum(missing, 0))
         better = objective < best[0]
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), (objective, a, bias), best)

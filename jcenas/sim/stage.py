@@ -15,7 +15,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from jcenas.moo import gp
+from jcenas.moo import gp, linalg
 from jcenas.moo.surrogate import warp
 
 Stage = Literal["none", "supernet", "predictor"]
@@ -47,7 +47,7 @@ def predict_error(
     process = gp.condition("categorical", hyper, genomes, targets, mask)
     cross = jnp.where(mask[:, None], gp.covariance("categorical", hyper, genomes, queries), 0)
     mean = cross.T @ process.weights
-    half = jax.scipy.linalg.solve_triangular(process.factor, cross, lower=True)
+    half = linalg.solve_lower(process.factor, cross)
     deviation = jnp.sqrt(jnp.maximum(jnp.exp(hyper.log_variance) - jnp.sum(half**2, axis=0), 1e-6))
     spread = (scale.backward(mean + deviation) - scale.backward(mean - deviation)) / 2
     return scale.backward(mean), jnp.maximum(spread, 1e-3)
