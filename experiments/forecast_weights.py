@@ -25,7 +25,7 @@ from jcenas.carbon.forecast import weights, windows
 from jcenas.carbon.forecast.conformal import fit_scale
 from jcenas.carbon.forecast.fit import train
 from jcenas.carbon.forecast.forecaster import uncalibrated
-from jcenas.carbon.forecast.network import log_intensity
+from jcenas.carbon.forecast.network import ForecastNetwork, log_intensity
 from jcenas.carbon.forecast.training import ForecastTraining
 
 CALIBRATE = datetime.datetime(2022, 10, 1, tzinfo=datetime.UTC)
@@ -38,25 +38,26 @@ def main(arguments: Sequence[str] | None = None) -> pathlib.Path:
     parser.add_argument("--smoke", action="store_true", help="a few steps on a few zones")
     parser.add_argument("--out", type=pathlib.Path, default=None, help="default: the package's own file")
     given = parser.parse_args(arguments)
-    traces, recipe = [*zone_traces().values(), *further_traces()], RECIPE
+    traces, recipe, network = [*zone_traces().values(), *further_traces()], RECIPE, NETWORK
     if given.smoke:
         traces, recipe = traces[:6], ForecastTraining(steps=4, chunk_steps=2, batch_size=8)
+        network = ForecastNetwork(width=16, layers=1)
         if given.out is None:
             parser.error("--smoke needs --out: the shipped file is not overwritten by a toy")
     progress = lambda done, steps, loss: sys.stdout.write(f"{done}/{steps} loss {loss:.4f}\n") and sys.stdout.flush()
     early = until(traces, CALIBRATE)
     table, spans = windows.make_table(early, [0] * len(early))
     rows = np.concatenate([windows.origins(span, None, None) for span in spans])
-    params = train(jax.random.key(0), NETWORK, recipe, table, rows, progress=progress)
+    params = train(jax.random.key(0), network, recipe, table, rows, progress=progress)
     table, spans = windows.make_table(traces, [0] * len(traces))
     later = np.concatenate([windows.origins(span, CALIBRATE, None, every_h=24 * 7) for span in spans])
-    forecast = jax.jit(lambda p, w: jax.vmap(lambda h, k: NETWORK.apply({"params": p}, h, k))(w.history, w.known))
+    forecast = jax.jit(lambda p, w: jax.vmap(lambda h, k: network.apply({"params": p}, h, k))(w.history, w.known))
     batch = cut(table, jnp.asarray(later))
     scale = fit_scale(forecast(params, batch), log_intensity(batch.target))
     rows = np.concatenate([windows.origins(span, None, None) for span in spans])
-    params = train(jax.random.key(1), NETWORK, recipe, table, rows, progress=progress)
+    params = train(jax.random.key(1), network, recipe, table, rows, progress=progress)
     path = given.out or weights.FILE
-    weights.save(path, uncalibrated(params, NETWORK).replace(scale=scale), about=ATTRIBUTION)
+    weights.save(path, uncalibrated(params, network).replace(scale=scale), about=ATTRIBUTION)
     sys.stdout.write(f"{len(traces)} series, {path.stat().st_size} bytes -> {path.name}\n")
     return path
 

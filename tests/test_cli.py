@@ -13,8 +13,6 @@ from jcenas.live.config import SearchConfig
 
 def run(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["jcenas", *arguments])
-    monkeypatch.setenv("GLIBC_TUNABLES", "")  # no second start of this process
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")  # nor a cache in the user's folder
     with pytest.raises(SystemExit) as stop:
         cli.main()
     return stop.value.code
