@@ -5,7 +5,7 @@ import pathlib
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads stall where workers share the cores; before JAX loads
 os.environ.setdefault("GLIBC_TUNABLES", "")  # set, so that no command replaces this process by one with huge pages
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")  # set, so that no command turns on the cache in the user's folder
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")  # set, so that no command turns on the cache of the user
 
 import jax
 import pytest
