@@ -3,5 +3,22 @@
 from jcenas.nets.cell_network import CellNetwork
 from jcenas.nets.cost import Macro
 from jcenas.nets.fixed_network import FixedNetwork, extract
+from jcenas.nets.genotype_cost import MacroGenotype
+from jcenas.nets.genotype_network import GenotypeNetwork
+from jcenas.nets.mobilenet import MobileNetwork
+from jcenas.nets.mobilenet_cost import MacroMobile
+from jcenas.nets.nasbench101 import Macro101
+from jcenas.nets.nasbench101_network import Network101
 
-__all__ = ["CellNetwork", "FixedNetwork", "Macro", "extract"]
+__all__ = [
+    "CellNetwork",
+    "FixedNetwork",
+    "GenotypeNetwork",
+    "Macro",
+    "Macro101",
+    "MacroGenotype",
+    "MacroMobile",
+    "MobileNetwork",
+    "Network101",
+    "extract",
+]
