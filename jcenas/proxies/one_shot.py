@@ -10,15 +10,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jcenas.proxies.zero_shot import Proxy
 from jcenas.spaces import NasBench201
 from jcenas.train.augment import scale
 from jcenas.train.images import ImageSet
-from jcenas.train.training import TrainState
+from jcenas.train.training import TrainConfig, Trainer, TrainState, make_trainer
 
 Score = Callable[[TrainState, jax.Array, ImageSet], jax.Array]
+SCORE_IMAGES = 1000
 
 
-def make_score(network: nn.Module, *, images: int = 1000, together: int = 1) -> Score:
+def make_score(network: nn.Module, *, images: int = SCORE_IMAGES, together: int = 1) -> Score:
     """Return score(supernet state, genomes int32 (n, 6), data) -> validation error float32 (n,).
 
     Args:
@@ -30,18 +32,66 @@ def make_score(network: nn.Module, *, images: int = 1000, together: int = 1) -> 
     def score(state: TrainState, genomes: jax.Array, data: ImageSet) -> jax.Array:
         part = jax.tree.map(lambda x: x[:images], data.validation)
         batch = scale(part.images, data)
-        variables = {"params": state.params, "batch_stats": state.batch_stats}
 
         def error(genome: jax.Array) -> jax.Array:
-            logits: Any = network.apply(variables, batch, genome, statistics="batch")
-            return jnp.mean(jnp.argmax(logits, -1) != part.labels, dtype=jnp.float32)
+            return path_error(network, state.variables, batch, part.labels, genome)
 
         return jax.lax.map(error, genomes, batch_size=together if together > 1 else None)
 
     return score
 
 
+def path_error(
+    network: nn.Module, variables: dict[str, Any], images: jax.Array, labels: jax.Array, genome: jax.Array
+) -> jax.Array:
+    """Share of wrong answers of one path, float32 (), on scaled images (B, H, W, C), with their statistics."""
+    logits: Any = network.apply(variables, images, genome, statistics="batch")
+    return jnp.mean(jnp.argmax(logits, -1) != labels, dtype=jnp.float32)
+
+
 def supernet_paths(state: TrainState, steps: int) -> jax.Array:
     """The cells that a supernet trains in its next `steps` steps, int32 (steps, 6), uniform; from its key and step."""
     key = jax.random.fold_in(jax.random.fold_in(state.key, 2**31 - 1), state.step)
     return NasBench201().sample(key, steps)
+
+
+def train_supernet(
+    trainer: Trainer, state: TrainState, data: ImageSet, *, epochs: int, fixed: tuple[int, jax.Array] | None = None
+) -> TrainState:
+    """Train a supernet for some epochs in one program.
+
+    Args:
+        trainer: of the supernet's module.
+        state: as it starts; its schedule should be as long as `epochs`.
+        data: the images.
+        epochs: how many.
+        fixed: (edge, operation): that edge always has that operation; None leaves all edges free.
+    """
+
+    def chunk(state: TrainState, _) -> tuple[TrainState, jax.Array]:
+        paths = supernet_paths(state, trainer.chunk_steps)
+        if fixed is not None:
+            paths = paths.at[:, fixed[0]].set(fixed[1])
+        return trainer.chunk(state, paths, data)
+
+    return jax.lax.scan(chunk, state, length=epochs * trainer.steps_per_epoch // trainer.chunk_steps)[0]
+
+
+def one_shot(
+    network: nn.Module,
+    config: TrainConfig,
+    data: ImageSet,
+    *,
+    epochs: int,
+    images: int = SCORE_IMAGES,
+    together: int = 1,
+) -> Proxy:
+    """Minus the one-shot error as a proxy: preparing it trains the supernet. `data` gives the shapes only."""
+    trainer = make_trainer(network, config, data)
+    score = make_score(network, images=images, together=together)
+
+    def prepare(key: jax.Array, data: ImageSet) -> tuple[TrainState, ImageSet]:
+        state = trainer.init(key, jnp.int32(epochs * trainer.steps_per_epoch))
+        return train_supernet(trainer, state, data, epochs=epochs), data
+
+    return Proxy(prepare, lambda memory, genomes: -score(memory[0], genomes, memory[1]))
