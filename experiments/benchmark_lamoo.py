@@ -91,15 +91,22 @@ def run(smoke: bool):
             assert equal[0] >= 0.99, f"{kernel} machine agrees with libsvm on only {equal[0]:.3f} of {n} points"
             assert equal[1] >= 0.98, f"{kernel} machine agrees with libsvm on only {equal[1]:.3f} of fresh points"
 
-            def tree(features, objectives, mask, config=config):
+            def every(features, objectives, mask, config=config):
                 grown = partition.build(config, features, objectives, mask, REFERENCE, height=3, leaf_size=10)
                 return grown, partition.best_leaf(grown, 0.1 * grown.volume[0])
 
-            timing = time_compiled(tree, features, objectives, mask, repeats=repeats)
+            def path(features, objectives, mask, config=config):
+                grown = partition.grow(objectives, mask, REFERENCE, height=3, leaf_size=10)
+                leaf = partition.best_leaf(grown, 0.1 * grown.volume[0])
+                return grown, partition.train_path(config, grown, features, leaf)
+
             published = PUBLISHED.get((kernel, n))
-            rows.append(
-                ["tree and leaf", n, kernel, *milliseconds(timing), published, OWED.get(n), GOAL.get(n), *equal]
-            )
+            for name, tree in (
+                ("tree, leaf, machines on the way to it", path),
+                ("tree, leaf, machines of all seven splits", every),
+            ):
+                timing = time_compiled(tree, features, objectives, mask, repeats=repeats)
+                rows.append([name, n, kernel, *milliseconds(timing), published, OWED.get(n), GOAL.get(n), *equal])
         optimizer = lamoo(space, capacity=n, batch=1, reference=REFERENCE)
         state = history.tell(optimizer.init(jax.random.key(0)), genomes, objectives)
         timing = time_compiled(optimizer.ask, jax.random.key(2), state, repeats=repeats)
@@ -125,6 +132,7 @@ def main(arguments=None):
             rows=rows,
             notes=[
                 "Height 3, seven splits; all nodes' hypervolumes included.",
+                "The choice of the leaf needs no machine, so the optimiser trains only the three on the way to it.",
             ],
             expected="every tree below what is owed; 99 % of libsvm's decisions on training cells, 98 % on fresh ones",
         )
