@@ -48,7 +48,8 @@ class ActorCritic(nn.Module):
 def log_probability(outputs: Outputs, action: jax.Array, discrete: bool) -> jax.Array:
     """Log probability (density), float32 (...), of actions (...)."""
     if discrete:
-        return jnp.take_along_axis(jax.nn.log_softmax(outputs.head), action[..., None], axis=-1)[..., 0]
+        chosen = jax.nn.one_hot(action, outputs.head.shape[-1])  # no gather: its transpose is slow on CPUs
+        return jnp.sum(chosen * jax.nn.log_softmax(outputs.head), axis=-1)
     z = (action - outputs.head[..., 0]) * jnp.exp(-outputs.log_deviation)
     return -0.5 * (z**2 + LOG_2_PI) - outputs.log_deviation
 
@@ -61,9 +62,13 @@ def entropy(outputs: Outputs, discrete: bool) -> jax.Array:
     return 0.5 * (1 + LOG_2_PI) + outputs.log_deviation
 
 
-def sample(key: jax.Array, outputs: Outputs, discrete: bool) -> jax.Array:
-    """Draw actions (...): int32, or float32. The key is consumed."""
+def noise(key: jax.Array, shape: tuple[int, ...], actions: int) -> jax.Array:
+    """What `sample` needs for actions of that shape: float32 (*shape, actions), or shape for real ones."""
+    return jax.random.gumbel(key, (*shape, actions)) if actions else jax.random.normal(key, shape, jnp.float32)
+
+
+def sample(drawn: jax.Array, outputs: Outputs, discrete: bool) -> jax.Array:
+    """Actions (...), int32 or float32, from `noise` drawn before: the Gumbel-max trick, or mean + deviation z."""
     if discrete:
-        return jax.random.categorical(key, outputs.head).astype(jnp.int32)
-    noise = jax.random.normal(key, outputs.value.shape, jnp.float32)
-    return outputs.head[..., 0] + jnp.exp(outputs.log_deviation) * noise
+        return jnp.argmax(outputs.head + drawn, axis=-1).astype(jnp.int32)
+    return outputs.head[..., 0] + jnp.exp(outputs.log_deviation) * drawn

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from jcenas.moo.expected import expected_improvement
-from jcenas.moo.pareto import dominance_number
+from jcenas.moo.pareto import dominance_number, non_dominated
 
 EMPTY = -1
+FRONT = 128  # NAS-Bench-201's largest front, error against energy, has 40 points
 Ranking = Literal["dominance", "improvement"]
 
 
@@ -45,20 +46,22 @@ def by_improvement(
     """Order, int32 (n,), of the n best candidates by expected hypervolume improvement, picked one after the other.
 
     After each pick its expected objectives join the front ("kriging believer": Ginsbourger et al. 2010), so that picks
-    do not crowd.
+    do not crowd. Of a front of more than `FRONT` points the earliest count.
 
     Args:
       mean: predicted objectives, float32 (k, 2).
       deviation: their standard deviations, float32 (k, 2), positive.
       mask: bool (k,), True where there is a candidate.
-      front: objectives of finished evaluations, float32 (f, 2).
+      front: objectives of finished evaluations, float32 (f, 2), dominated ones among them.
       front_mask: bool (f,).
       reference: float32 (2,).
       n: static number of picks, at most k.
     """
-    f = front.shape[0]
-    archive = jnp.concatenate([front, jnp.full((n, front.shape[1]), jnp.inf, front.dtype)])
-    known = jnp.concatenate([front_mask, jnp.zeros(n, bool)])
+    f = min(front.shape[0], FRONT)
+    best = non_dominated(front, front_mask)
+    rows = compact(jnp.arange(front.shape[0]), best, f, 0)
+    archive = jnp.concatenate([front[rows], jnp.full((n, front.shape[1]), jnp.inf, front.dtype)])
+    known = jnp.concatenate([jnp.arange(f) < jnp.sum(best), jnp.zeros(n, bool)])
 
     def pick(carry, i):
         archive, known, free = carry

@@ -50,7 +50,7 @@ def test_distributions_by_hand():
     np.testing.assert_allclose(
         networks.log_probability(normal, jnp.float32(3.0), False), -0.5 - np.log(2) - 0.9189385, rtol=1e-5
     )
-    draws = networks.sample(jax.random.key(0), jax.tree.map(lambda x: jnp.stack([x] * 4000), normal), False)
+    draws = networks.sample(networks.noise(jax.random.key(0), (4000,), 0), normal, False)
     np.testing.assert_allclose([draws.mean(), draws.std()], [1, 2], atol=0.1)
 
 
