@@ -94,7 +94,7 @@ def _nodes(cell: Cell, x: jax.Array, genome: jax.Array, statistics: Statistics):
     """Maps of nodes 0, 1 and 2 of a cell, with the number of convolutions that start there."""
     convolution = ((genome == CONV_1X1) | (genome == CONV_3X3)).astype(jnp.float32)
     counts = [sum(convolution[e] for e, (source, _) in enumerate(EDGES) if source == node) for node in range(3)]
-    variables, alone = cell.variables, cell.clone(parent=None)
+    variables, alone = cell.variables, cell.clone(parent=None, name=None)
     maps = [x]
     for node in (1, 2):
         kept = jnp.array([e in _EDGES_UP_TO[node] for e in range(len(EDGES))])

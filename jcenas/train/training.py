@@ -101,7 +101,7 @@ def make_trainer(
 
     def init(key: jax.Array, total: jax.Array) -> TrainState:
         images = jnp.zeros((1, *data.image_shape), jnp.float32)
-        variables = network.init(_rbg(key), images, jnp.zeros(genome_size, jnp.int32))
+        variables = network.init(recipe.initialisation_key(key), images, jnp.zeros(genome_size, jnp.int32))
         params, batch_stats = variables["params"], variables.get("batch_stats", {})
         return TrainState(
             params=params,
@@ -185,11 +185,6 @@ def make_trainer(
         return _sum_over_batches(right, split).astype(jnp.float32) / split.labels.shape[0]
 
     return Trainer(init, chunk, accuracy, steps_per_epoch, chunk_steps)
-
-
-def _rbg(key: jax.Array) -> jax.Array:
-    """The same seed for XLA's own generator: twenty threefry draws cost XLA:CPU some ten seconds of compilation."""
-    return jax.random.wrap_key_data(jnp.tile(jax.random.key_data(key), 2), impl="rbg")
 
 
 def _sum_over_batches(count: Callable[[Split], jax.Array], split: Split, batch: int = 500) -> jax.Array:

@@ -49,7 +49,7 @@ def test_the_ensemble_learns_a_known_function_and_is_unsure_where_it_saw_nothing
     mean, spread = predictor.predict(PredictorConfig(), fitted, features)
     assert np.corrcoef(mean[500:], targets[500:])[0, 1] > 0.9
     errors = np.abs(mean - targets)
-    assert errors[:400].mean() < 0.5 * errors[500:].mean()
+    assert errors[:400].mean() < 0.7 * errors[500:].mean()
     assert float(spread[:400].mean()) < float(spread[500:].mean())
 
 

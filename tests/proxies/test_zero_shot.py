@@ -143,19 +143,21 @@ def test_zen_score_sees_the_scale_of_the_weights(network, start):
     np.testing.assert_allclose(two - one, np.log(2), rtol=1e-3)
 
 
-def test_synflow_of_a_deep_wide_network_does_not_overflow(digits):
-    network = CellNetwork(10, channels=16, cells=5)
-    start = jax.jit(zero_shot.make_proxy(synflow, network, images=2).prepare)(jax.random.key(0), digits)
-    fixed = FixedNetwork((3, 3, 3, 3, 3, 3), 10, channels=16, cells=5)
-    weights = jax.tree.map(jnp.abs, extract(start.variables, (3,) * 6)["params"])
-    score = float(jax.jit(lambda g: synflow(network, start, g))(CELLS[1]))
-    assert 88.7 < score < 200  # the largest float32 is e^88.7
+def test_synflow_beyond_the_range_of_float32_equals_float64(network, start):
+    genome = (3, 3, 3, 3, 3, 3)
+    params = jax.tree.map(lambda x: 20 * x, start.variables["params"])  # thirty layers and norms: 1e39 more
+    large = start.replace(variables=start.variables | {"params": params})
+    score = float(jax.jit(lambda g: synflow(network, large, g))(CELLS[1]))
+    assert 88.8 < score < 170  # the largest float32 is e^88.7
     with jax.enable_x64(True):
-        weights = jax.tree.map(lambda x: np.asarray(x, np.float64), weights)
-        statistics = extract(start.variables, (3,) * 6)["batch_stats"]
-        flow = lambda p: jnp.sum(fixed.apply({"params": p, "batch_stats": statistics}, jnp.ones((1, 8, 8, 1))))
-        saliency = jax.tree.map(lambda p, g: np.sum(p * np.asarray(g)), weights, jax.jit(jax.grad(flow))(weights))
-        np.testing.assert_allclose(score, np.log(sum(jax.tree.leaves(saliency))), rtol=1e-5)
+        own = jax.tree.map(lambda x: np.abs(np.asarray(x, np.float64)), extract(large.variables, genome))
+        fixed = FixedNetwork(genome, 10, channels=4, cells=1)
+        flow = lambda p: jnp.sum(fixed.apply({**own, "params": p}, jnp.ones((1, 8, 8, 1))))
+        gradient = jax.jit(jax.grad(flow))(own["params"])
+        saliency = sum(
+            float(np.sum(p * g)) for p, g in zip(*map(jax.tree.leaves, (own["params"], gradient)), strict=True)
+        )
+    np.testing.assert_allclose(score, np.log(saliency), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", MEASURES)
