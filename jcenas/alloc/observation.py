@@ -28,6 +28,7 @@ class Observation(struct.PyTreeNode):
     future: jax.Array  # (T,) float32, what the intensity will really be, this hour first; only the oracle may look
     hours_left: jax.Array  # () float32, hours until the time budget is spent
     affordable: jax.Array  # () float32, carbon left / power of all devices training, g/kWh * h; inf without a budget
+    idle_share: jax.Array  # () float32, power of an idle device over that of one that trains, in [0, 1)
 
     @property
     def low(self) -> jax.Array:
@@ -56,6 +57,7 @@ def observe(
     future=None,
     hours_left=24.0,
     affordable=float("inf"),
+    idle_share=0.0,
 ) -> Observation:
     """Build an observation from plain numbers, with the dtypes of the contract; see `Observation` for the fields.
 
@@ -82,4 +84,5 @@ def observe(
         future=future,
         hours_left=real(hours_left),
         affordable=real(affordable),
+        idle_share=real(idle_share),
     )

@@ -10,6 +10,9 @@ which every item has the value w_t at the price w_t c_t, so taking the hours fro
 1957): were a unit of time taken in a dirtier hour while a cleaner one had room, moving it would free carbon. The second
 constraint has equal prices, so the same order serves both.
 
+Where idle devices draw power too, a share s of that of training, the plan to stop after hour h leaves (A - s sum_{t<=h}
+w_t c_t) / (1 - s) for training. The problem is solved for every h, and the h that trains the most is taken.
+
 With the true future this is the **oracle**: no policy trains for more device-hours within the same carbon, whatever it
 knows. It bounds the timing only: a search learns from what it has trained, so *when* a candidate is trained also
 decides what is proposed next, which the bound leaves out.
@@ -56,9 +59,22 @@ def expected_hours(observation: Observation) -> jax.Array:
 
 def _share_now(intensity: jax.Array, fraction: jax.Array, observation: Observation) -> jax.Array:
     """Share of this hour in the optimal plan, float32 () in [0, 1]."""
-    width = jnp.clip(observation.hours_left - jnp.arange(intensity.shape[0]), min=0.0, max=1.0)
-    wanted = fraction * jnp.sum(width)
-    return cheapest_first(intensity, width, observation.affordable, wanted)[0]
+    hour = jnp.arange(intensity.shape[0])
+    width = jnp.clip(observation.hours_left - hour, min=0.0, max=1.0)
+    wanted, idle = fraction * jnp.sum(width), observation.idle_share
+    waiting = idle * jnp.cumsum(intensity * width)  # what idling to the end of each hour costs
+
+    def until(last):
+        here = jnp.where(hour <= last, width, 0.0)
+        x = cheapest_first(intensity, here, (observation.affordable - waiting[last]) / (1 - idle), wanted)
+        return jnp.sum(here * x), x[0]
+
+    gain, now = jax.vmap(until)(hour)
+    most = jnp.max(gain)
+    longest = jnp.max(jnp.where(gain >= most * (1 - 1e-5), hour, 0))  # of equal plans the one with the most hours
+    # Where waiting would use up everything, what is left is spent at once.
+    hopeless = (most <= 0) & (wanted > 0) & (observation.affordable > 0)
+    return jnp.where(hopeless, 1.0, now[longest])
 
 
 def plan(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Array:

@@ -110,6 +110,7 @@ def observe(config: AllocationConfig, episode: Episode) -> Observation:
         future=jnp.zeros(config.hours, jnp.float32),  # nobody looks: the network is no oracle
         hours_left=(config.hours - hour).astype(jnp.float32),
         affordable=left / (episode.power.training_kw * config.devices),
+        idle_share=episode.power.idle_kw / episode.power.training_kw,
     )
 
 

@@ -88,7 +88,9 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     else:
         policy = policy_from_name(config.policy)
     make = optimizer_maker(config.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
-    run = make_many(make_search(shapes, table, make, policy, sizes=sizes_for(shapes.room)))
+    sizes = sizes_for(shapes.room)
+    growing = sizes if config.optimizer == "lamoo-ehvi" else None
+    run = make_many(make_search(shapes, table, make, policy, sizes=sizes, proposal_sizes=growing))
     params = policy.init_params(jax.random.key(config.seed))
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     part = len(sharding.local_devices())
@@ -102,7 +104,7 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
 
 
 def sizes_for(room: int) -> tuple[int, ...]:
-    """Rooms for which proposals are compiled: the whole one, and a smaller one where that saves something."""
+    """Rooms for which the predictor is compiled: the whole one, and a smaller one where that saves something."""
     return (2 * PROPOSALS, room) if room > 4 * PROPOSALS else (room,)
 
 

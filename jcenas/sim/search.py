@@ -42,6 +42,7 @@ def make_search(
     policy: Policy,
     *,
     sizes: Sequence[int] | None = None,
+    proposal_sizes: Sequence[int] | None = None,
 ) -> Simulate:
     """Return simulate(key, policy parameters, benchmark, scenario) -> Result, pure and without recompilation.
 
@@ -50,12 +51,13 @@ def make_search(
       table: the benchmark's table; only its space and the row of a genome are used.
       make_optimizer: capacity -> optimiser with `batch` = `config.proposals`.
       policy: who splits the devices.
-      sizes: ascending rooms, the last being `config.room`, for which proposals are compiled (`jcenas.sim.sized`);
+      sizes: ascending rooms, the last being `config.room`, for which the predictor is compiled (`jcenas.sim.sized`);
         default: one.
+      proposal_sizes: the same for the optimiser's `ask`, where its time grows with the room; that of LaMOO hardly does.
     """
-    sizes = tuple(sizes or (config.room,))
-    assert sizes[-1] == config.room, "the last size is the room"
-    optimizer, propose = growing(make_optimizer, sizes)
+    sizes, proposal_sizes = tuple(sizes or (config.room,)), tuple(proposal_sizes or (config.room,))
+    assert sizes[-1] == proposal_sizes[-1] == config.room, "the last size is the room"
+    optimizer, propose = growing(make_optimizer, proposal_sizes)
 
     def simulate(key: jax.Array, params: Any, benchmark: Benchmark, scenario: Scenario) -> Result:
         first, rest = jax.random.split(key)
@@ -306,6 +308,7 @@ def observe(
         future=jax.lax.dynamic_slice(padded, (hour,), (hours,)),
         hours_left=(scenario.duration_s - state.clock_s) / 3600.0,
         affordable=jnp.where(power > 0, left / jnp.where(power > 0, power, 1.0), jnp.inf),
+        idle_share=jnp.where(power > 0, scenario.power.idle_kw * config.devices / jnp.where(power > 0, power, 1.0), 0.0),
     )
 
 

@@ -45,3 +45,18 @@ def test_plan_waits_and_the_oracle_knows_better():
     assert float(plan(key, jnp.float32(1), observe(**seen, affordable=150.0))) == pytest.approx(0.25)
     assert float(oracle(key, jnp.float32(1), observe(**seen, affordable=150.0))) == 0.75
     assert float(plan(key, jnp.float32(1), observe(**seen))) == 1.0
+
+
+def test_idling_is_paid_for_by_hand(key):
+    # 300 and 100 g/kWh, 250 to spend. Free idling: the clean hour whole and half of this one. With half the power:
+    # stopping after this hour leaves (250 - 150) / 0.5 = 200 for 2/3 of it; after the next, (250 - 200) / 0.5 = 100 for
+    # the whole clean hour, which is more.
+    seen = {"intensity_now": 300.0, "window": [300.0], "future": [300.0, 100.0], "hours_left": 2.0}
+    share = lambda **more: float(oracle(key, jnp.float32(1), observe(**seen, **more)))
+    assert share(affordable=250.0) == pytest.approx(0.5)
+    assert share(affordable=250.0, idle_share=0.5) == 0
+    # 160: (160 - 150) / 0.5 = 20, a fifteenth of this hour; nothing is left for the next one.
+    assert share(affordable=160.0, idle_share=0.5) == pytest.approx(20 / 300, rel=1e-3)
+    assert share(affordable=100.0, idle_share=0.5) == 1  # idling takes all: train while it lasts
+    assert share(idle_share=0.5) == 1
+    assert share(affordable=0.0, idle_share=0.5) == 0
