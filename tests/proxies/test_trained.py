@@ -1,5 +1,6 @@
-"""Proxies that train something first: one-shot, few-shot and low fidelity, on digits."""
+"""Proxies that train something first: one-shot, few-shot and low fidelity; on digits, with one small cell."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,12 +13,29 @@ from jcenas.proxies.one_shot import one_shot, train_supernet
 from jcenas.train.training import TrainConfig, make_trainer
 
 CONFIG = TrainConfig(batch_size=128, chunk_steps=8)
-CELLS = jnp.array([[3, 3, 1, 3, 3, 1], [3, 1, 0, 1, 2, 3], [3, 3, 3, 0, 0, 0]], jnp.int32)
+CELLS = jnp.array([[3, 3, 1, 3, 3, 1], [2, 1, 0, 1, 2, 3], [0, 0, 0, 0, 0, 0]], jnp.int32)
+
+
+class SmallCell(nn.Module):
+    """Six edges side by side from the image to the classifier, each with the weights of five operations; 0 is none."""
+
+    @nn.compact
+    def __call__(self, images, genome, *, statistics="running"):
+        x = images.reshape(images.shape[0], -1)
+        kernels = self.param("kernels", nn.initializers.normal(0.05), (6, 5, x.shape[-1], 16))
+        live = (genome > 0)[:, None, None]
+        edges = jnp.where(live, nn.relu(jnp.einsum("bp,epc->ebc", x, kernels[jnp.arange(6), genome])), 0)
+        return nn.Dense(10)(edges.sum(axis=0))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return SmallCell()
 
 
 @pytest.fixture(scope="module")
 def few_shot_scores(network, digits):
-    proxy = few_shot(network, CONFIG, digits, epochs=8, split_epochs=3, edge=0, images=100)
+    proxy = few_shot(network, CONFIG, digits, epochs=8, split_epochs=3, edge=1, images=200)
     memory = jax.jit(proxy.prepare)(jax.random.key(0), digits)
     return memory, np.asarray(jax.jit(proxy.score)(memory, CELLS))
 
@@ -25,19 +43,17 @@ def few_shot_scores(network, digits):
 def test_few_shot_tells_living_from_dead(few_shot_scores):
     _, scores = few_shot_scores
     assert scores.dtype == np.float32
-    assert scores[0] > -0.5
-    assert scores[1] > -0.5
-    assert scores[2] < -0.8  # no path reaches the output: a guess
+    assert (scores[:2] > -0.3).all()
+    assert scores[2] < -0.8  # nothing reaches the classifier: a guess
 
 
 def test_each_part_of_few_shot_trained_its_own_operation(few_shot_scores):
     (states, _), _ = few_shot_scores
-    weights = states.params["stage0_cell0"]
-    for kernel, operation in (("conv1x1", 2), ("conv3x3", 3)):
-        of_split_edge = np.asarray(weights[kernel][:, 0])  # of each part; only weight decay moves what is not used
-        unused = [k for k in range(5) if k != operation]
-        moved = [np.std(of_split_edge[k] / of_split_edge[unused[0]]) for k in range(5)]
-        assert moved[operation] > 100 * max(moved[k] for k in unused)
+    edge = np.asarray(states.params["kernels"])[:, 1]  # (part, operation, ...): of others, only weight decay moves them
+    for operation in range(1, 5):
+        unused = [part for part in range(5) if part != operation]
+        np.testing.assert_allclose(edge[unused[1:], operation], edge[[unused[0]] * 3, operation], rtol=1e-4, atol=1e-7)
+        assert np.abs(edge[operation, operation] - edge[unused[0], operation]).max() > 0.01
 
 
 def test_a_split_inherits_the_weights_and_starts_anew(network, digits):
@@ -59,7 +75,8 @@ def test_one_shot_trains_the_supernet_in_one_program(network, digits):
     state, data = jax.jit(proxy.prepare)(jax.random.key(0), digits)
     assert int(state.step) == int(state.total) == 2 * 8
     trainer = make_trainer(network, CONFIG, digits)
-    again = train_supernet(trainer, trainer.init(jax.random.key(0), jnp.int32(16)), digits, epochs=2)
+    train = jax.jit(lambda key: train_supernet(trainer, trainer.init(key, jnp.int32(16)), digits, epochs=2))
+    again = train(jax.random.key(0))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), state.params, again.params)
     scores = np.asarray(jax.jit(proxy.score)((state, data), CELLS))
     assert ((scores >= -1) & (scores <= 0)).all()
@@ -71,7 +88,7 @@ def test_low_fidelity_curves_rise_and_dead_cells_stay_at_chance(network, digits)
     found = np.asarray(jax.jit(curves)(memory, CELLS))
     assert found.shape == (3, 6)
     assert (found[:2, -1] > 0.5).all()
-    assert (found[:2, -1] > found[:2, 0] + 0.1).all()
+    assert (found[:2, -1] > found[:2, 0] + 0.05).all()
     assert found[2, -1] < 0.2
     proxy = low_fidelity(network, CONFIG, digits, epochs=6, images=512)
     np.testing.assert_array_equal(jax.jit(proxy.score)(memory, CELLS), found[:, -1])
@@ -80,7 +97,8 @@ def test_low_fidelity_curves_rise_and_dead_cells_stay_at_chance(network, digits)
 def test_a_diverging_training_scores_zero(network, digits):
     config = TrainConfig(batch_size=128, chunk_steps=8, learning_rate=1e30)
     proxy = low_fidelity(network, config, digits, epochs=2, images=256)
-    np.testing.assert_array_equal(proxy.score(proxy.prepare(jax.random.key(0), digits), CELLS[:1]), [0.0])
+    memory = proxy.prepare(jax.random.key(0), digits)
+    np.testing.assert_array_equal(jax.jit(proxy.score)(memory, CELLS[:1]), [0.0])
 
 
 def test_fewer_images_are_the_first(digits):

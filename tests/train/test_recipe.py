@@ -18,7 +18,7 @@ GENOME = jnp.zeros((2, 6), jnp.int32)
 
 
 class Perceptron(nn.Module):
-    """One hidden layer beside a skip; dropping its path leaves the skip. Records its dtypes and the rate of dropping."""
+    """One hidden layer beside a skip; dropping its path leaves the skip. Records dtypes and the rate."""
 
     see: Callable | None = None
 

@@ -90,8 +90,6 @@ def test_a_batch_that_does_not_divide_is_refused_with_the_numbers():
     network = CellNetwork(10, channels=4, cells=1)
     with pytest.raises(InputError, match="batch_size 126 does not divide over 4 devices; use 124 or 128"):
         make_trainer(network, TrainConfig(batch_size=126), digits, batch_sharding=four)
-    with pytest.raises(
-        InputError, match="batch_size 12 in 2 micro-batches does not divide over 4 devices; use 8 or 16"
-    ):
+    with pytest.raises(InputError, match="12 in 2 micro-batches does not divide over 4 devices; use 8 or 16"):
         make_trainer(network, TrainConfig(batch_size=12, accumulate=2), digits, batch_sharding=four)
     sharding.check_divides(128, 2, four)
