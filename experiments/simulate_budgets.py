@@ -4,8 +4,9 @@ Command:  OPENBLAS_NUM_THREADS=1 python -m experiments.simulate_budgets [--smoke
 Expected: PPO ahead of the heuristic and of the best static split at every budget, within 5 % of the oracle.
 Cost:     52 seeds take about twenty minutes on two cores; the data folder is JCENAS_DATA.
 
-The released accounting, in which the paper's budgets are: 1 kW for each training device. The forecast is persistence:
-every hour as the day before; without one the policy is told that the intensity stays as it is.
+The released accounting, in which the paper's budgets are: 1 kW for each training device. Forecasts: the shipped model,
+which sees the week before each hour, or persistence, every hour as the day before; without one (none) the policy is
+told that the intensity stays as it is.
 """
 
 import argparse
@@ -25,7 +26,7 @@ POLICIES = {
     "PPO": METHODS["jcenas, PPO"],
     "oracle": Method("lamoo", "predictor", "oracle:1"),
 }
-FORECASTS = {"plan": ("actual", "persistence", "none"), "PPO": ("actual", "persistence", "none")}
+FORECASTS = dict.fromkeys(("plan", "PPO"), ("actual", "model", "persistence", "none"))
 COLUMNS = (
     "budget, kg",
     "policy",

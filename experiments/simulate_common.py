@@ -4,6 +4,7 @@ Grids: Electricity Maps 2023 (life-cycle) of California, PJM, Texas and Germany,
 PPO policy that ships was trained on January to June of other grids (`jcenas.sim.train_policy.TEST_ZONES`).
 """
 
+import datetime
 import functools
 from typing import NamedTuple
 
@@ -12,11 +13,13 @@ import numpy as np
 
 from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
+from jcenas.carbon.trace import CarbonTrace
 from jcenas.sim import traces
 from jcenas.sim.many import concatenate, make_many, stack
 from jcenas.sim.optimizers import optimizer_maker
 from jcenas.sim.problem import full_power, make_benchmark, make_scenario, most_evaluations, released_power
 from jcenas.sim.search import make_search
+from jcenas.sim.stage import Stage
 from jcenas.sim.state import SimulationConfig
 from jcenas.tables import load_table
 from jcenas.tables.store import locate
@@ -26,6 +29,7 @@ GRIDS = ("US-CAL-CISO", "US-MIDA-PJM", "US-TEX-ERCO", "DE-LU")
 JULY_2023_H = (365 + 365 + 181) * 24  # the files begin in January 2021
 HALF_YEAR_H = 184 * 24
 DEVICES = 8
+PROPOSALS = 512  # that the predictor chooses from in an hour
 SUPERNET_S = 7587.0  # random search with shared weights on NAS-Bench-201: Dong and Yang 2020
 
 
@@ -33,7 +37,7 @@ class Method(NamedTuple):
     """Optimiser, cheap stage and policy."""
 
     optimizer: str
-    stage: str
+    stage: Stage
     policy: str
 
 
@@ -69,6 +73,14 @@ def benchmark_of(accounting: str, name: str = "nasbench201"):
     return table, make_benchmark(table, estimate=estimate, **columns)
 
 
+@functools.cache
+def forecast_by_model(grid: str, first: int, hours: int) -> np.ndarray:
+    """Quantiles of the shipped forecaster for a search that begins in hour `first` of the files."""
+    start = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
+    trace = CarbonTrace(start=start, intensity_g_per_kwh=hourly(grid), step_seconds=3600, zone=grid)
+    return traces.forecasts_by_model(trace, first, hours)
+
+
 def scenarios(
     method: Method, accounting: str, seeds: int, hours: int, *, forecast="actual", budget_g=np.inf, **numbers
 ):
@@ -80,11 +92,15 @@ def scenarios(
         values = hourly(GRIDS[i % len(GRIDS)])
         intensity, past = traces.hours_of(values, first, hours)
         after, _ = traces.hours_of(values, first + hours, traces.LEAD_H)
+        if forecast == "model":
+            told = forecast_by_model(GRIDS[i % len(GRIDS)], first, hours)
+        else:
+            told = traces.forecasts(forecast, intensity, past, after)
         rows.append(
             make_scenario(
                 intensity,
                 past=past,
-                forecast=traces.forecasts(forecast, intensity, past, after),
+                forecast=told,
                 carbon_budget_g=budget_g,
                 power=released_power() if released else full_power(),
                 supernet_s=SUPERNET_S if method.stage == "supernet" and not released else 0.0,
@@ -99,13 +115,13 @@ def runner(method: Method, accounting: str, hours: int, name: str = "nasbench201
     """The compiled searches of one method, and its policy."""
     table, benchmark = benchmark_of(accounting, name)
     initial = 10 if accounting == "released" else 0
-    room = min(initial + most_evaluations(benchmark, DEVICES * hours * 3600.0), table.size)
+    room = max(min(initial + most_evaluations(benchmark, DEVICES * hours * 3600.0), table.size), PROPOSALS)
     vanilla = method.stage == "none"
     shapes = SimulationConfig(
         devices=DEVICES,
         room=room,
         queue=DEVICES if vanilla else 16,
-        proposals=24 if vanilla else 128,
+        proposals={"none": 24, "supernet": 128, "predictor": PROPOSALS}[method.stage],
         unscored=24,
         initial=initial,
         stage=method.stage,
@@ -113,7 +129,7 @@ def runner(method: Method, accounting: str, hours: int, name: str = "nasbench201
     )
     policy = policy_from_name(method.policy)
     make = optimizer_maker(method.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
-    sizes = (256, room) if room > 512 else (room,)
+    sizes = (256, room) if room > 512 and method.stage == "predictor" else (room,)
     return make_many(make_search(shapes, table, make, policy, sizes=sizes)), policy, benchmark
 
 

@@ -10,7 +10,7 @@ from jcenas.errors import InputError
 from jcenas.tables.names import check_table
 
 Accounting = Literal["full", "released"]
-Forecast = Literal["persistence", "actual", "none"]
+Forecast = Literal["persistence", "model", "actual", "none"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,8 @@ class SimulateConfig:
         optimizer: lamoo, lamoo-ehvi, nsga2, random.
         stage: what scores proposals before they are trained: none, supernet, predictor; auto takes the supernet where
             the table has estimates, else the predictor.
-        forecast: what the policy is told of the coming day: as yesterday, the truth, or nothing but now.
+        forecast: what the policy is told of the coming day: persistence (as yesterday), model (quantiles of the
+            forecaster that ships, which needs a week before the start), actual (the truth), or none (nothing but now).
         hours: time budget.
         carbon_budget: stop when so many gCO2eq were emitted.
         devices: accelerators of the cluster.

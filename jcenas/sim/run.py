@@ -53,6 +53,10 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     hourly = trace.hourly()
     intensity, past = traces.hours_of(hourly, first, config.hours)
     after, _ = traces.hours_of(hourly, first + config.hours, traces.LEAD_H)
+    if config.forecast == "model":
+        told = traces.forecasts_by_model(trace, first, config.hours)
+    else:
+        told = traces.forecasts(config.forecast, intensity, past, after)
     budget = float("inf") if config.carbon_budget is None else config.carbon_budget
     cheapest_g = float(np.min(benchmark.train_seconds)) / 3600 * float(power.training_kw) * float(intensity.min())
     if budget < cheapest_g:
@@ -63,7 +67,7 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     scenario = make_scenario(
         intensity,
         past=past,
-        forecast=traces.forecasts(config.forecast, intensity, past, after),
+        forecast=told,
         carbon_budget_g=budget,
         power=power,
         switch_s=0.0 if released else config.switch_s,

@@ -308,7 +308,9 @@ def observe(
         future=jax.lax.dynamic_slice(padded, (hour,), (hours,)),
         hours_left=(scenario.duration_s - state.clock_s) / 3600.0,
         affordable=jnp.where(power > 0, left / jnp.where(power > 0, power, 1.0), jnp.inf),
-        idle_share=jnp.where(power > 0, scenario.power.idle_kw * config.devices / jnp.where(power > 0, power, 1.0), 0.0),
+        idle_share=jnp.where(
+            power > 0, scenario.power.idle_kw * config.devices / jnp.where(power > 0, power, 1.0), 0.0
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from jcenas.sim.problem import persistence
 
 PAST_H = 24
 LEAD_H = 24
+WEEK_H = 168
 TYPICAL_START = datetime.datetime(2023, 6, 1, 12, tzinfo=datetime.UTC)
 
 
@@ -23,8 +24,9 @@ def choose(config: SimulateConfig) -> tuple[CarbonTrace, int]:
     """
     if config.trace is None:
         start = TYPICAL_START if not config.start else _utc(config.start)
-        before = start - datetime.timedelta(hours=PAST_H)
-        return typical_year(config.zone, start=before, hours=PAST_H + config.hours), PAST_H
+        past = WEEK_H if config.forecast == "model" else PAST_H
+        before = start - datetime.timedelta(hours=past)
+        return typical_year(config.zone, start=before, hours=past + config.hours), past
     from jcenas.carbon.csv_file import read_csv
 
     trace = read_csv(config.trace)
@@ -55,7 +57,7 @@ def forecasts(kind: str, intensity: np.ndarray, past: np.ndarray, after: np.ndar
     """Forecast quantiles (H, LEAD_H, 3) that a policy is given; see `SimulateConfig.forecast`.
 
     Args:
-      kind: 'persistence', 'actual' or 'none'.
+      kind: 'persistence', 'actual' or 'none'; for 'model' see `forecasts_by_model`.
       intensity: of the search's hours, (H,).
       past: of the hours before, (W,).
       after: of the hours behind, (LEAD_H,), for the truth.
@@ -69,6 +71,40 @@ def forecasts(kind: str, intensity: np.ndarray, past: np.ndarray, after: np.ndar
         series = np.concatenate([intensity, after])
         values = series[hours[:, None] + np.arange(LEAD_H)[None]]
     return np.repeat(values[:, :, None], 3, axis=2).astype(np.float32)
+
+
+def forecasts_by_model(trace: CarbonTrace, first: int, hours: int) -> np.ndarray:
+    """Forecast quantiles (hours, LEAD_H, 3), 10 %, 50 % and 90 %, by the forecaster that ships, issued in every hour.
+
+    It sees the week before the hour it is issued in; that hour itself is known. Beyond its ends the trace repeats.
+
+    Args:
+      trace: hourly, with at least `WEEK_H` hours before `first`.
+      first: index of the first hour.
+      hours: how many.
+
+    Raises:
+      InputError: there is no week before the first hour.
+    """
+    from jcenas.carbon.forecast import forecast_trace
+    from jcenas.carbon.forecast.network import LEVELS
+
+    if first < WEEK_H:
+        raise InputError(
+            f"the forecaster looks at a week before the start, the trace has {first} h; start later, or use "
+            "--forecast persistence"
+        )
+    values = np.asarray(trace.hourly(), float)
+    seen = values[np.arange(first - WEEK_H, first + hours) % len(values)]
+    start = trace.start + datetime.timedelta(hours=first - WEEK_H)
+    series = CarbonTrace(start=start, intensity_g_per_kwh=seen, step_seconds=3600, zone=trace.zone)
+    columns = [LEVELS.index(level) for level in (0.1, 0.5, 0.9)]
+    rows = []
+    for h in range(hours):
+        issued = forecast_trace(series.slice(h, h + WEEK_H)).quantiles_g_per_kwh[:LEAD_H, columns]
+        issued[0] = seen[WEEK_H + h]
+        rows.append(issued)
+    return np.stack(rows).astype(np.float32)
 
 
 def _utc(text: str) -> datetime.datetime:

@@ -1,11 +1,14 @@
 """Many searches at once, and how much carbon they needed."""
 
+import datetime
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jcenas.alloc.policies import policy_from_name
+from jcenas.carbon.trace import CarbonTrace
 from jcenas.errors import InputError
 from jcenas.report.simulation import over_emissions, write_progress
 from jcenas.sim.config import SimulateConfig
@@ -14,7 +17,7 @@ from jcenas.sim.problem import make_scenario
 from jcenas.sim.run import simulate, sizes_for, summary_rows
 from jcenas.sim.search import make_search
 from jcenas.sim.state import SimulationConfig
-from jcenas.sim.traces import forecasts, hours_of
+from jcenas.sim.traces import forecasts, forecasts_by_model, hours_of
 
 
 def test_shards_pads_and_keeps_the_order(kit, small):
@@ -50,6 +53,24 @@ def test_hours_and_forecasts_by_hand():
     truth = forecasts("actual", np.array([1.0, 2.0]), past, after)
     np.testing.assert_array_equal(truth[1, :3, 0], [2, 200, 201])
     np.testing.assert_array_equal(forecasts("none", np.array([1.0, 2.0]), past, after)[1, :, 1], np.full(24, 2.0))
+
+
+def test_forecasts_by_the_model_look_back_only():
+    start = datetime.datetime(2023, 3, 1, tzinfo=datetime.UTC)
+    values = 300 + 100 * np.sin(np.arange(200) * 2 * np.pi / 24)
+    other = np.where(np.arange(200) >= 171, 50.0, values)  # from hour 3 of the search on
+    ours, theirs = (
+        forecasts_by_model(CarbonTrace(start=start, intensity_g_per_kwh=v, step_seconds=3600, zone="DE"), 168, 5)
+        for v in (values, other)
+    )
+    assert ours.shape == (5, 24, 3)
+    assert (np.diff(ours, axis=2) >= 0).all()
+    np.testing.assert_allclose(ours[:, 0, 1], values[168:173], rtol=1e-6)  # the hour itself is known
+    np.testing.assert_array_equal(ours[:3], theirs[:3])
+    assert (theirs[4, 1:, 1] < ours[4, 1:, 1] - 20).any()
+    assert np.abs(ours[0, :, 1] / values[168:192] - 1).mean() < 0.15  # a day like all before it
+    with pytest.raises(InputError, match="a week before the start, the trace has 100 h"):
+        forecasts_by_model(CarbonTrace(start=start, intensity_g_per_kwh=values, step_seconds=3600), 100, 5)
 
 
 def test_sizes():
