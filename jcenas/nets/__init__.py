@@ -5,6 +5,7 @@ from jcenas.nets.cost import Macro
 from jcenas.nets.fixed_network import FixedNetwork, extract
 from jcenas.nets.genotype_cost import MacroGenotype
 from jcenas.nets.genotype_network import GenotypeNetwork
+from jcenas.nets.genotype_supernet import GenotypeSupernet
 from jcenas.nets.mobilenet import MobileNetwork
 from jcenas.nets.mobilenet_cost import MacroMobile
 from jcenas.nets.nasbench101 import Macro101
@@ -14,6 +15,7 @@ __all__ = [
     "CellNetwork",
     "FixedNetwork",
     "GenotypeNetwork",
+    "GenotypeSupernet",
     "Macro",
     "Macro101",
     "MacroGenotype",

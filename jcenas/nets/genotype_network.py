@@ -4,7 +4,8 @@ Stem, then `cells` cells of which those at one and at two thirds are reduction c
 average pool, linear classifier (arXiv 1806.09055, section 3.1). A cell brings its two inputs to its own width by 1x1
 convolutions; an input that is twice as large is halved on the way.
 
-The genotype is a constant of the program: only its operations exist.
+The genotype is a constant of the program: only its operations exist. `jcenas.nets.genotype_supernet` has the
+architecture as data.
 """
 
 import flax.linen as nn
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 from jcenas.errors import InputError
 from jcenas.nets import operations as ops
 from jcenas.nets.cell_network import BatchNorm, Statistics, he_normal
-from jcenas.nets.genotype_operations import FactorizedReduction, Operation, PointwiseNorm, drop_path
+from jcenas.nets.genotype_operations import FactorizedReduction, Operation, PointwiseNorm, path_masks
 from jcenas.spaces.genotype import CELL_INPUTS, Edge, Genotype
 
 STEM_MULTIPLIER = 3
@@ -37,9 +38,12 @@ class GenotypeCell(nn.Module):
 
     @nn.compact
     def __call__(
-        self, before: jax.Array, last: jax.Array, statistics: Statistics, rate: jax.Array | float | None
+        self, before: jax.Array, last: jax.Array, statistics: Statistics, masks: jax.Array | None
     ) -> jax.Array:
-        """Apply the cell to the outputs of the two cells before it, (B, H, W, C); `rate` None drops no path."""
+        """Apply the cell to the outputs of the two cells before it, (B, H, W, C).
+
+        `masks` (edges, B, 1, 1, 1) multiply the results of the edges but for identities; None drops no path.
+        """
         halve = FactorizedReduction if self.reduction_before else PointwiseNorm
         nodes = [
             halve(self.channels, name="input0")(before, statistics),
@@ -51,8 +55,8 @@ class GenotypeCell(nn.Module):
                 operation, node = self.edges[e]
                 stride = 2 if self.reduction and node < CELL_INPUTS else 1
                 y = Operation(operation, stride, name=f"edge{e}_{operation}")(nodes[node], statistics)
-                if rate is not None and not (operation == "skip_connect" and stride == 1):
-                    y = drop_path(self.make_rng("drop_path"), y, rate)
+                if masks is not None and not (operation == "skip_connect" and stride == 1):
+                    y *= masks[e].astype(y.dtype)
                 total.append(y)
             nodes.append(total[0] + total[1])
         return jnp.concatenate([nodes[node] for node in self.concat], axis=-1)
@@ -124,19 +128,23 @@ class GenotypeNetwork(nn.Module):
         """
         del genome
         check_images(images, self.channels)
-        rate = drop_path if statistics == "batch" and not self.is_initializing() else None
+        edges = max(len(self.genotype.normal), len(self.genotype.reduce))
+        masks = [None] * self.cells
+        if drop_path is not None and statistics == "batch" and not self.is_initializing():
+            drawn = path_masks(self.make_rng("drop_path"), self.cells * edges, images.shape[0], drop_path)
+            masks = list(drawn.reshape(self.cells, edges, *drawn.shape[1:]))
         x = Stem(STEM_MULTIPLIER * self.channels, name="stem")(images, statistics)
         before, last, channels, halved = x, x, self.channels, False
         for i in range(self.cells):
             reduce = i in reductions(self.cells)
             channels *= 2 if reduce else 1
-            edges, concat = (
+            parts = (
                 (self.genotype.reduce, self.genotype.reduce_concat)
                 if reduce
                 else (self.genotype.normal, self.genotype.normal_concat)
             )
-            cell = GenotypeCell(edges, concat, channels, reduce, halved, name=f"cell{i}")
-            before, last, halved = last, cell(before, last, statistics, rate), reduce
+            cell = GenotypeCell(*parts, channels, reduce, halved, name=f"cell{i}")
+            before, last, halved = last, cell(before, last, statistics, masks[i]), reduce
             if self.auxiliary and i == 2 * self.cells // 3 and (statistics == "batch" or self.is_initializing()):
                 head = AuxiliaryHead(self.classes, name="auxiliary_head")
                 self.sow("intermediates", "auxiliary", head(last, statistics))

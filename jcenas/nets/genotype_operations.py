@@ -139,11 +139,12 @@ class Operation(nn.Module):
         return LinesNorm(_LINES[name], stride, name="first")(x, statistics)
 
 
-def drop_path(key: jax.Array, x: jax.Array, rate: jax.Array | float) -> jax.Array:
-    """Zero x (B, ...) for a share `rate` of the images and scale the others up, so that the mean stays.
+def path_masks(key: jax.Array, paths: int, images: int, rate: jax.Array | float) -> jax.Array:
+    """Factors, float32 (paths, images, 1, 1, 1), that drop each path of each image with probability `rate`.
 
-    Larsson et al., ICLR 2017, arXiv 1605.07648. The key is consumed; `rate` is data, below 1.
+    A kept path has 1 / (1 - rate), so that the mean stays (Larsson et al., ICLR 2017, arXiv 1605.07648). One draw for
+    all paths: each draw of its own would take XLA:CPU half a second to compile. The key is consumed; `rate` below 1 is
+    data.
     """
     keep = 1.0 - jnp.asarray(rate, jnp.float32)
-    kept = jax.random.bernoulli(key, keep, (x.shape[0],) + (1,) * (x.ndim - 1))
-    return jnp.where(kept, x / keep.astype(x.dtype), jnp.zeros((), x.dtype))
+    return jax.random.bernoulli(key, keep, (paths, images, 1, 1, 1)) / keep

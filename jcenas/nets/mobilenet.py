@@ -15,7 +15,7 @@ from jcenas.errors import InputError
 from jcenas.nets import depthwise as dw
 from jcenas.nets import operations as ops
 from jcenas.nets.cell_network import BatchNorm, Statistics, he_normal
-from jcenas.nets.genotype_operations import drop_path as drop
+from jcenas.nets.genotype_operations import path_masks
 from jcenas.nets.mobilenet_cost import HEAD_FACTOR, SQUEEZE
 from jcenas.spaces.mobilenet import STAGES, STRIDES, TOTAL_STRIDE, MobileNet
 
@@ -43,8 +43,8 @@ class InvertedResidual(nn.Module):
     stride: int
 
     @nn.compact
-    def __call__(self, x: jax.Array, statistics: Statistics, rate: jax.Array | float | None) -> jax.Array:
-        """(B, H, W, C) -> (B, H / stride, W / stride, channels); `rate` of dropped residuals, None drops none."""
+    def __call__(self, x: jax.Array, statistics: Statistics, mask: jax.Array | None) -> jax.Array:
+        """(B, H, W, C) -> (B, H / stride, W / stride, channels); `mask` (B, 1, 1, 1) multiplies what is added to x."""
         c, wide, y = x.shape[-1], x.shape[-1] * self.expansion, x
         if self.expansion > 1:
             y = ops.pointwise(y, self.param("expand", he_normal(), (c, wide)))
@@ -57,7 +57,7 @@ class InvertedResidual(nn.Module):
         y = BatchNorm(name="project_norm")(y, statistics)
         if self.stride > 1 or c != self.channels:
             return y
-        return x + (y if rate is None else drop(self.make_rng("drop_path"), y, rate))
+        return x + (y if mask is None else y * mask.astype(y.dtype))
 
 
 class MobileNetwork(nn.Module):
@@ -103,16 +103,19 @@ class MobileNetwork(nn.Module):
         with jax.ensure_compile_time_eval():  # values of a constant genome, not of the program's input
             chosen = jax.tree.map(np.asarray, self.space.stages(np.array(self.genome, np.int32)))
         widths = self.space.channels()[chosen.width].tolist()
-        dropping = drop_path is not None and statistics == "batch" and not self.is_initializing()
         depth, total = 0, int(chosen.layers.sum())
+        masks = [None] * total
+        if drop_path is not None and statistics == "batch" and not self.is_initializing():
+            rates = jnp.asarray(drop_path) * (np.arange(total, dtype=np.float32) / total)
+            drawn = path_masks(self.make_rng("drop_path"), total, images.shape[0], rates.reshape(total, 1, 1, 1, 1))
+            masks = list(drawn)
         kernel = self.param("stem", he_normal(), (3, 3, images.shape[-1], widths[0]))
         x = nn.silu(BatchNorm(name="stem_norm")(ops.conv(images, kernel, 2), statistics))
         for s in range(STAGES):
             choice = (int(chosen.expansion[s]), int(chosen.kernel[s]), bool(chosen.squeeze[s]))
             for i in range(int(chosen.layers[s])):
-                rate = jnp.asarray(drop_path) * (depth / total) if dropping else None
                 layer = InvertedResidual(widths[s + 1], *choice, 1 if i else STRIDES[s], name=f"stage{s}_layer{i}")
-                x = layer(x, statistics, rate)
+                x = layer(x, statistics, masks[depth])
                 depth += 1
         x = ops.pointwise(x, self.param("head", he_normal(), (widths[-1], HEAD_FACTOR * widths[-1])))
         x = nn.silu(BatchNorm(name="head_norm")(x, statistics)).mean(axis=(1, 2))

@@ -72,6 +72,21 @@ class Darts:
         """For each cell: seven operations on eight edges, then 3, 6 and 10 pairs of nodes."""
         return ((len(OPERATIONS),) * _EDGES + tuple(len(pairs) for pairs in PAIRS[1:])) * 2
 
+    @property
+    def outputs(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Nodes that the output of a normal and of a reduction cell may hold: here those that it does hold."""
+        return CONCAT, CONCAT
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Names of the operations, in the order in which genomes number them."""
+        return OPERATIONS
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of a cell."""
+        return BLOCKS
+
     def sample(self, key: jax.Array, n: int) -> jax.Array:
         """Draw n genomes uniformly, int32 (n, 22). The key is consumed."""
         high = jnp.asarray(self.cardinalities, jnp.int32)

@@ -106,6 +106,12 @@ class NasNet:
         nodes = tuple(b + CELL_INPUTS for b in range(self.blocks) for _ in range(2))
         return ((len(self.operations),) * (2 * self.blocks) + nodes) * 2
 
+    @property
+    def outputs(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Nodes that the output of a normal and of a reduction cell may hold."""
+        nodes = tuple(range(self.blocks + CELL_INPUTS))
+        return nodes, nodes[CELL_INPUTS:]
+
     def sample(self, key: jax.Array, n: int) -> jax.Array:
         """Draw n genomes uniformly, int32 (n, 8 B). The key is consumed."""
         high = jnp.asarray(self.cardinalities, jnp.int32)

@@ -10,7 +10,7 @@ from jcenas.nets import genotype_cost as cost
 from jcenas.nets.cell_network import STATISTICS_MOMENTUM
 from jcenas.nets.genotype_cost import MacroGenotype
 from jcenas.nets.genotype_network import GenotypeNetwork, reductions
-from jcenas.nets.genotype_operations import Operation, drop_path
+from jcenas.nets.genotype_operations import Operation, path_masks
 from jcenas.nets.operations import BATCH_NORM_EPSILON
 from jcenas.spaces import genotype as g
 from jcenas.spaces.darts import DARTS_V2, Darts
@@ -186,11 +186,13 @@ def test_statistics_move_in_training_only(small):
 
 
 def test_drop_path_keeps_the_mean_and_skips_identities(small):
-    dropped = drop_path(jax.random.key(0), jnp.ones((4000, 2, 2, 1)), 0.25)
-    values, counts = np.unique(np.asarray(dropped[:, 0, 0, 0]), return_counts=True)
+    masks = path_masks(jax.random.key(0), 2, 2000, 0.25)
+    assert masks.shape == (2, 2000, 1, 1, 1)
+    values, counts = np.unique(np.asarray(masks), return_counts=True)
     np.testing.assert_allclose(values, [0, 4 / 3], rtol=1e-6)
     np.testing.assert_allclose(counts[0], 1000, atol=5 * np.sqrt(4000 * 0.25 * 0.75))
-    assert (dropped == dropped[:, :1, :1]).all()  # an image goes as a whole
+    assert 0 < np.mean(np.asarray(masks[0] != masks[1])) < 1  # each path for itself
+    np.testing.assert_array_equal(path_masks(jax.random.key(0), 1, 5, 0.0), np.ones((1, 5, 1, 1, 1)))
 
     network, variables, images = small
     traces = 0

@@ -1,0 +1,240 @@
+"""The network of DARTS and NASNet cells with the architecture as data: one program trains every genome.
+
+Each edge holds the weights of all operations of the space, and the genome, an array, picks at run time which of them
+runs, which node it reads, and which nodes make a cell's output. With one genome throughout, the network is that
+candidate, equal to `GenotypeNetwork`; with another genome at every step, it is the single-path weight-sharing supernet
+(Guo et al., ECCV 2020, arXiv 1904.00420). An edge keeps its weights whichever node it reads.
+
+A cell's output has room for every node that a genome may put there; the others are zero, so that the convolution of
+the next cell skips them. `extract` takes the weights of one genome out.
+"""
+
+from typing import Any, Protocol
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from jcenas.nets.cell_network import Statistics
+from jcenas.nets.genotype_network import STEM_MULTIPLIER, Stem, check_images, reductions
+from jcenas.nets.genotype_operations import FactorizedReduction, Operation, PointwiseNorm, path_masks
+from jcenas.spaces.genotype import CELL_INPUTS, NUMBER, Cells, from_cells
+
+
+class CellSpace(Protocol):
+    """What the supernet asks of a space; `Darts` and `NasNet` are such."""
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Names of the operations."""
+        ...
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of a cell."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Nodes that the output of a normal and of a reduction cell may hold."""
+        ...
+
+    def cells(self, genomes: ArrayLike) -> Cells:
+        """The arrays of genomes (..., d)."""
+        ...
+
+
+class Edge(nn.Module):
+    """All operations of one edge, of which one runs.
+
+    Attributes:
+        operations: names.
+        halves: whether the edge may read an input of a reduction cell, and halves it then.
+        keeps: whether the edge may read a node that has the size of the output.
+    """
+
+    operations: tuple[str, ...]
+    halves: bool
+    keeps: bool
+
+    @nn.compact
+    def __call__(
+        self, large: jax.Array, small: jax.Array, operation: jax.Array, halve: jax.Array, statistics: Statistics
+    ) -> jax.Array:
+        """Apply operation int32 () to `large`, halving it, where `halve` () is true, and to `small` elsewhere."""
+
+        def branch(name: str, stride: int):
+            def run(module: nn.Module, large: jax.Array, small: jax.Array) -> jax.Array:
+                del module  # the parent of what is made here
+                return Operation(name, stride, name=name)(large if stride == 2 else small, statistics)
+
+            return run
+
+        strides = [stride for stride, there in ((1, self.keeps), (2, self.halves)) if there]
+        if self.is_initializing():  # the strided form has all the weights of the other
+            made = [branch(name, strides[-1])(self, large, small) for name in self.operations]
+            return made[0]
+        branches = [branch(name, stride) for stride in strides for name in self.operations]
+        index = operation + len(self.operations) * (halve if len(strides) == 2 else 0)
+        return nn.switch(index, branches, self, large, small)
+
+
+class SuperCell(nn.Module):
+    """One cell, of `channels` channels a node."""
+
+    operations: tuple[str, ...]
+    outputs: tuple[int, ...]
+    channels: int
+    reduction: bool
+    reduction_before: bool
+
+    @nn.compact
+    def __call__(
+        self,
+        before: jax.Array,
+        last: jax.Array,
+        architecture: tuple[jax.Array, jax.Array, jax.Array],
+        statistics: Statistics,
+        masks: jax.Array | None,
+    ) -> jax.Array:
+        """Apply to the outputs of the two cells before, (B, H, W, C).
+
+        Args:
+            before: output of the cell before the last.
+            last: output of the last cell.
+            architecture: operations (N, 2), numbers into `self.operations`; inputs (N, 2); concat (N + 2,) bool; N
+                blocks.
+            statistics: of the batch norms.
+            masks: (2 N, B, 1, 1, 1), multiply the results of the edges but for identities; None drops no path.
+        """
+        operations, inputs, concat = architecture
+        halve = FactorizedReduction if self.reduction_before else PointwiseNorm
+        entries = [
+            halve(self.channels, name="input0")(before, statistics),
+            PointwiseNorm(self.channels, name="input1")(last, statistics),
+        ]
+        nodes = list(entries)
+        for block in range(operations.shape[0]):
+            total = []
+            for slot in range(2):
+                node, halved = inputs[block, slot], jnp.asarray(False)
+                if self.reduction:
+                    halved = node < CELL_INPUTS
+                    large = _pick(entries, node)
+                    small = _pick(nodes[CELL_INPUTS:], node - CELL_INPUTS) if block else large
+                else:
+                    large = small = _pick(nodes, node)
+                edge = Edge(
+                    self.operations, self.reduction, block > 0 or not self.reduction, name=f"edge{2 * block + slot}"
+                )
+                y = edge(large, small, operations[block, slot], halved.astype(jnp.int32), statistics)
+                if masks is not None:
+                    skips = operations[block, slot] == _place(self.operations, "skip_connect")
+                    y *= jnp.where(skips & ~halved, 1, masks[2 * block + slot]).astype(y.dtype)
+                total.append(y)
+            nodes.append(total[0] + total[1])
+        kept = [jnp.where(concat[node], nodes[node], jnp.zeros((), last.dtype)) for node in self.outputs]
+        return jnp.concatenate(kept, axis=-1)
+
+
+def _pick(nodes: list[jax.Array], index: jax.Array) -> jax.Array:
+    """One of the nodes; the nearest one where the index is outside."""
+    if len(nodes) == 1:
+        return nodes[0]
+    return jax.lax.dynamic_index_in_dim(jnp.stack(nodes), jnp.clip(index, 0, len(nodes) - 1), keepdims=False)
+
+
+def _place(operations: tuple[str, ...], name: str) -> int:
+    return operations.index(name) if name in operations else -1
+
+
+class GenotypeSupernet(nn.Module):
+    """The whole network; candidate or supernet according to the genomes that it is given.
+
+    Attributes:
+        space: where genomes come from.
+        classes: number of classes.
+        channels: channels of a node in the first cells, even.
+        cells: cells.
+    """
+
+    space: CellSpace
+    classes: int
+    channels: int = 16
+    cells: int = 8
+
+    @nn.compact
+    def __call__(
+        self,
+        images: jax.Array,
+        genome: jax.Array,
+        *,
+        statistics: Statistics = "running",
+        drop_path: jax.Array | float | None = None,
+    ) -> jax.Array:
+        """Classify images.
+
+        Args:
+            images: (B, H, W, C), H and W multiples of 4.
+            genome: int32 (d,), of the space.
+            statistics: of the batch norms.
+            drop_path: rate of dropped paths in [0, 1), with batch statistics only; needs a random stream `drop_path`.
+
+        Returns:
+            Logits (B, classes).
+
+        Raises:
+            InputError: image sides that two reductions cannot halve, or an odd number of channels.
+        """
+        check_images(images, self.channels)
+        masks = [None] * self.cells
+        if drop_path is not None and statistics == "batch" and not self.is_initializing():
+            edges = 2 * self.space.blocks
+            drawn = path_masks(self.make_rng("drop_path"), self.cells * edges, images.shape[0], drop_path)
+            masks = list(drawn.reshape(self.cells, edges, *drawn.shape[1:]))
+        cells, operations = self.space.cells(genome), self.space.operations
+        place = np.zeros(len(NUMBER), np.int32)
+        place[[NUMBER[name] for name in operations]] = np.arange(len(operations))
+        chosen = jnp.asarray(place)[cells.operations]
+        x = Stem(STEM_MULTIPLIER * self.channels, name="stem")(images, statistics)
+        before, last, channels, halved = x, x, self.channels, False
+        for i in range(self.cells):
+            reduce = i in reductions(self.cells)
+            channels *= 2 if reduce else 1
+            kind = int(reduce)
+            cell = SuperCell(operations, self.space.outputs[kind], channels, reduce, halved, name=f"cell{i}")
+            architecture = (chosen[kind], cells.inputs[kind], cells.concat[kind])
+            before, last, halved = last, cell(before, last, architecture, statistics, masks[i]), reduce
+        return nn.Dense(self.classes, name="classifier")(last.mean(axis=(1, 2)))
+
+
+def extract(network: GenotypeSupernet, variables: dict[str, Any], genome: ArrayLike) -> dict[str, Any]:
+    """The variables of `GenotypeNetwork` for one genome (d,) out of those of the supernet."""
+    cells = network.space.cells(np.asarray(genome))
+    genotype = from_cells(cells)
+    params, stats = dict(variables["params"]), dict(variables["batch_stats"])
+    width, rows = network.channels, [np.arange(STEM_MULTIPLIER * network.channels)] * 2  # rows that each cell reads
+    for i in range(network.cells):
+        kind = int(i in reductions(network.cells))
+        width *= 1 + kind
+        edges = (genotype.normal, genotype.reduce)[kind]
+        concat = (genotype.normal_concat, genotype.reduce_concat)[kind]
+        whole, statistics = params[f"cell{i}"], stats[f"cell{i}"]
+        own, moved = {}, {}
+        for entry in range(CELL_INPUTS):
+            name = f"input{entry}"
+            own[name] = whole[name] | {"kernel": whole[name]["kernel"][rows[entry]]}
+            moved[name] = statistics[name]
+        for e, (operation, node) in enumerate(edges):
+            identity = operation == "skip_connect" and not (kind and node < CELL_INPUTS)
+            if not identity and operation in whole[f"edge{e}"]:
+                own[f"edge{e}_{operation}"] = whole[f"edge{e}"][operation]
+                moved[f"edge{e}_{operation}"] = statistics[f"edge{e}"][operation]
+        params[f"cell{i}"], stats[f"cell{i}"] = own, moved
+        places = [network.space.outputs[kind].index(node) for node in concat]
+        rows = [rows[1], np.concatenate([np.arange(width * p, width * (p + 1)) for p in places])]
+    dense = params["classifier"]
+    params["classifier"] = dense | {"kernel": dense["kernel"][rows[1]]}
+    return {"params": params, "batch_stats": stats}
