@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jcenas.alloc.learned import load_policy
 from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
 from jcenas.carbon.trace import CarbonTrace
@@ -127,7 +128,7 @@ def runner(method: Method, accounting: str, hours: int, name: str = "nasbench201
         stage=method.stage,
         ranking="improvement" if method.stage == "predictor" else "dominance",
     )
-    policy = policy_from_name(method.policy)
+    policy = load_policy(method.policy) if method.policy.endswith(".npz") else policy_from_name(method.policy)
     make = optimizer_maker(method.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
     sizes = (256, room) if room > 512 and method.stage == "predictor" else (room,)
     return make_many(make_search(shapes, table, make, policy, sizes=sizes)), policy, benchmark

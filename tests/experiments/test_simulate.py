@@ -10,6 +10,7 @@ from experiments import (
     simulate_budgets,
     simulate_carbon_ratio,
     simulate_progress,
+    simulate_settings,
 )
 from experiments.simulate_common import quartiles
 
@@ -34,6 +35,14 @@ def test_budgets(data):
     assert len(row) == len(simulate_budgets.COLUMNS)
     assert 0 < row[4] <= 1
     assert row[-1] == 1  # the oracle's share of itself
+
+
+@pytest.mark.slow
+def test_settings(data):
+    [row] = simulate_settings.main(["--smoke"])
+    assert len(row) == len(simulate_settings.COLUMNS)
+    assert 0 < row[4] <= 1
+    assert row[-1] > 0  # the heuristic moves devices, and a move takes ten minutes
 
 
 def test_progress_and_speed(data):

@@ -1,0 +1,119 @@
+"""What a change of stage costs, what a deadline does, and whole against fractional actions of the PPO allocator.
+
+Command:  OPENBLAS_NUM_THREADS=1 python -m experiments.simulate_settings [--smoke] [--seeds N]
+Expected: up to 10 minutes a switch cost little, policies that switch often the most; a deadline costs hypervolume, and
+          planning the least; discrete and continuous actions within each other's quartiles.
+Cost:     52 seeds take about fifteen minutes on two cores, training of two policies included; data: JCENAS_DATA.
+
+Switching: seconds that a device loses when it changes stage, without a carbon budget. Deadline: 10 kg may be spent
+within 20, 40 or 80 hours. Action: two policies trained alike but for the action (`jcenas train-policy`, released
+accounting, other grids and months), under 10 and 30 kg. All in the released accounting but for switching, which draws
+power in the full one only.
+"""
+
+import argparse
+import pathlib
+import tempfile
+
+import numpy as np
+
+from experiments.recording import record
+from experiments.simulate_common import METHODS, Method, quartiles, run, use_all_cores
+from jcenas.sim.config import TrainPolicyConfig
+from jcenas.sim.train_policy import learning_curves, train_policy
+
+SWITCH_S = (0.0, 60.0, 600.0, 1800.0)
+DEADLINES_H = (20, 40, 80)
+SWITCHING = {
+    "heuristic": METHODS["jcenas, heuristic"],
+    "plan:0.35": METHODS["jcenas, plan"],
+    "PPO": METHODS["jcenas, PPO"],
+}
+HURRIED = {
+    "evaluate-all": METHODS["jcenas, always"],
+    "heuristic": METHODS["jcenas, heuristic"],
+    "plan": Method("lamoo", "predictor", "plan:1"),
+    "PPO": METHODS["jcenas, PPO"],
+}
+COLUMNS = (
+    "study",
+    "policy",
+    "setting",
+    "searches",
+    "HV share, median",
+    "q1",
+    "q3",
+    "evaluations",
+    "emissions, kg",
+    "switching, device-hours",
+)
+
+
+def row(study: str, label: str, setting: str, result, benchmark) -> list:
+    """One line of the table."""
+    share = np.asarray(result.hypervolume, float) / float(benchmark.largest)
+    switching = np.asarray(result.intervals.device_s["switching"], float).sum(axis=1) / 3600
+    totals = [np.median(result.count), np.median(result.emissions_g) / 1000, np.median(switching)]
+    cells = [study, label, setting, len(share), *quartiles(share), *(float(x) for x in totals)]
+    print(*(f"{c:.4g}" if isinstance(c, float) else c for c in cells), sep="\t", flush=True)
+    return cells
+
+
+def trained(folder: pathlib.Path, table: str, updates: int) -> dict[str, Method]:
+    """Policies with discrete and continuous actions, trained alike."""
+    methods, curves = {}, learning_curves(table, 4, 0)
+    for action in ("discrete", "continuous"):
+        out = folder / f"{action}.npz"
+        config = TrainPolicyConfig(
+            out=out, table=table, updates=updates, accounting="released", action=action, curves=4
+        )
+        train_policy(config, curves=curves)
+        methods[f"PPO, {action}"] = Method("lamoo", "predictor", str(out))
+    return methods
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="the toy table, two searches, 12 hours, nothing recorded")
+    parser.add_argument("--seeds", type=int, default=52)
+    parser.add_argument("--studies", nargs="+", default=["switching", "deadline", "action"])
+    parser.add_argument("--dry", action="store_true", help="print, but record nothing")
+    options = parser.parse_args(arguments)
+    use_all_cores()
+    smoke = options.smoke
+    seeds, hours, name = (2, 12, "toy") if smoke else (options.seeds, 80, "nasbench201")
+    rows = []
+    if "switching" in options.studies:
+        for label, method in list(SWITCHING.items())[: 1 if smoke else None]:
+            for seconds in (600.0,) if smoke else SWITCH_S:
+                done = run(method, "full", seeds, hours, name=name, switch_s=seconds)
+                rows.append(row("switching", label, f"{seconds:g} s", *done))
+    if "deadline" in options.studies and not smoke:
+        for label, method in HURRIED.items():
+            for most in DEADLINES_H:
+                done = run(method, "released", seeds, most, name=name, budget_g=10_000.0)
+                rows.append(row("deadline, 10 kg", label, f"{most} h", *done))
+    if "action" in options.studies and not smoke:
+        with tempfile.TemporaryDirectory() as folder:
+            for label, method in trained(pathlib.Path(folder), name, 150).items():
+                for kg in (10, 30):
+                    done = run(method, "released", seeds, hours, name=name, budget_g=1000.0 * kg)
+                    rows.append(row("action", label, f"{kg} kg", *done))
+    if not smoke and not options.dry:
+        record(
+            "simulate_settings",
+            title="Switching, deadlines and kinds of action",
+            command="OPENBLAS_NUM_THREADS=1 python -m experiments.simulate_settings",
+            columns=COLUMNS,
+            rows=rows,
+            expected="10 minutes a switch cost little; a deadline costs hypervolume; both kinds of action are alike",
+            notes=[
+                "NAS-Bench-201, 8 devices; switching: full accounting, 80 h, no budget; else: released accounting.",
+                "California, PJM, Texas and Germany in turn, starts in July to December 2023; true forecasts.",
+            ],
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    main()
