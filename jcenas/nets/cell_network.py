@@ -9,13 +9,12 @@ genome at every step, it is the single-path weight-sharing supernet (Guo et al.,
 
 Two ways to pick, with the same result:
 
-* ``"branch"``: `lax.switch` on every edge runs only the chosen operation. Best on CPU; under `vmap` over genomes it
-  would run them all.
+* ``"branch"``: `lax.switch` on every edge runs only the chosen operation (`jcenas.nets.cell`). Best on CPU; under
+  `vmap` over genomes it would run them all.
 * ``"blend"``: one 3x3 convolution whose kernel is the chosen one (a 1x1 kernel is the centre of a 3x3), added to the
   pool and to the identity with weights 0 or 1. No control flow: best on accelerators and under `vmap`.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import flax.linen as nn
@@ -91,27 +90,15 @@ class Cell(nn.Module):
 
     def __call__(self, x: jax.Array, genome: jax.Array, statistics: Statistics) -> jax.Array:
         """Apply the cell to x (B, H, W, C), C = channels; genome int32 (6,)."""
-        y, used = self.function(x, genome, *self.weights(), statistics)
-        self.move(genome, used, statistics)
-        return y
-
-    @property
-    def function(self):
-        """(x, genome, weights, running, statistics) -> (y, statistics used), a pure function."""
-        return branch_cell if self.choose == "branch" else _blend_cell
-
-    def weights(self) -> tuple[CellWeights, ops.Moments]:
-        """Weights and running statistics."""
         weights = CellWeights(self.conv1x1, self.conv3x3, self.scale, self.bias)
-        return weights, ops.Moments(self.mean.value, self.variance.value)
-
-    def move(self, genome: jax.Array, used: ops.Moments, statistics: Statistics) -> None:
-        """Move the running statistics of the operations that ran towards those that they used, both (6, C)."""
+        function = branch_cell if self.choose == "branch" else _blend_cell
+        y, used = function(x, genome, weights, ops.Moments(self.mean.value, self.variance.value), statistics)
         if statistics == "batch" and self.is_mutable_collection("batch_stats") and not self.is_initializing():
             ran = (genome[:, None] == jnp.array([CONV_1X1, CONV_3X3])[None])[:, :, None]
-            rate = (1 - STATISTICS_MOMENTUM) * ran
+            rate = (1 - STATISTICS_MOMENTUM) * ran  # an operation's statistics move only when it ran
             self.mean.value += rate * (used.mean[:, None] - self.mean.value)
             self.variance.value += rate * (used.variance[:, None] - self.variance.value)
+        return y
 
 
 def _blend_cell(x, genome, weights, running, statistics):
@@ -131,29 +118,13 @@ def _blend_cell(x, genome, weights, running, statistics):
 def _blend_edge(x, choice, weights: CellWeights, running, statistics):
     centred = jnp.pad(weights.conv1x1[None, None], ((1, 1), (1, 1), (0, 0), (0, 0)))
     row = (choice == CONV_3X3).astype(jnp.int32)
-    y = ops.conv(nn.relu(x), jnp.where(choice == CONV_3X3, weights.conv3x3, centred), 1)
+    y = ops.conv_of_many(nn.relu(x), jnp.where(choice == CONV_3X3, weights.conv3x3, centred))
     used = ops.moments(y) if statistics == "batch" else ops.Moments(running.mean[row], running.variance[row])
     y = ops.normalise(y, used, weights.scale[row], weights.bias[row])
     convolved = ((choice == CONV_1X1) | (choice == CONV_3X3)).astype(x.dtype)
     pooled = (choice == POOL).astype(x.dtype)
     kept = (choice == SKIP).astype(x.dtype)
     return convolved * y + pooled * ops.average_pool_3x3(x) + kept * x, used
-
-
-def _one_by_one(cells: Sequence[Cell], x: jax.Array, genome: jax.Array, statistics: Statistics) -> jax.Array:
-    for cell in cells:
-        x = cell(x, genome, statistics)
-    return x
-
-
-def _scanned(cells: Sequence[Cell], x: jax.Array, genome: jax.Array, statistics: Statistics) -> jax.Array:
-    """The same by a scan over the cells of a stage, which compiles one of them."""
-    function = cells[0].function
-    stacked = jax.tree.map(lambda *own: jnp.stack(own), *(cell.weights() for cell in cells))
-    x, used = jax.lax.scan(lambda x, own: function(x, genome, *own, statistics), x, stacked)
-    for i, cell in enumerate(cells):
-        cell.move(genome, jax.tree.map(lambda array, i=i: array[i], used), statistics)
-    return x
 
 
 class CellNetwork(nn.Module):
@@ -164,15 +135,12 @@ class CellNetwork(nn.Module):
         channels: channels of the first stage (benchmark: 16).
         cells: cells in each stage (benchmark: 5).
         choose: how an edge picks its operation (module docstring).
-        scan: loop over the cells of a stage instead of writing them out: a third of the compilation, steps some per
-            cent longer. The modules of single cells are then not called.
     """
 
     classes: int
     channels: int = 16
     cells: int = 5
     choose: Choose = "branch"
-    scan: bool = False
 
     @nn.compact
     def __call__(self, images: jax.Array, genome: jax.Array, *, statistics: Statistics = "running") -> jax.Array:
@@ -188,8 +156,7 @@ class CellNetwork(nn.Module):
         for stage in range(N_STAGES):
             if stage > 0:
                 x = ResidualBlock(self.channels * 2**stage, name=f"reduce{stage}")(x, statistics)
-            channels = self.channels * 2**stage
-            cells = [Cell(self.choose, channels, name=f"stage{stage}_cell{i}") for i in range(self.cells)]
-            x = _scanned(cells, x, genome, statistics) if self.scan else _one_by_one(cells, x, genome, statistics)
+            for cell in range(self.cells):
+                x = Cell(self.choose, self.channels * 2**stage, name=f"stage{stage}_cell{cell}")(x, genome, statistics)
         x = nn.relu(BatchNorm(name="head_norm")(x, statistics)).mean(axis=(1, 2))
         return nn.Dense(self.classes, name="classifier")(x)

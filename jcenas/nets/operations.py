@@ -60,7 +60,8 @@ def _forward(x, kernel, stride):
 
 
 def _backward(stride, saved, g):
-    return conv_gradients(*saved, g, stride)
+    x, kernel = saved
+    return conv_gradients(x, kernel, g, stride)
 
 
 _conv_with_gradients.defvjp(_forward, _backward)
@@ -76,6 +77,49 @@ def conv_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array, stride: int = 
         x.transpose(3, 1, 2, 0), g.transpose(1, 2, 0, 3), (1, 1), ((pad, pad), (pad, pad)), dimension_numbers=_NHWC
     )
     return _same(g, kernel[::-1, ::-1].swapaxes(2, 3)), dkernel.transpose(1, 2, 0, 3)
+
+
+def conv_of_many(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv` of stride 1 for use under `vmap` over kernels: on CPU a matrix product with the patches of x.
+
+    A convolution batched over its kernels becomes a grouped one, which XLA:CPU runs by a naive loop; batched matrix
+    products are fast everywhere.
+    """
+    return cast(jax.Array, _conv_of_many(x, kernel))
+
+
+def _patches(x: jax.Array, size: int) -> jax.Array:
+    """The K x K neighbours of every pixel: (B * H * W, K * K * C), rows in the order of a kernel's."""
+    _, h, w, c = x.shape
+    pad = size // 2
+    x = lax.optimization_barrier(x)  # what computes x would be fused into every one of the K * K slices
+    x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    shifted = [x[:, i : i + h, j : j + w] for i in range(size) for j in range(size)]
+    return jnp.concatenate(shifted, axis=-1).reshape(-1, size * size * c)
+
+
+def _by_patches(x, kernel):
+    return (_patches(x, kernel.shape[0]) @ kernel.reshape(-1, kernel.shape[-1])).reshape(*x.shape[:3], -1)
+
+
+@jax.custom_vjp
+def _conv_of_many(x, kernel):
+    return lax.platform_dependent(x, kernel, cpu=_by_patches, default=lambda x, kernel: _conv(x, kernel, 1))
+
+
+def _forward_of_many(x, kernel):
+    return _conv_of_many(x, kernel), (x, kernel)
+
+
+def _backward_of_many(saved, g):
+    def on_cpu(x, kernel, g):
+        dkernel = _patches(x, kernel.shape[0]).T @ g.reshape(-1, g.shape[-1])
+        return _by_patches(g, kernel[::-1, ::-1].swapaxes(2, 3)), dkernel.reshape(kernel.shape)
+
+    return lax.platform_dependent(*saved, g, cpu=on_cpu, default=conv_gradients)
+
+
+_conv_of_many.defvjp(_forward_of_many, _backward_of_many)
 
 
 def pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
