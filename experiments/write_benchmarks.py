@@ -21,6 +21,7 @@ EXPECTED = {
     "start_up": "Start-up time",
     "lamoo_digits": "LaMOO against random search on digits, 5 seeds",
     "training_steps": "Training throughput",
+    "cifar10_candidate": "Training on the complete CIFAR-10",
     "hypervolume": "Hypervolume",
     "lamoo": "LaMOO: tree and proposals",
     "lamoo_nasbench201": "Optimisers on NAS-Bench-201",
