@@ -93,7 +93,8 @@ def relu_inputs(network: nn.Module, start: Start, genome: jax.Array) -> list[tup
 def _nodes(cell: Cell, x: jax.Array, genome: jax.Array, statistics: Statistics):
     """Maps of nodes 0, 1 and 2 of a cell, with the number of convolutions that start there."""
     convolution = ((genome == CONV_1X1) | (genome == CONV_3X3)).astype(jnp.float32)
-    counts = [sum(convolution[e] for e, (source, _) in enumerate(EDGES) if source == node) for node in range(3)]
+    starts = jnp.array([[source == node for source, _ in EDGES] for node in range(3)], jnp.float32)
+    counts = starts @ convolution
     variables, alone = cell.variables, cell.clone(parent=None, name=None)
     maps = [x]
     for node in (1, 2):

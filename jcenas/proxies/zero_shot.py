@@ -57,7 +57,7 @@ def make_proxy(measure: Measure, network: nn.Module, *, images: int = 64, togeth
         init_key, key = jax.random.split(key)
         part = jax.tree.map(lambda x: x[:images], data.train)
         batch = scale(part.images, data)
-        variables = network.init(initialisation_key(init_key), batch[:1], jnp.zeros(6, jnp.int32))
+        variables: Any = network.init(initialisation_key(init_key), batch[:1], jnp.zeros(6, jnp.int32))
         return Start(variables=variables, images=batch, labels=part.labels, key=key)
 
     def score(start: Start, genomes: jax.Array) -> jax.Array:

@@ -1,6 +1,5 @@
 """Proxies that train something first: one-shot, few-shot and low fidelity; on digits, with one small cell."""
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,21 +15,9 @@ CONFIG = TrainConfig(batch_size=128, chunk_steps=8)
 CELLS = jnp.array([[3, 3, 1, 3, 3, 1], [2, 1, 0, 1, 2, 3], [0, 0, 0, 0, 0, 0]], jnp.int32)
 
 
-class SmallCell(nn.Module):
-    """Six edges side by side from the image to the classifier, each with the weights of five operations; 0 is none."""
-
-    @nn.compact
-    def __call__(self, images, genome, *, statistics="running"):
-        x = images.reshape(images.shape[0], -1)
-        kernels = self.param("kernels", nn.initializers.normal(0.05), (6, 5, x.shape[-1], 16))
-        live = (genome > 0)[:, None, None]
-        edges = jnp.where(live, nn.relu(jnp.einsum("bp,epc->ebc", x, kernels[jnp.arange(6), genome])), 0)
-        return nn.Dense(10)(edges.sum(axis=0))
-
-
 @pytest.fixture(scope="module")
-def network():
-    return SmallCell()
+def network(small_cell):
+    return small_cell
 
 
 @pytest.fixture(scope="module")
