@@ -21,6 +21,7 @@ from jcenas.train import sharding
 
 RELEASED_INITIAL = 10
 PROPOSALS = 128
+CHOICE = 512  # proposals that the predictor chooses from, of optimisers whose time hardly grows with them
 
 
 class Simulation(NamedTuple):
@@ -75,12 +76,14 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     )
     initial = RELEASED_INITIAL if released else 0
     room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
+    wide = stage == "predictor" and config.optimizer in ("lamoo", "random")
+    proposals = CHOICE if wide else PROPOSALS
     shapes = SimulationConfig(
         devices=config.devices,
-        room=max(min(room, table.size), PROPOSALS),  # an optimiser has room for one batch at least
+        room=max(min(room, table.size), proposals),  # an optimiser has room for one batch at least
         queue=max(16, 2 * config.devices),
-        proposals=PROPOSALS,
-        unscored=min(max(24, 3 * config.devices), PROPOSALS),
+        proposals=proposals,
+        unscored=min(max(24, 3 * config.devices), proposals),
         initial=initial,
         stage=stage,
         ranking="improvement" if stage == "predictor" else "dominance",
