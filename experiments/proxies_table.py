@@ -68,10 +68,11 @@ class Size(NamedTuple):
     few_images: int  # of a low-fidelity training
     epochs: int  # of a supernet; of a low-fidelity training, a third
     measures: tuple[str, ...]
+    supernets: tuple[str, ...]
 
 
-FULL = Size(128, 200, 48, (16, 5), (8, 1), 32, 4096, 512, 12, tuple(MEASURES))
-SMOKE = Size(24, 40, 12, (4, 1), (4, 1), 16, 256, 128, 3, ("synflow", "NASWOT"))
+FULL = Size(128, 200, 48, (16, 5), (8, 1), 32, 4096, 512, 12, tuple(MEASURES), ("one-shot", "few-shot"))
+SMOKE = Size(24, 40, 12, (4, 1), (4, 1), 16, 256, 128, 3, ("synflow",), ("one-shot",))
 
 
 class Truth(NamedTuple):
@@ -174,7 +175,7 @@ def trained(size: Size, truth: Truth, data: ImageSet) -> list[list[Any]]:
             network, config, part, epochs=epochs // 2, split_epochs=max(1, epochs // 4), images=256
         ),
     }
-    rows = [row(name, truth, *timed(make(), part, genomes)) for name, make in shot.items()]
+    rows = [row(name, truth, *timed(make(), part, genomes)) for name, make in shot.items() if name in size.supernets]
     prepare, curves = make_curves(network, config, data, epochs=max(2, epochs // 3), images=size.few_images)
     known = truth.others[: size.curves]
     both = jnp.concatenate([truth.genomes[known], genomes])
