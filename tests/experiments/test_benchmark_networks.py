@@ -6,6 +6,7 @@ import pytest
 from experiments import benchmark_networks, recording
 
 
+@pytest.mark.slow  # four compilations
 def test_smoke(monkeypatch, capsys):
     monkeypatch.setattr(recording, "record", lambda *_, **__: pytest.fail("a smoke run records nothing"))
     rows = benchmark_networks.main(["--smoke"])

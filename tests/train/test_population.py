@@ -66,6 +66,7 @@ def test_over_devices_each_member_equals_itself_alone_and_one_that_diverges_says
     np.testing.assert_allclose(found[others], alone[4][others], atol=2.5 / 287)  # rounding may turn a tie
 
 
+@pytest.mark.slow  # the compilation
 def test_within_a_device_all_together_each_member_equals_itself_alone(digits, alone):
     trainer = trainer_of(digits, "blend")
     population = make_population(trainer, within="vmap")
