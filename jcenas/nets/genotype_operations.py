@@ -12,6 +12,11 @@ from jcenas.nets import depthwise as dw
 from jcenas.nets import operations as ops
 from jcenas.nets.cell_network import BatchNorm, Statistics, he_normal
 
+# Every edge of a shape shares one trace, which takes most of the tracing time off a network of many edges.
+_depthwise = jax.jit(dw.depthwise, static_argnames=("stride", "dilation"))
+_max_pool = jax.jit(dw.max_pool_3x3, static_argnames="stride")
+_average_pool = jax.jit(dw.average_pool_3x3, static_argnames="stride")
+
 _POOLS = {"max_pool_3x3": 1, "max_pool_5x5": 2, "max_pool_7x7": 3}  # a larger maximum is a maximum of maxima
 _SEPARABLE = {"sep_conv_3x3": 3, "sep_conv_5x5": 5, "sep_conv_7x7": 7}
 _DILATED = {"dil_conv_3x3": 3, "dil_conv_5x5": 5}
@@ -58,7 +63,7 @@ class SeparableNorm(nn.Module):
         """Apply to x (B, H, W, C)."""
         c = x.shape[-1]
         weights = self.param("depthwise", he_normal(), (self.size, self.size, c))
-        x = dw.depthwise(nn.relu(x), weights, stride=self.stride, dilation=self.dilation)
+        x = _depthwise(nn.relu(x), weights, stride=self.stride, dilation=self.dilation)
         x = ops.pointwise(x, self.param("pointwise", he_normal(), (c, c)))
         return BatchNorm(name="norm")(x, statistics)
 
@@ -122,11 +127,11 @@ class Operation(nn.Module):
         if name == "skip_connect":
             return x if stride == 1 else FactorizedReduction(x.shape[-1], name="reduce")(x, statistics)
         if name == "avg_pool_3x3":
-            return dw.average_pool_3x3(x, stride)
+            return _average_pool(x, stride=stride)
         if name in _POOLS:
             for _ in range(_POOLS[name] - 1):
-                x = dw.max_pool_3x3(x, 1)
-            return dw.max_pool_3x3(x, stride)
+                x = _max_pool(x, stride=1)
+            return _max_pool(x, stride=stride)
         if name in _SEPARABLE:
             x = SeparableNorm(_SEPARABLE[name], stride, name="first")(x, statistics)
             return SeparableNorm(_SEPARABLE[name], name="second")(x, statistics)
