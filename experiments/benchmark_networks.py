@@ -54,9 +54,9 @@ class Static(nn.Module):
 def candidate_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list[Any]]:
     """One training step of the same cell: as data, as a program of its own, and in PyTorch."""
     data = data_of(workload)
-    sizes = {"channels": workload.channels, "cells": workload.cells}
-    fixed = FixedNetwork(GENOME, data.classes, **sizes)
-    networks = {"as data": CellNetwork(data.classes, **sizes), "static": Static(fixed)}
+    fixed = FixedNetwork(GENOME, data.classes, channels=workload.channels, cells=workload.cells)
+    network = CellNetwork(data.classes, channels=workload.channels, cells=workload.cells)
+    networks = {"as data": network, "static": Static(fixed)}
     config = TrainConfig(batch_size=workload.batch_size, chunk_steps=workload.chunk_steps)
     rows = []
     for name, network in networks.items():
@@ -70,9 +70,9 @@ def candidate_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list
         seconds = [times[key] / trainer.chunk_steps for key in ("median_s", "q1_s", "q3_s")]
         compile_s = compiling["trace_s"] + compiling["compile_s"]
         rows.append(_row(f"candidate, {name}: {workload.name}", workload.batch_size, seconds, compile_s))
-    if with_peer:
-        found = _peer(fixed, workload, repeats)
-        for layout in ("default", "channels_last") if found else ():
+    found = _peer(fixed, workload, repeats) if with_peer else None
+    if found is not None:
+        for layout in ("default", "channels_last"):
             q1, median, q3 = found[layout]
             name = f"candidate, PyTorch {found['torch']} eager, {layout.replace('_', ' ')} layout: {workload.name}"
             rows.append(_row(name, workload.batch_size, [median, q1, q3], None))
