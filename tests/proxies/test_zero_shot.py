@@ -176,6 +176,7 @@ def test_contract(name, network, small_cell, start, digits):
     assert scores[4] <= scores[:4].min()
 
 
+@pytest.mark.slow
 def test_side_by_side_is_one_by_one(network, start):
     alone = jax.jit(zero_shot.make_proxy(naswot.naswot, network).score)(start, CELLS)
     blend = CellNetwork(10, channels=4, cells=1, choose="blend")

@@ -47,6 +47,7 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(tmp_path):
     coordinator = f"localhost:{free_port()}"
     files = [tmp_path / f"{i}.npz" for i in range(2)]
