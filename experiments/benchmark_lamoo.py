@@ -104,7 +104,7 @@ def run(smoke: bool):
             for name, tree in (
                 ("tree, leaf, machines on the way to it", path),
                 ("tree, leaf, machines of all seven splits", every),
-            ):
+            )[: 1 if smoke else 2]:
                 timing = time_compiled(tree, features, objectives, mask, repeats=repeats)
                 rows.append([name, n, kernel, *milliseconds(timing), published, OWED.get(n), GOAL.get(n), *equal])
         optimizer = lamoo(space, capacity=n, batch=1, reference=REFERENCE)

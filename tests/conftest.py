@@ -1,5 +1,6 @@
 """A strict session: silent broadcasting, old-style keys and every warning are errors; four CPU devices."""
 
+import collections
 import os
 import pathlib
 
@@ -22,6 +23,9 @@ def data_folder() -> pathlib.Path | None:
 
 
 def pytest_collection_modifyitems(items):
+    # Files with the most slow tests go first, so that the workers end together.
+    slow = collections.Counter(item.path for item in items if "slow" in item.keywords)
+    items.sort(key=lambda item: -slow[item.path])
     if data_folder() is None:
         reason = pytest.mark.skip(reason="JCENAS_DATA does not name a folder with the prepared data")
         for item in items:
