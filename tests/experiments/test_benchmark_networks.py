@@ -7,6 +7,7 @@ from experiments import benchmark_networks, recording
 
 
 @pytest.mark.slow  # four compilations
+@pytest.mark.study
 def test_smoke(monkeypatch, capsys):
     monkeypatch.setattr(recording, "record", lambda *_, **__: pytest.fail("a smoke run records nothing"))
     rows = benchmark_networks.main(["--smoke"])

@@ -34,6 +34,7 @@ def test_validation_images_train_and_test_images_do_not():
 
 
 @pytest.mark.slow
+@pytest.mark.study
 def test_smoke(monkeypatch, capsys):
     monkeypatch.setattr(recording, "record", lambda *_, **__: pytest.fail("a smoke run records nothing"))
     rows = cifar10_candidate.main(["--smoke"])

@@ -62,6 +62,7 @@ def test_optimisers_smoke():
     assert 80 < found["random"][4] < found["every known point"][4]
 
 
+@pytest.mark.study
 def test_surrogate_smoke():
     rows = ecnas_surrogate.main(["--smoke"])
     assert all(len(row) == len(ecnas_surrogate.COLUMNS) for row in rows)

@@ -34,6 +34,7 @@ def toy_windows():
 
 
 @pytest.mark.slow  # fits every method of the table; most of it is compilation
+@pytest.mark.study
 def test_error_table(capsys):
     errors, intervals, issued = forecast_error.main(["--smoke"])
     methods = [row[1] for row in errors]
@@ -103,6 +104,7 @@ def test_until_cuts_and_leaves_out():
 
 @pytest.mark.data
 @pytest.mark.slow  # reads 123 zones twice and compiles the network for two shapes
+@pytest.mark.study
 def test_zero_shot_and_weights(tmp_path, data):
     rows = forecast_zero_shot.main(["--smoke"])
     assert [row[1] for row in rows[:3]] == ["persistence", "weekly profile", "jcenas, zero-shot"]

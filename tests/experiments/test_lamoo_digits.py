@@ -38,6 +38,7 @@ def test_hypervolume_by_hand_of_finished_trainings_only():
 
 
 @pytest.mark.slow
+@pytest.mark.study
 def test_smoke(monkeypatch):
     monkeypatch.setattr(recording, "record", lambda *_, **__: pytest.fail("a smoke run records nothing"))
     rows = lamoo_digits.main(["--smoke"])

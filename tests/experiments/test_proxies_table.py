@@ -36,6 +36,7 @@ def test_carbon_by_hand():
 
 @pytest.mark.data
 @pytest.mark.slow
+@pytest.mark.study
 def test_smoke(monkeypatch):
     monkeypatch.setattr(recording, "record", lambda *_, **__: pytest.fail("a smoke run records nothing"))
     rows = {row[0]: row for row in proxies_table.main(["--smoke"])}
