@@ -16,6 +16,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jcenas.errors import InputError
+from jcenas.spaces import choices
 from jcenas.spaces.genotype import CELL_INPUTS, NUMBER, Cells, Genotype, checked
 
 OPERATIONS = (
@@ -89,16 +90,11 @@ class Darts:
 
     def sample(self, key: jax.Array, n: int) -> jax.Array:
         """Draw n genomes uniformly, int32 (n, 22). The key is consumed."""
-        high = jnp.asarray(self.cardinalities, jnp.int32)
-        return jax.random.randint(key, (n, high.size), 0, high[None, :], jnp.int32)
+        return choices.sample(self.cardinalities, key, n)
 
     def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
         """Give one variable, chosen uniformly, another value. genome int32 (22,); the key is consumed."""
-        place_key, shift_key = jax.random.split(key)
-        high = jnp.asarray(self.cardinalities, jnp.int32)
-        place = jax.random.randint(place_key, (), 0, high.size)
-        shift = jax.random.randint(shift_key, (), 1, high[place], jnp.int32)
-        return genome.at[place].set((genome[place] + shift) % high[place])
+        return choices.mutate(self.cardinalities, key, genome)
 
     def features(self, genomes: jax.Array) -> jax.Array:
         """Operation of each edge, one-hot, and whether a block reads a node, float32 (n, 2 * (8 * 7 + 12)).

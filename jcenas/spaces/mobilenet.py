@@ -15,6 +15,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jcenas.errors import InputError
+from jcenas.spaces import choices
 
 STAGES = 7
 STEM_CHANNELS = 32
@@ -62,9 +63,9 @@ class MobileNet:
     resolutions: tuple[int, ...] = (160, 192, 224)
 
     def __post_init__(self):
-        for name, choices in dataclasses.asdict(self).items():
-            if not choices or len(set(choices)) != len(choices) or min(choices) <= 0:
-                raise InputError(f"{name} must be positive and name no value twice: {choices}")
+        for name, values in dataclasses.asdict(self).items():
+            if not values or len(set(values)) != len(values) or min(values) <= 0:
+                raise InputError(f"{name} must be positive and name no value twice: {values}")
         for kernel in self.kernels:
             if kernel % 2 == 0:
                 raise InputError(f"kernel {kernel} is even")
@@ -80,17 +81,11 @@ class MobileNet:
 
     def sample(self, key: jax.Array, n: int) -> jax.Array:
         """Draw n genomes uniformly, int32 (n, 30). The key is consumed."""
-        high = jnp.asarray(self.cardinalities, jnp.int32)
-        return jax.random.randint(key, (n, high.size), 0, high[None, :], jnp.int32)
+        return choices.sample(self.cardinalities, key, n)
 
     def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
         """Give one variable that has a choice another value. genome int32 (30,); the key is consumed."""
-        place_key, shift_key = jax.random.split(key)
-        free = jnp.asarray([i for i, size in enumerate(self.cardinalities) if size > 1], jnp.int32)
-        place = free[jax.random.randint(place_key, (), 0, free.size)]
-        high = jnp.asarray(self.cardinalities, jnp.int32)[place]
-        shift = jax.random.randint(shift_key, (), 1, high, jnp.int32)
-        return genome.at[place].set((genome[place] + shift) % high)
+        return choices.mutate(self.cardinalities, key, genome)
 
     def features(self, genomes: jax.Array) -> jax.Array:
         """The 30 variables as ordinals in [0, 1], float32 (n, 30); a variable without a choice is 0."""

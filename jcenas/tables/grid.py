@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jcenas.spaces import choices
+
 NEIGHBOURS = 16
 
 
@@ -31,8 +33,7 @@ class Grid:
 
     def sample(self, key: jax.Array, n: int) -> jax.Array:
         """Draw n genomes uniformly, int32 (n, d). The key is consumed."""
-        most = jnp.asarray(self.cardinalities, jnp.int32)
-        return jax.random.randint(key, (n, len(self.cardinalities)), 0, most[None, :], jnp.int32)
+        return choices.sample(self.cardinalities, key, n)
 
     def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
         """Give one variable that has a choice another value. genome int32 (d,); the key is consumed."""
