@@ -92,3 +92,36 @@ def test_strings_of_the_benchmark(data):
     table = pd.read_csv(data / "nasbench201" / "nb201_accuracy_cost.csv.gz", usecols=["arch", "ops"], dtype=str)
     assert all(nb.from_string(a) == tuple(map(int, o)) for a, o in zip(table.arch, table.ops, strict=True))
     assert all(nb.to_string(tuple(map(int, o))) == a for a, o in zip(table.arch, table.ops, strict=True))
+
+
+def test_isomorphism_by_hand():
+    name = nb.isomorphism_class
+    through_a_skip, straight = (3, 0, 1, 0, 0, 1), (0, 3, 0, 0, 0, 1)
+    assert name(through_a_skip) == name(straight) == "#+#+#+(0)@nor_conv_3x3"
+    assert name((3, 0, 3, 0, 0, 1)) == "#+#+#+((0)@nor_conv_3x3)@nor_conv_3x3"
+    assert name((2, 0, 0, 4, 1, 0)) == name((4, 0, 0, 2, 1, 0)) == "#+(0)@avg_pool_3x3+(0)@nor_conv_1x1"
+    assert name((0, 0, 0, 0, 3, 0)) == name((0, 0, 2, 0, 1, 0)) == name((0,) * 6) == "#+#+#"
+
+
+def test_one_cell_of_every_isomorphism_class_is_kept_and_it_is_the_cheapest():
+    kept = nb.non_isomorphic_cells()
+    assert kept.shape == (6466, 6)  # the benchmark's number
+    names = [nb.isomorphism_class(cell) for cell in kept]
+    assert len(set(names)) == 6466
+    chosen = dict(zip(names, map(tuple, kept.tolist()), strict=True))
+    assert chosen["#+#+#"] == (0,) * 6
+    assert chosen["#+#+(0)@nor_conv_3x3"] == (0, 0, 0, 3, 0, 0)
+
+
+@pytest.mark.data
+def test_isomorphism_classes_equal_the_column_of_the_benchmark():
+    import pandas as pd
+
+    from jcenas.tables.store import locate
+
+    frame = pd.read_csv(
+        locate("nasbench201/nb201_accuracy_cost.csv.gz"), dtype={"ops": str}, usecols=["ops", "unique_str"]
+    )
+    ours = frame["ops"].map(nb.isomorphism_class)
+    pairs = frame.assign(ours=ours).groupby(["ours", "unique_str"]).ngroups
+    assert ours.nunique() == frame["unique_str"].nunique() == pairs == 6466
