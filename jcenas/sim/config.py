@@ -19,7 +19,7 @@ class SimulateConfig:
 
     Attributes:
         table: benchmark: toy (analytic, ships with the package), nasbench201, nasbench201-cifar100,
-            nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000.
+            nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000, ecnas-4v, ecnas-5v, ecnas-7v.
         cost: column of the second objective; the table's own default if empty.
         zone: grid zone whose typical year is followed, where no trace is given.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.

@@ -21,6 +21,7 @@ class Entry(NamedTuple):
 
 _NB201 = "jcenas.tables.measured"
 _MACRO = "jcenas.tables.macro"
+_ECNAS = ("jcenas.tables.ecnas_table", "ecnas_table")
 TABLES = {
     "toy": Entry("jcenas.tables.toy", "toy", (), "energy_mj", (100, 60), "oneshot_error", "analytic, needs no data"),
     "nasbench201": Entry(
@@ -43,6 +44,9 @@ TABLES = {
         _MACRO, "accel_nasbench", (), "a100_ms_per_image", (100, 1.0), None, "Accel-NASBench on ImageNet"
     ),
     "darts-1000": Entry(_MACRO, "darts_1000", (), "cell_params", (100, 1e4), None, "1,000 networks of the DARTS space"),
+    "ecnas-4v": Entry(*_ECNAS, ("4V",), "energy_kwh", (100, 1.1), None, "EC-NAS, 91 cells, training energy"),
+    "ecnas-5v": Entry(*_ECNAS, ("5V",), "energy_kwh", (100, 1.4), None, "EC-NAS, 1,525 cells, training energy"),
+    "ecnas-7v": Entry(*_ECNAS, ("7V",), "energy_kwh", (100, 1.0), None, "EC-NAS, 1,013 cells, surrogate energy"),
 }
 
 
