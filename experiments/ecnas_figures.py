@@ -28,7 +28,7 @@ from jcenas.tables.ecnas_space import search_space
 from jcenas.tables.store import locate
 
 COMMAND = "OPENBLAS_NUM_THREADS=1 python -m experiments.ecnas_figures"
-OURS = {"random": "random, ours", "semoa": "SEMOA, ours", "nsga2": "NSGA-II, ours"}
+OURS = {"random": "uniform random, ours", "semoa": "SEMOA, ours", "nsga2": "NSGA-II, ours", "lamoo": "LaMOO, ours"}
 PUBLISHED = {"rs": "published random", "semoa": "published SEMOA", "shemoa": "published SH-EMOA"}
 PUBLISHED |= {"msehvi": "published MS-EHVI"}
 

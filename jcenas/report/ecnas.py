@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from jcenas.report.style import COLOR, css_variables, inline_svg, save_png, style
 
 SERIES = ("green", "blue", "amber", "violet", "red", "brown", "grey", "ink")
+MODELS = ("grey", "green")  # the published surrogate and ours
 
 
 def _figure(height: float = 4.2) -> tuple[Figure, Axes]:
@@ -32,19 +33,26 @@ def scatter_figure(points: Mapping[int, np.ndarray]) -> Figure:
 
 
 def attainment_figure(energies: np.ndarray, curves: Mapping[str, np.ndarray]) -> Figure:
-    """Median attainment: error (%) (g,) of each method over energies (g,), kWh; infinite where it is not attained."""
+    """Median attainment: error (%) (g,) of each method over energies (g,), kWh; infinite where it is not attained.
+
+    Both axes are logarithmic, else most methods lie on one another. Names that begin with "published" are dashed.
+    """
     figure, axes = _figure()
     for i, (name, errors) in enumerate(curves.items()):
-        there = np.isfinite(errors)
+        there, published = np.isfinite(errors), name.startswith("published")
         axes.step(
             energies[there],
-            100 - errors[there],
+            errors[there],
             where="post",
             color=COLOR[SERIES[i % len(SERIES)]],
-            linestyle="--" if name.startswith("published") else "-",
+            linestyle="--" if published else "-",
+            linewidth=2.2 if published else 1.2,
+            alpha=0.8,
             label=name,
         )
-    axes.set(xlabel="energy of training, kWh", ylabel="validation accuracy, %", xscale="log")
+    axes.set(xlabel="energy of training, kWh", ylabel="validation error, %", xscale="log", yscale="log")
+    axes.set_yticks([5, 10, 20, 40, 80], ["5", "10", "20", "40", "80"])
+    axes.set_yticks([], minor=True)
     axes.legend(fontsize=8)
     return figure
 
@@ -58,6 +66,11 @@ def vertices_figure(energies_wh: Mapping[int, np.ndarray]) -> Figure:
         whis=(0, 100),
         widths=0.6,
         showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": COLOR["green"], "alpha": 0.35, "edgecolor": COLOR["ink"]},
+        medianprops={"color": COLOR["ink"], "linewidth": 1.6},
+        whiskerprops={"color": COLOR["ink"]},
+        capprops={"color": COLOR["ink"]},
     )
     axes.set(xlabel="vertices of the cell", ylabel="energy of four epochs, Wh")
     return figure
@@ -68,24 +81,27 @@ def surrogate_figure(
     predicted: Mapping[str, np.ndarray],
     curve: Mapping[str, tuple[Sequence[float], Sequence[float]]],
 ) -> Figure:
-    """Predicted against measured energies (n,), Wh, and the mean absolute error over training sizes by model."""
+    """Predicted against measured energies (n,), Wh, and the mean absolute error over training sizes by model.
+
+    Of two models the published one comes first.
+    """
     figure = Figure(figsize=(9.4, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for role, (name, values) in zip(
-        SERIES[::-1][1:3] if len(predicted) > 1 else SERIES, predicted.items(), strict=False
-    ):
+    for role, (name, values) in zip(MODELS, predicted.items(), strict=False):
         left.scatter(measured, values, s=6, alpha=0.5, linewidth=0, color=COLOR[role], label=name)
     ends = [float(np.min(measured)), float(np.max(measured))]
     left.plot(ends, ends, color=COLOR["ink"], linewidth=0.8)
     left.set(xlabel="measured, Wh", ylabel="predicted, Wh", title="Cells held out")
     left.legend(markerscale=2)
-    for role, (name, (sizes, errors)) in zip(SERIES, curve.items(), strict=False):
+    for role, (name, (sizes, errors)) in zip(MODELS, curve.items(), strict=False):
         right.plot(sizes, errors, "o-", color=COLOR[role], label=name)
     right.set(
         xlabel="training cells", ylabel="mean absolute error, Wh", xscale="log", yscale="log", title="Learning curve"
     )
     if curve:
         right.legend()
+    right.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+    right.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     return figure
 
 

@@ -25,8 +25,9 @@ from jcenas.moo import (
     semoa,
     sh_emoa,
 )
+from jcenas.tables import ecnas_draws
 from jcenas.tables.ecnas import EcNas
-from jcenas.tables.ecnas_space import evaluate
+from jcenas.tables.ecnas_space import CellSpace, evaluate
 
 # Energies, kWh, beyond every published run of a space: reference of the energy-sensitive hypervolume.
 REFERENCE_KWH = {"4V": 1.015227, "5V": 1.33623, "7V": 0.952202}
@@ -39,7 +40,7 @@ Factory = Callable[[EcNas, Budgeted, int, int], Optimizer]
 class Found(NamedTuple):
     """What searches proposed, in order; S seeds, n evaluations."""
 
-    genomes: jax.Array  # (S, n, 2) int32: place of the cell, index of the budget
+    genomes: jax.Array  # (S, n, 2) int32: place of the cell, -1 where it has none; index of the budget
     objectives: jax.Array  # (S, n, 2) float32: kWh, %; NaN where the table does not know
 
 
@@ -111,6 +112,29 @@ def _accuracy_only(optimizer: Optimizer) -> Optimizer:
     return Optimizer(optimizer.init, optimizer.ask, tell)
 
 
+# Random searches of the release, which know nothing of the table: key, n, D -> points float32 (n, D).
+DRAWS = {"random-released": ecnas_draws.independent, "random-sobol": ecnas_draws.sobol}
+
+
+def _make_draws(table: EcNas, space: Budgeted, method: str, evaluations: int) -> Callable[[jax.Array], Found]:
+    cells, vertices = space.space, table.catalog.vertices
+    assert isinstance(cells, CellSpace)
+
+    @jax.jit
+    @jax.vmap
+    def look_up(points: jax.Array) -> Found:
+        genomes, budget, allowed = ecnas_draws.decode(points, vertices)
+        number = jnp.where(allowed, table.catalog.index(genomes), -1)
+        place = jnp.where(number >= 0, cells.place[number], -1)
+        return Found(jnp.stack([place, budget], axis=1), table.objectives(number, budget))
+
+    def run(keys: jax.Array) -> Found:
+        size = len(ecnas_draws.choices(vertices))
+        return look_up(jnp.stack([DRAWS[method](key, evaluations, size) for key in keys]))
+
+    return run
+
+
 def make_search(
     table: EcNas, space: Budgeted, method: str, *, evaluations: int, batch: int = 10
 ) -> Callable[[jax.Array], Found]:
@@ -119,17 +143,19 @@ def make_search(
     Args:
       table: the benchmark.
       space: of `search_space`.
-      method: a key of `METHODS`.
+      method: a key of `METHODS`, or of `DRAWS`, which draw from all of the catalog's frame, whatever the space.
       evaluations: of each search, known or not; a multiple of `batch`, else the last ones are left out of the result.
       batch: evaluations between two decisions of the optimiser.
 
     Raises:
       InputError: unknown method, or sizes below 1.
     """
-    if method not in METHODS:
-        raise InputError(f"there is no optimiser '{method}'; choose one of {', '.join(METHODS)}")
+    if method not in METHODS and method not in DRAWS:
+        raise InputError(f"there is no optimiser '{method}'; choose one of {', '.join([*METHODS, *DRAWS])}")
     if evaluations < 1 or batch < 1:
         raise InputError(f"evaluations and batch must be at least 1, got {evaluations} and {batch}")
+    if method in DRAWS:
+        return _make_draws(table, space, method, evaluations)
     steps = -(-evaluations // batch)
     optimizer = METHODS[method](table, space, steps * batch, batch)
 

@@ -59,7 +59,30 @@ def test_optimisers_smoke():
     assert found["every known point"][4] == pytest.approx(93.24, abs=0.005)
     assert found["published random search"][4] == pytest.approx(92.68, abs=0.005)
     assert found["semoa"][2:4] == [40, 2]
-    assert 80 < found["random"][4] < found["every known point"][4]
+    assert 80 < found["random, uniform over cells"][4] < found["every known point"][4]
+
+
+def test_methods_left_out_are_recorded_as_such(monkeypatch):
+    recorded = {}
+    monkeypatch.setattr(ecnas_optimisers, "record", lambda name, **table: recorded.update({name: table}))
+    monkeypatch.setattr(ecnas_optimisers, "PLAN", {"random-sobol": (200, 1), "semoa": (1000, 10)})
+    ecnas_optimisers.main(["--spaces", "4V", "--methods", "random-sobol"])
+    (table,) = recorded.values()
+    rows = {row[0]: row for row in table["rows"]}
+    assert rows["random, Sobol sequence"][1:3] == [143, 10]
+    assert rows["random, Sobol sequence"][-1] == pytest.approx(53.5, abs=5)  # % that is no cell
+    assert rows["semoa"][1:] == [None] * 9
+    assert "semoa: not measured, left out by --methods." in table["notes"]
+    assert table["command"].endswith("--spaces 4V --methods random-sobol")
+
+
+def test_the_papers_hypervolumes():
+    """Figure 5 prints 1.41, 1.44, 1.42 and 1.44 10^6 (SEMOA: 7 of 10 runs are public)."""
+    found = {row[1]: row for row in ecnas_optimisers.published_rows("7V", np.array([0.952202, 100.0]), 88.83)}
+    shown = [found[f"published {name}"][9] for name in ("SH-EMOA", "random search", "MS-EHVI", "SEMOA")]
+    np.testing.assert_allclose(shown, [1.4144, 1.4373, 1.4169, 1.4444], atol=1e-4)
+    assert found["published random search"][4:6] == pytest.approx([87.91, 0.261], abs=0.006)
+    assert found["published random search"][10] == pytest.approx(68.12, abs=0.005)
 
 
 @pytest.mark.study
