@@ -9,7 +9,8 @@ Letters: B images, H, W height and width, C channels, K kernel size (odd), S str
 """
 
 import functools
-from typing import cast
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -46,22 +47,65 @@ def _library_depthwise(x: jax.Array, kernel: jax.Array, stride: int, dilation: i
     )
 
 
-def _taps(x: jax.Array, size: int, stride: int, dilation: int) -> list[jax.Array]:
-    """The K * K shifted views of x that its depthwise convolution weighs, each (B, H / S, W / S, C), row by row."""
-    _, h, w, _ = x.shape
-    pad = dilation * (size // 2)
-    x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    offsets = [dilation * i for i in range(size)]
-    return [x[:, i : i + h : stride, j : j + w : stride] for i in offsets for j in offsets]
+def _apart(function: Callable[..., jax.Array], *images: jax.Array) -> jax.Array:
+    """`function(*images)` in a loop over two halves of the batch: what leaves a loop is written out, once.
+
+    XLA:CPU fuses a chain of shifted slices into everything that reads it, and there computes it anew, and compiles it
+    anew, for every reader; a sum over pixels that reads it takes eight times as long.
+    """
+    b = images[0].shape[0]
+    if b % 2:
+        return function(*images)
+    y = lax.map(lambda halves: function(*halves), tuple(x.reshape(2, b // 2, *x.shape[1:]) for x in images))
+    return y.reshape(b, *y.shape[2:])
+
+
+class _Tap(NamedTuple):
+    """Where the pixels lie that one weight of a kernel multiplies: in which phase of the image, and from which on."""
+
+    phase: tuple[int, int]
+    first: tuple[int, int]
+
+
+def _taps(size: int, stride: int, dilation: int) -> list[_Tap]:
+    """The K * K taps of a kernel, row by row."""
+    along = [divmod(dilation * i, stride) for i in range(size)]
+    return [_Tap((p, q), (i, j)) for i, p in along for j, q in along]
+
+
+def _extra(size: int, stride: int, dilation: int) -> int:
+    """Rows by which the phases of a padded image are longer than the output."""
+    return -(-dilation * (size - 1) // stride)
+
+
+def _phases(x: jax.Array, size: int, stride: int, dilation: int) -> jax.Array:
+    """The padded image without the pixels between outputs, (S, S, B, H / S + E, W / S + E, C): stride 1 again.
+
+    Phase (p, q) holds the pixels (S i + p, S j + q); E is `_extra`.
+    """
+    b, h, w, c = x.shape
+    pad, extra = dilation * (size // 2), _extra(size, stride, dilation)
+    after = stride * extra - pad
+    x = jnp.pad(x, ((0, 0), (pad, after), (pad, after), (0, 0)))
+    x = x.reshape(b, h // stride + extra, stride, w // stride + extra, stride, c)
+    return x.transpose(2, 4, 0, 1, 3, 5)
+
+
+def _weights(kernel: jax.Array, dtype: jnp.dtype) -> list[jax.Array]:
+    """The K * K weights, each (1, 1, 1, C), row by row."""
+    return list(kernel.astype(dtype).reshape(-1, 1, 1, 1, kernel.shape[-1]))
 
 
 def _shifted_depthwise(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
-    size, _, c = kernel.shape
-    weights = kernel.astype(x.dtype).reshape(size * size, 1, 1, 1, c)
-    return sum(
-        (tap * weight for tap, weight in zip(_taps(x, size, stride, dilation), weights, strict=True)),
-        start=jnp.zeros((), x.dtype),
-    )
+    size, taps = kernel.shape[0], _taps(kernel.shape[0], stride, dilation)
+    h, w, weights = x.shape[1] // stride, x.shape[2] // stride, _weights(kernel, x.dtype)
+
+    def convolve(x: jax.Array) -> jax.Array:
+        phases = _phases(x, size, stride, dilation)
+        parts = [phases[phase][:, i : i + h, j : j + w] for phase, (i, j) in taps]
+        return sum((part * weight for part, weight in zip(parts, weights, strict=True)), start=jnp.zeros((), x.dtype))
+
+    return _apart(convolve, x)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -79,13 +123,45 @@ def _forward(x, kernel, stride, dilation):
 
 
 def _shifted_gradients(x, kernel, g, stride, dilation):
+    return _input_gradient(x.shape, kernel, g, stride, dilation), _kernel_gradient(x, kernel, g, stride, dilation)
+
+
+def _input_gradient(shape, kernel, g, stride, dilation):
+    """Each phase of the image gets the gradient of the taps that read it."""
+    size, (_, height, width, c) = kernel.shape[0], shape
+    pad, extra, taps = dilation * (size // 2), _extra(size, stride, dilation), _taps(size, stride, dilation)
+    h, w, weights = g.shape[1] + extra, g.shape[2] + extra, _weights(kernel, g.dtype)
+
+    def spread(g: jax.Array) -> jax.Array:
+        b = g.shape[0]
+        g = jnp.pad(g, ((0, 0), (extra, extra), (extra, extra), (0, 0)))
+        phases = [[jnp.zeros((b, h, w, c), g.dtype)] * stride for _ in range(stride)]
+        for weight, ((p, q), (i, j)) in zip(weights, taps, strict=True):
+            phases[p][q] += g[:, extra - i : extra - i + h, extra - j : extra - j + w] * weight
+        if stride == 1:
+            padded = phases[0][0]
+        else:
+            rows = [jnp.stack(row, axis=3) for row in phases]
+            padded = jnp.stack(rows, axis=2).reshape(b, stride * h, stride * w, c)
+        return padded[:, pad : pad + height, pad : pad + width]
+
+    return _apart(spread, g)
+
+
+def _kernel_gradient(x, kernel, g, stride, dilation):
+    """One row of the kernel after another; a program of all rows at once would take five times as long to compile."""
     size, _, c = kernel.shape
-    taps = _taps(x, size, stride, dilation)
-    dkernel = jnp.stack([jnp.sum(tap * g, axis=(0, 1, 2)) for tap in taps]).reshape(size, size, c)
-    if stride > 1:  # the strided output is the dense one at every stride-th pixel: put its gradient back there
-        gap = (0, stride - 1, stride - 1)
-        g = lax.pad(g, jnp.zeros((), g.dtype), ((0, 0, 0), gap, gap, (0, 0, 0)))
-    return _shifted_depthwise(g, kernel[::-1, ::-1], 1, dilation), dkernel
+    _, h, w, _ = g.shape
+    phases, extra = _phases(x, size, stride, dilation), _extra(size, stride, dilation)
+    taps = _taps(size, stride, dilation)
+
+    def of_row(tap):
+        phase, first = tap
+        rows = lax.dynamic_slice(phases, (phase, 0, 0, first, 0, 0), (1, stride, x.shape[0], h, w + extra, c))[0]
+        return jnp.stack([jnp.sum(rows[q][:, :, j : j + w] * g, axis=(0, 1, 2)) for (_, q), (_, j) in taps[:size]])
+
+    rows = jnp.array([(tap.phase[0], tap.first[0]) for tap in taps[::size]])
+    return lax.map(of_row, (rows[:, 0], rows[:, 1])).astype(kernel.dtype)
 
 
 def _backward(stride, dilation, saved, g):
@@ -104,7 +180,7 @@ def max_pool_3x3(x: jax.Array, stride: int = 1) -> jax.Array:
     """3x3 maximum, padding 1, of x (B, H, W, C). Of equal pixels the first, row by row, gets the gradient."""
     return lax.platform_dependent(
         x,
-        cpu=lambda x: _shifted_maximum(x, stride),
+        cpu=lambda x: written_out(_shifted_maximum, x, stride),
         default=lambda x: _window(x, -jnp.inf, lax.max, stride),
     )
 
@@ -118,6 +194,23 @@ def average_pool_3x3(x: jax.Array, stride: int = 1) -> jax.Array:
         default=lambda x: _window(x, 0.0, lax.add, stride),
     )
     return total / _shifted_sum(ones, stride)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 2))
+def written_out(pool: Callable[[jax.Array, int], jax.Array], x: jax.Array, stride: int) -> jax.Array:
+    """`pool(x, stride)`, it and its gradient apart from what reads them: for CPUs, see `_apart`."""
+    return _apart(lambda x: pool(x, stride), x)
+
+
+def _forward_written_out(pool, x, stride):
+    return written_out(pool, x, stride), x
+
+
+def _backward_written_out(pool, stride, x, g):
+    return (_apart(lambda x, g: jax.vjp(lambda x: pool(x, stride), x)[1](g)[0], x, g),)
+
+
+written_out.defvjp(_forward_written_out, _backward_written_out)
 
 
 def _window(x, start, combine, stride):
