@@ -30,7 +30,7 @@ GOALS = {4: 226_000, 8: 259_000}
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="few updates, nothing recorded, no check of learning")
     smoke = parser.parse_args(arguments).smoke
     rows = []

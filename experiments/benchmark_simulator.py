@@ -28,7 +28,7 @@ COLUMNS = (
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="the toy table, two searches, 10 hours, nothing recorded")
     parser.add_argument("--methods", nargs="+", default=["vanilla LaMOO", "jcenas, plan"])
     options = parser.parse_args(arguments)

@@ -9,12 +9,9 @@ which sees the week before each hour, or persistence, every hour as the day befo
 told that the intensity stays as it is.
 """
 
-import argparse
-
 import numpy as np
 
-from experiments.recording import record
-from experiments.simulate_common import METHODS, Method, quartiles, run, use_all_cores
+from experiments.simulate_common import HELD_OUT, METHODS, Method, Study, quartiles, run
 
 BUDGETS_KG = (5, 10, 30, 50)
 POLICIES = {
@@ -41,45 +38,32 @@ COLUMNS = (
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="the toy table, two searches, 12 hours, nothing recorded")
-    parser.add_argument("--seeds", type=int, default=52)
-    parser.add_argument("--policies", nargs="+", default=list(POLICIES))
-    parser.add_argument("--budgets", nargs="+", type=float, default=list(BUDGETS_KG))
-    parser.add_argument("--dry", action="store_true", help="print, but record nothing")
-    options = parser.parse_args(arguments)
-    use_all_cores()
-    seeds, hours, name = (2, 12, "toy") if options.smoke else (options.seeds, 80, "nasbench201")
-    policies, budgets = (["oracle"], [2.0]) if options.smoke else (options.policies, options.budgets)
-    rows = []
+    study = Study.begin(__doc__, arguments, 12, policies=tuple(POLICIES), budgets=BUDGETS_KG)
+    smoke = study.options.smoke
+    policies, budgets = (["oracle"], [2]) if smoke else (study.options.policies, study.options.budgets)
     for kg in budgets:
         shares = []
         for label in policies:
             for future in FORECASTS.get(label, ("actual",)):
-                setting = {"forecast": future, "budget_g": 1000.0 * kg, "name": name}
-                result, benchmark = run(POLICIES[label], "released", seeds, hours, **setting)
+                setting = {"forecast": future, "budget_g": 1000.0 * kg, "name": study.table}
+                result, benchmark = run(POLICIES[label], "released", study.seeds, study.hours, **setting)
                 share = np.asarray(result.hypervolume, float) / float(benchmark.largest)
                 shares.append((label, share))
-                rows.append([kg, label, future, seeds, *quartiles(share), float(np.median(result.count)), None])
-                print(*(f"{c:.4g}" if isinstance(c, float) else c for c in rows[-1]), sep="\t", flush=True)
+                study.add(kg, label, future, study.seeds, *quartiles(share), float(np.median(result.count)), None)
         best = [np.median(share) for label, share in shares if label == "oracle"]
-        for row, (_, share) in zip(rows[-len(shares) :], shares, strict=True):
+        for row, (_, share) in zip(study.rows[-len(shares) :], shares, strict=True):
             row[-1] = float(np.median(share) / best[0]) if best else None
-    if not options.smoke and not options.dry:
-        record(
-            "simulate_budgets",
-            title="Hypervolume under a carbon budget",
-            command="OPENBLAS_NUM_THREADS=1 python -m experiments.simulate_budgets",
-            columns=COLUMNS,
-            rows=rows,
-            expected="PPO ahead of the heuristic and of every static split at every budget, within 5 % of the oracle",
-            notes=[
-                "NAS-Bench-201 with CE-NAS's columns, released accounting, 10 free evaluations, 8 devices, 80 h; "
-                "predictor as cheap stage.",
-                "California, PJM, Texas and Germany in turn, starts in July to December 2023.",
-            ],
-        )
-    return rows
+    return study.end(
+        "simulate_budgets",
+        title="Hypervolume under a carbon budget",
+        columns=COLUMNS,
+        expected="PPO ahead of the heuristic and of every static split at every budget, within 5 % of the oracle",
+        notes=[
+            "NAS-Bench-201 with CE-NAS's columns, released accounting, 10 free evaluations, 8 devices, 80 h; "
+            "predictor as cheap stage.",
+            HELD_OUT,
+        ],
+    )
 
 
 if __name__ == "__main__":

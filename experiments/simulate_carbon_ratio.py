@@ -16,12 +16,9 @@ largest hypervolume after 110 evaluations and 0.999 after 200, where vanilla end
 cells, few-shot estimates as a second covariance, more noise, and setting deflated accuracies aside.
 """
 
-import argparse
-
 import numpy as np
 
-from experiments.recording import record
-from experiments.simulate_common import METHODS, quartiles, run, use_all_cores
+from experiments.simulate_common import HELD_OUT, METHODS, Study, quartiles, run
 from jcenas.sim.many import carbon_to_reach
 
 COLUMNS = (
@@ -61,44 +58,31 @@ def ratios(vanilla, other, benchmark, share: float = 1.0):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="the toy table, two searches, 12 hours, nothing recorded")
-    parser.add_argument("--seeds", type=int, default=52)
-    parser.add_argument("--accountings", nargs="+", default=["released", "full"])
-    parser.add_argument("--methods", nargs="+", default=list(COMPARED))
-    parser.add_argument("--dry", action="store_true", help="print, but record nothing")
-    options = parser.parse_args(arguments)
-    use_all_cores()
-    seeds, hours, name = (2, 12, "toy") if options.smoke else (options.seeds, 80, "nasbench201")
-    methods = ["jcenas, always"] if options.smoke else options.methods
-    rows = []
-    for accounting in ["full"] if options.smoke else options.accountings:
-        vanilla, benchmark = run(METHODS["vanilla LaMOO"], accounting, seeds, hours, name=name)
+    study = Study.begin(__doc__, arguments, 12, accountings=("released", "full"), methods=COMPARED)
+    smoke, name = study.options.smoke, {"name": study.table}
+    methods = ["jcenas, always"] if smoke else study.options.methods
+    for accounting in ["full"] if smoke else study.options.accountings:
+        vanilla, benchmark = run(METHODS["vanilla LaMOO"], accounting, study.seeds, study.hours, **name)
         for label in methods:
-            other, _ = run(METHODS[label], accounting, seeds, hours, name=name)
+            other, _ = run(METHODS[label], accounting, study.seeds, study.hours, **name)
             whole, fewer, greener = ratios(vanilla, other, benchmark)
             reach = float(100 * np.mean(whole > 0))
             some = [float(np.nanmedian(x)) if reach else None for x in (fewer, greener)]
             nearly = float(np.median(ratios(vanilla, other, benchmark, NEARLY)[0]))
-            rows.append([accounting, label, seeds, reach, *quartiles(whole), *some, nearly])
-            print(*(f"{c:.3g}" if isinstance(c, float) else c for c in rows[-1]), sep="\t", flush=True)
-    if not options.smoke and not options.dry:
-        record(
-            "simulate_carbon_ratio",
-            title="Carbon to reach vanilla LaMOO's hypervolume of 80 hours",
-            command="OPENBLAS_NUM_THREADS=1 python -m experiments.simulate_carbon_ratio",
-            columns=COLUMNS,
-            rows=rows,
-            expected="a ratio of at least 7.22 in the released accounting and 3 in the full one, with PPO",
-            notes=[
-                "NAS-Bench-201 on CIFAR-10, 8 devices; released: CE-NAS's accuracy column, edge-GPU energy (modelled "
-                "but for 45 cells) and 1 kW for each training device; full: mean test errors, measured FPGA energy, "
-                "idling, switching (60 s), supernet training and PUE.",
-                "California, PJM, Texas and Germany in turn, starts in July to December 2023; true forecasts.",
-                "Ratios of searches that do not reach the target count as 0.",
-            ],
-        )
-    return rows
+            study.add(accounting, label, study.seeds, reach, *quartiles(whole), *some, nearly)
+    return study.end(
+        "simulate_carbon_ratio",
+        title="Carbon to reach vanilla LaMOO's hypervolume of 80 hours",
+        columns=COLUMNS,
+        expected="a ratio of at least 7.22 in the released accounting and 3 in the full one, with PPO",
+        notes=[
+            "NAS-Bench-201 on CIFAR-10, 8 devices; released: CE-NAS's accuracy column, edge-GPU energy (modelled "
+            "but for 45 cells) and 1 kW for each training device; full: mean test errors, measured FPGA energy, "
+            "idling, switching (60 s), supernet training and PUE.",
+            f"{HELD_OUT[:-1]}; true forecasts.",
+            "Ratios of searches that do not reach the target count as 0.",
+        ],
+    )
 
 
 if __name__ == "__main__":

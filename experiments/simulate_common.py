@@ -4,13 +4,16 @@ Grids: Electricity Maps 2023 (life-cycle) of California, PJM, Texas and Germany,
 PPO policy that ships was trained on January to June of other grids (`jcenas.sim.train_policy.TEST_ZONES`).
 """
 
+import argparse
 import datetime
 import functools
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from experiments import recording
 from jcenas.alloc.learned import load_policy
 from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
@@ -32,6 +35,49 @@ HALF_YEAR_H = 184 * 24
 DEVICES = 8
 PROPOSALS = 512  # that the predictor chooses from in an hour
 SUPERNET_S = 7587.0  # random search with shared weights on NAS-Bench-201: Dong and Yang 2020
+
+
+HELD_OUT = "California, PJM, Texas and Germany in turn, starts in July to December 2023."
+
+
+class Study(NamedTuple):
+    """A study's command line, and the table that it makes."""
+
+    options: argparse.Namespace
+    seeds: int
+    hours: int
+    table: str
+    rows: list[list]
+
+    @classmethod
+    def begin(cls, doc: str | None, arguments, smoke_hours: int, **flags: Sequence[Any]) -> "Study":
+        """Parse the command line; `flags` are the defaults of the flags of many values that the study has for itself.
+
+        Its smoke size has the toy table, two searches and few hours, and records nothing.
+        """
+        parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+        smoke = f"the toy table, two searches, {smoke_hours} hours, nothing recorded"
+        parser.add_argument("--smoke", action="store_true", help=smoke)
+        parser.add_argument("--seeds", type=int, default=52)
+        parser.add_argument("--dry", action="store_true", help="print, but record nothing")
+        for name, values in flags.items():
+            parser.add_argument(f"--{name}", nargs="+", type=type(values[0]), default=list(values))
+        options = parser.parse_args(arguments)
+        use_all_cores()
+        sizes = (2, smoke_hours, "toy") if options.smoke else (options.seeds, 80, "nasbench201")
+        return cls(options, *sizes, rows=[])
+
+    def add(self, *cells) -> None:
+        """Print a row and keep it."""
+        self.rows.append(list(cells))
+        print(*(f"{c:.4g}" if isinstance(c, float) else c for c in cells), sep="\t", flush=True)
+
+    def end(self, name: str, **record: Any) -> list[list]:
+        """Record the table of experiments/NAME.py, with what `recording.record` wants; the rows."""
+        if not self.options.smoke and not self.options.dry:
+            command = f"OPENBLAS_NUM_THREADS=1 python -m experiments.{name}"
+            recording.record(name, command=command, rows=self.rows, **record)
+        return self.rows
 
 
 class Method(NamedTuple):

@@ -5,12 +5,9 @@ Expected: with the predictor as cheap stage, ahead of vanilla LaMOO at every hou
 Cost:     52 seeds take about fifteen minutes on two cores; the data folder is JCENAS_DATA.
 """
 
-import argparse
-
 import numpy as np
 
-from experiments.recording import record
-from experiments.simulate_common import METHODS, quartiles, run, use_all_cores
+from experiments.simulate_common import HELD_OUT, METHODS, Study, quartiles, run
 
 HOURS = (10, 20, 40, 80)
 KILOGRAMS = (2, 5, 10, 20)
@@ -46,39 +43,27 @@ def at_emissions(result, missing: np.ndarray, grams: float) -> float | None:
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="the toy table, two searches, 10 hours, nothing recorded")
-    parser.add_argument("--seeds", type=int, default=52)
-    parser.add_argument("--methods", nargs="+", default=list(COMPARED))
-    parser.add_argument("--dry", action="store_true", help="print, but record nothing")
-    options = parser.parse_args(arguments)
-    use_all_cores()
-    seeds, hours, name = (2, 10, "toy") if options.smoke else (options.seeds, 80, "nasbench201")
-    rows = []
-    for label in ["random search"] if options.smoke else options.methods:
-        result, benchmark = run(METHODS[label], "full", seeds, hours, name=name)
+    study = Study.begin(__doc__, arguments, 10, methods=COMPARED)
+    hours = study.hours
+    for label in ["random search"] if study.options.smoke else study.options.methods:
+        result, benchmark = run(METHODS[label], "full", study.seeds, hours, name=study.table)
         largest = float(benchmark.largest)
         missing = np.log(np.maximum(largest - np.asarray(result.intervals.hypervolume, float), 1e-3))
         by_hour = [float(np.median(missing[:, h - 1])) if h <= hours else None for h in HOURS]
         by_gram = [at_emissions(result, missing, 1000 * kg) for kg in KILOGRAMS]
         totals = [float(np.median(result.count)), float(np.median(result.emissions_g)) / 1000]
-        rows.append([label, seeds, *by_hour, *by_gram, *totals, *quartiles(result.hypervolume / largest)])
-        print(*(f"{c:.4g}" if isinstance(c, float) else c for c in rows[-1]), sep="\t", flush=True)
-    if not options.smoke and not options.dry:
-        record(
-            "simulate_progress",
-            title="Search progress over hours and over emissions",
-            command="OPENBLAS_NUM_THREADS=1 python -m experiments.simulate_progress",
-            columns=COLUMNS,
-            rows=rows,
-            expected="ahead of vanilla LaMOO at every hour with the predictor; per gram the most with planning",
-            notes=[
-                "NAS-Bench-201 on CIFAR-10, error against FPGA energy; 8 devices, 80 h, full accounting; medians.",
-                "California, PJM, Texas and Germany in turn, starts in July to December 2023; true forecasts.",
-                "A cell by emissions is empty where half of the searches never emit so much.",
-            ],
-        )
-    return rows
+        study.add(label, study.seeds, *by_hour, *by_gram, *totals, *quartiles(result.hypervolume / largest))
+    return study.end(
+        "simulate_progress",
+        title="Search progress over hours and over emissions",
+        columns=COLUMNS,
+        expected="ahead of vanilla LaMOO at every hour with the predictor; per gram the most with planning",
+        notes=[
+            "NAS-Bench-201 on CIFAR-10, error against FPGA energy; 8 devices, 80 h, full accounting; medians.",
+            f"{HELD_OUT[:-1]}; true forecasts.",
+            "A cell by emissions is empty where half of the searches never emit so much.",
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -11,14 +11,12 @@ accounting, other grids and months), under 10 and 30 kg. All in the released acc
 power in the full one only.
 """
 
-import argparse
 import pathlib
 import tempfile
 
 import numpy as np
 
-from experiments.recording import record
-from experiments.simulate_common import METHODS, Method, quartiles, run, use_all_cores
+from experiments.simulate_common import HELD_OUT, METHODS, Method, Study, quartiles, run
 from jcenas.sim.config import TrainPolicyConfig
 from jcenas.sim.train_policy import learning_curves, train_policy
 
@@ -49,14 +47,12 @@ COLUMNS = (
 )
 
 
-def row(study: str, label: str, setting: str, result, benchmark) -> list:
-    """One line of the table."""
+def outcome(result, benchmark) -> list:
+    """The cells of a row behind its setting."""
     share = np.asarray(result.hypervolume, float) / float(benchmark.largest)
     switching = np.asarray(result.intervals.device_s["switching"], float).sum(axis=1) / 3600
     totals = [np.median(result.count), np.median(result.emissions_g) / 1000, np.median(switching)]
-    cells = [study, label, setting, len(share), *quartiles(share), *(float(x) for x in totals)]
-    print(*(f"{c:.4g}" if isinstance(c, float) else c for c in cells), sep="\t", flush=True)
-    return cells
+    return [len(share), *quartiles(share), *(float(x) for x in totals)]
 
 
 def trained(folder: pathlib.Path, table: str, updates: int) -> dict[str, Method]:
@@ -73,46 +69,35 @@ def trained(folder: pathlib.Path, table: str, updates: int) -> dict[str, Method]
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="the toy table, two searches, 12 hours, nothing recorded")
-    parser.add_argument("--seeds", type=int, default=52)
-    parser.add_argument("--studies", nargs="+", default=["switching", "deadline", "action"])
-    parser.add_argument("--dry", action="store_true", help="print, but record nothing")
-    options = parser.parse_args(arguments)
-    use_all_cores()
-    smoke = options.smoke
-    seeds, hours, name = (2, 12, "toy") if smoke else (options.seeds, 80, "nasbench201")
-    rows = []
-    if "switching" in options.studies:
+    study = Study.begin(__doc__, arguments, 12, studies=("switching", "deadline", "action"))
+    smoke, studies = study.options.smoke, study.options.studies
+    seeds, hours, name = study.seeds, study.hours, study.table
+    if "switching" in studies:
         for label, method in list(SWITCHING.items())[: 1 if smoke else None]:
             for seconds in (600.0,) if smoke else SWITCH_S:
                 done = run(method, "full", seeds, hours, name=name, switch_s=seconds)
-                rows.append(row("switching", label, f"{seconds:g} s", *done))
-    if "deadline" in options.studies and not smoke:
+                study.add("switching", label, f"{seconds:g} s", *outcome(*done))
+    if "deadline" in studies and not smoke:
         for label, method in HURRIED.items():
             for most in DEADLINES_H:
                 done = run(method, "released", seeds, most, name=name, budget_g=10_000.0)
-                rows.append(row("deadline, 10 kg", label, f"{most} h", *done))
-    if "action" in options.studies and not smoke:
+                study.add("deadline, 10 kg", label, f"{most} h", *outcome(*done))
+    if "action" in studies and not smoke:
         with tempfile.TemporaryDirectory() as folder:
             for label, method in trained(pathlib.Path(folder), name, 150).items():
                 for kg in (10, 30):
                     done = run(method, "released", seeds, hours, name=name, budget_g=1000.0 * kg)
-                    rows.append(row("action", label, f"{kg} kg", *done))
-    if not smoke and not options.dry:
-        record(
-            "simulate_settings",
-            title="Switching, deadlines and kinds of action",
-            command="OPENBLAS_NUM_THREADS=1 python -m experiments.simulate_settings",
-            columns=COLUMNS,
-            rows=rows,
-            expected="10 minutes a switch cost little; a deadline costs hypervolume; both kinds of action are alike",
-            notes=[
-                "NAS-Bench-201, 8 devices; switching: full accounting, 80 h, no budget; else: released accounting.",
-                "California, PJM, Texas and Germany in turn, starts in July to December 2023; true forecasts.",
-            ],
-        )
-    return rows
+                    study.add("action", label, f"{kg} kg", *outcome(*done))
+    return study.end(
+        "simulate_settings",
+        title="Switching, deadlines and kinds of action",
+        columns=COLUMNS,
+        expected="10 minutes a switch cost little; a deadline costs hypervolume; both kinds of action are alike",
+        notes=[
+            "NAS-Bench-201, 8 devices; switching: full accounting, 80 h, no budget; else: released accounting.",
+            f"{HELD_OUT[:-1]}; true forecasts.",
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Everything that defines a batch of simulated searches; the flags of `jcenas simulate` are made from it; no JAX."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +14,24 @@ Accounting = Literal["full", "released"]
 Forecast = Literal["persistence", "model", "actual", "none"]
 
 
+def check_file(flag: str, path: Path, suffix: str) -> None:
+    """Raise InputError where `path` cannot be written in the end, before anything is computed for it."""
+    if path.suffix != suffix:
+        raise InputError(f"{flag} {path}: the file's name must end in {suffix}")
+    if path.is_dir():
+        raise InputError(f"{flag} {path}: this is a folder; give the name of a file")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"{flag} {path}: nothing can be written in {above}; choose another folder")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SimulateConfig:
     """Carbon-aware searches on a simulated cluster: trace-driven, on a tabular benchmark, many seeds at once.
 
     Attributes:
         table: benchmark: toy (analytic, ships with the package), nasbench201, nasbench201-cifar100,
-            nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000, ecnas-4v, ecnas-5v, ecnas-7v.
+            nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000.
         cost: column of the second objective; the table's own default if empty.
         zone: grid zone whose typical year is followed, where no trace is given.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
@@ -46,10 +58,10 @@ class SimulateConfig:
         plot: PNG file for the plots.
 
     Raises:
-        InputError: a number outside its range, or an unknown table or policy.
+        InputError: a number outside its range, an unknown table or policy, or a plot that cannot be written.
     """
 
-    table: str = "toy"
+    table: str = "digits"
     cost: str = ""
     zone: str = "US-CAL-CISO"
     trace: Path | None = None
@@ -82,6 +94,8 @@ class SimulateConfig:
         check_table(self.table)
         if not self.policy.endswith(".npz"):
             check_policy(self.policy)
+        if self.plot is not None:
+            check_file("--plot", self.plot, ".png")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,7 +115,7 @@ class TrainPolicyConfig:
         seed: of everything.
 
     Raises:
-        InputError: a number outside its range, or an unknown table.
+        InputError: a number outside its range, an unknown table, or a file that cannot be written.
     """
 
     out: Path = Path("policy.npz")
@@ -120,3 +134,4 @@ class TrainPolicyConfig:
             if getattr(self, name) < 1:
                 raise InputError(f"--{name} {getattr(self, name)}: must be at least 1")
         check_table(self.table)
+        check_file("--out", self.out, ".npz")

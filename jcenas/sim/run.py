@@ -22,6 +22,7 @@ from jcenas.train import sharding
 RELEASED_INITIAL = 10
 PROPOSALS = 128
 CHOICE = 512  # proposals that the predictor chooses from, of optimisers whose time hardly grows with them
+TOGETHER = 256  # searches side by side on an accelerator
 
 
 class Simulation(NamedTuple):
@@ -41,10 +42,10 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
       InputError: anything that cannot be run as it is, such as a carbon budget that cannot pay one evaluation.
     """
     entry = check_table(config.table)
-    table = load_table(config.table)
     stage: Stage = config.stage if config.stage != "auto" else ("supernet" if entry.estimate else "predictor")
     if stage == "supernet" and entry.estimate is None:
         raise InputError(f"table {config.table} has no supernet estimates; use --stage predictor or none")
+    table = load_table(config.table)
     benchmark = make_benchmark(
         table, cost=config.cost or entry.cost, reference=_reference(config, entry, table), estimate=entry.estimate
     )
@@ -78,6 +79,11 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
     wide = stage == "predictor" and config.optimizer in ("lamoo", "random")
     proposals = CHOICE if wide else PROPOSALS
+    fed = min(proposals, table.size)
+    if config.devices > fed:
+        raise InputError(
+            f"--devices {config.devices}: an hour brings {fed} proposals, which cannot feed more; use at most {fed}"
+        )
     shapes = SimulationConfig(
         devices=config.devices,
         room=max(min(room, table.size), proposals),  # an optimiser has room for one batch at least
@@ -95,12 +101,14 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     else:
         policy = policy_from_name(config.policy)
     make = optimizer_maker(config.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
-    sizes = sizes_for(shapes.room)
+    devices = sharding.local_devices()
+    together = 1 if sharding.on_cpu(devices) else min(TOGETHER, -(-config.seeds // len(devices)))
+    sizes = sizes_for(shapes.room) if together == 1 else (shapes.room,)
     growing = sizes if config.optimizer == "lamoo-ehvi" else None
-    run = make_many(make_search(shapes, table, make, policy, sizes=sizes, proposal_sizes=growing))
+    run = make_many(make_search(shapes, table, make, policy, sizes=sizes, proposal_sizes=growing), together=together)
     params = policy.init_params(jax.random.key(config.seed))
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
-    part = len(sharding.local_devices())
+    part = together * len(devices)
     parts = []
     for begin in range(0, config.seeds, part):
         some = keys[begin : begin + part]

@@ -1,6 +1,7 @@
 """Many searches at once, and how much carbon they needed."""
 
 import datetime
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +12,14 @@ from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.errors import InputError
 from jcenas.report.simulation import over_emissions, write_progress
-from jcenas.sim.config import SimulateConfig
+from jcenas.sim.config import SimulateConfig, TrainPolicyConfig
 from jcenas.sim.many import carbon_to_reach, concatenate, first_to_reach, make_many, stack
 from jcenas.sim.problem import make_scenario
 from jcenas.sim.run import simulate, sizes_for, summary_rows
 from jcenas.sim.search import make_search
 from jcenas.sim.state import SimulationConfig
 from jcenas.sim.traces import forecasts, forecasts_by_model, hours_of
+from jcenas.train import sharding
 
 
 def test_shards_pads_and_keeps_the_order(kit, small):
@@ -114,11 +116,33 @@ def test_common_grid_of_emissions_by_hand():
         ({"start": "June"}, "--start 'June' is no ISO 8601 time"),
         ({"cost": "money"}, "has no column 'money'"),
         ({"zone": "XX"}, "unknown zone 'XX'"),
+        ({"devices": 500}, r"--devices 500: an hour brings 128 proposals, which cannot feed more; use at most 128"),
+        ({"table": "nas-bench-macro", "stage": "supernet"}, "has no supernet estimates; use --stage predictor or none"),
+        ({"plot": Path("progress.pdf")}, r"--plot progress.pdf: the file's name must end in .png"),
     ],
 )
 def test_bad_input_is_one_line(settings, message):
     with pytest.raises(InputError, match=message):
         simulate(SimulateConfig(**settings))
+
+
+def test_files_that_cannot_be_written_are_refused_before_the_work(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").write_text("")
+    for place, message in (("folder.png", "this is a folder"), ("file/a.png", "nothing can be written in .*file")):
+        with pytest.raises(InputError, match=message):
+            SimulateConfig(plot=tmp_path / place)
+    with pytest.raises(InputError, match=r"--out .*mine: the file's name must end in .npz"):
+        TrainPolicyConfig(out=tmp_path / "mine")
+
+
+def test_side_by_side_as_on_an_accelerator(done, monkeypatch):
+    monkeypatch.setattr(sharding, "on_cpu", lambda devices: False)
+    parts = []
+    again = simulate(done.config, lambda n, total: parts.append((n, total)))
+    assert parts == [(3, 3)]  # one call
+    np.testing.assert_array_equal(again.result.rows, done.result.rows)
+    np.testing.assert_allclose(again.result.emissions_g, done.result.emissions_g, rtol=1e-6)
 
 
 def test_short_traces_need_wrap(tmp_path):

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from jcenas.alloc.policies import policy_from_name
@@ -19,6 +20,7 @@ from jcenas.sim.problem import (
 from jcenas.sim.search import make_search
 from jcenas.sim.stage import predict_error
 from jcenas.sim.state import SimulationConfig
+from jcenas.tables.table import Table
 from jcenas.tables.toy import toy
 
 HOURS = 12
@@ -128,6 +130,11 @@ def test_predictor_knows_what_it_was_told():
     assert (deviation > 0.5).all()
 
 
+def unknown_cost():
+    frame = pd.DataFrame({"i": [0, 1], "error": [1.0, 2.0], "joules": [1.0, np.nan], "train_seconds": [9.0, 9.0]})
+    return Table.from_frame(frame, genome=["i"])
+
+
 def test_bounds_and_forecasts_by_hand(benchmark):
     seconds = np.sort(np.asarray(benchmark.train_seconds))
     assert most_evaluations(benchmark, float(seconds[:7].sum()) + 1) == 7
@@ -151,6 +158,7 @@ def test_bounds_and_forecasts_by_hand(benchmark):
         (lambda: SimulationConfig(unscored=999), "unscored must be at most proposals"),
         (lambda: make_benchmark(toy(), cost="energy", reference=(1, 1)), "has no column 'energy'"),
         (lambda: make_benchmark(toy(), cost="energy_mj", reference=(1, 1)), "no architecture has error and energy_mj"),
+        (lambda: make_benchmark(unknown_cost(), cost="joules", reference=(9, 9)), "'joules' is missing for 1 of 2"),
     ],
 )
 def test_bad_input_is_one_line(make, message):
