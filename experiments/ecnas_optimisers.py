@@ -11,6 +11,8 @@ proposes among all of them, and what is not known counts as an evaluation and fa
 published SEMOA took in 7V, are more than any of these tables has points: there every optimiser that does not repeat
 itself finds the optimum.
 
+Methods left out by --methods keep the rows of the table recorded last; a note says when they were measured.
+
 Two references: an energy beyond all published runs, and the paper's own, an accuracy of -50 % and 10^6 Wh, for which
 almost only the best accuracy counts.
 """
@@ -24,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.ecnas_published import published_runs
-from experiments.recording import record
+from experiments.recording import load, record
 from jcenas.moo import Budgeted, hypervolume
 from jcenas.tables import ecnas_read
 from jcenas.tables.ecnas import EcNas
@@ -173,24 +175,51 @@ def main(arguments=None):
         optimum = float(best[0][0])
         mine = [row(name, "every known point", len(known), best, optimum, 0.0)]
         mine += published_rows(name, target, optimum)
-        missing = []
+        earlier, notes, there = {} if options.smoke else recorded_rows(name), [], []
         for method in PLAN:
+            label = LABELS.get(method, method)
             if method in methods and (name, method) not in APART:
                 mine += method_rows(table, space, method, plan[method], sizes, seeds, optimum)
+                there.append(method)
+            elif (name, method) not in APART and label in earlier:
+                when, found = earlier[label]
+                mine += [[name, *cells] for cells in found]
+                notes.append(f"{label}: from the recording of {when}.")
+                there.append(method)
             elif not options.smoke:
-                why = APART.get((name, method), "left out by --methods")
-                missing.append(f"{LABELS.get(method, method)}: not measured, {why}.")
-                mine.append([name, LABELS.get(method, method), *[None] * (len(COLUMNS) - 1)])
+                notes.append(f"{label}: not measured, {APART.get((name, method), 'left out by --methods')}.")
+                mine.append([name, label, *[None] * (len(COLUMNS) - 1)])
         rows += mine
         if not (options.smoke or options.trial):
-            chosen = "" if methods == list(PLAN) else f" --methods {' '.join(methods)}"
-            record_space(name, mine, missing, f"{COMMAND} --spaces {name}{chosen}")
+            all_of_them = [method for method in PLAN if (name, method) not in APART]
+            chosen = "" if there == all_of_them else f" --methods {' '.join(there)}"
+            record_space(name, mine, notes, f"{COMMAND} --spaces {name}{chosen}")
     return rows
 
 
-def record_space(space: str, rows: list, missing: list[str], command: str) -> None:
+def recorded_rows(space: str) -> dict[str, tuple[str, list[list]]]:
+    """Rows by method, and when they were measured (UTC), of the table recorded last; none if its columns differ."""
+    table = load().get(_name(space))
+    if table is None or tuple(table["columns"]) != COLUMNS:
+        return {}
+    dates = dict(
+        note.removesuffix(".").split(": from the recording of ") for note in table["notes"] if ": from the" in note
+    )
+    found = {}
+    for cells in table["rows"]:
+        if cells[1] is not None:
+            when = dates.get(cells[0], table["environment"]["date_utc"][:16])
+            found.setdefault(cells[0], (when, []))[1].append(cells)
+    return found
+
+
+def _name(space: str) -> str:
+    return f"ecnas_optimisers_{space.lower()}"
+
+
+def record_space(space: str, rows: list, notes: list[str], command: str) -> None:
     record(
-        f"ecnas_optimisers_{space.lower()}",
+        _name(space),
         title=f"EC-NAS {space}: optimisers at matched numbers of evaluations",
         command=command,
         columns=COLUMNS,
@@ -201,7 +230,7 @@ def record_space(space: str, rows: list, missing: list[str], command: str) -> No
             NOTES[space],
             "Hypervolume of validation accuracy (%) times energy (kWh); with log10 of energy; and with the paper's "
             "reference, an accuracy of -50 % and 10^6 Wh.",
-            *missing,
+            *notes,
         ],
     )
 

@@ -63,17 +63,30 @@ def test_optimisers_smoke():
 
 
 def test_methods_left_out_are_recorded_as_such(monkeypatch):
-    recorded = {}
+    recorded, name = {}, "ecnas_optimisers_4v"
+    monkeypatch.setattr(ecnas_optimisers, "load", lambda: recorded)
     monkeypatch.setattr(ecnas_optimisers, "record", lambda name, **table: recorded.update({name: table}))
     monkeypatch.setattr(ecnas_optimisers, "PLAN", {"random-sobol": (200, 1), "semoa": (1000, 10)})
     ecnas_optimisers.main(["--spaces", "4V", "--methods", "random-sobol"])
-    (table,) = recorded.values()
+    table = recorded[name]
     rows = {row[0]: row for row in table["rows"]}
     assert rows["random, Sobol sequence"][1:3] == [143, 10]
     assert rows["random, Sobol sequence"][-1] == pytest.approx(53.5, abs=5)  # % that is no cell
     assert rows["semoa"][1:] == [None] * 9
     assert "semoa: not measured, left out by --methods." in table["notes"]
     assert table["command"].endswith("--spaces 4V --methods random-sobol")
+    # Run again without it, the sequence keeps its rows and their date.
+    recorded[name] |= {"columns": list(table["columns"]), "environment": {"date_utc": "2026-01-02T03:04:05+00:00"}}
+    monkeypatch.setattr(ecnas_optimisers, "PLAN", {"random-sobol": (200, 1), "random-released": (110, 1)})
+    for _ in range(2):
+        ecnas_optimisers.main(["--spaces", "4V", "--methods", "random-released"])
+        again = recorded[name]
+        assert again["command"].endswith("--spaces 4V")
+        assert [row for row in again["rows"] if row[0] == "random, Sobol sequence"] == [
+            row for row in table["rows"] if row[0] == "random, Sobol sequence"
+        ]
+        assert "random, Sobol sequence: from the recording of 2026-01-02T03:04." in again["notes"]
+        recorded[name] = again | {"columns": list(again["columns"]), "environment": {"date_utc": "2027-01-01T00:00:00"}}
 
 
 def test_the_papers_hypervolumes():
