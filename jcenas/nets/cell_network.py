@@ -7,12 +7,15 @@ Every edge holds the weights of both convolutions, and the genome, an array, pic
 time. With one genome throughout, the network is that candidate, equal to a network built for it alone; with another
 genome at every step, it is the single-path weight-sharing supernet (Guo et al., arXiv 1904.00420).
 
-Two ways to pick, with the same result:
+Two ways to pick, with the same result, and one that does not pick:
 
 * ``"branch"``: `lax.switch` on every edge runs only the chosen operation (`jcenas.nets.cell`). Best on CPU; under
   `vmap` over genomes it would run them all.
 * ``"blend"``: one 3x3 convolution whose kernel is the chosen one (a 1x1 kernel is the centre of a 3x3), added to the
   pool and to the identity with weights 0 or 1. No control flow: best on accelerators and under `vmap`.
+* ``"mix"``: all operations of every edge run, and their sum has the weights of a mixture (6, 5), which takes the place
+  of the genome: the supernet of differentiable search (`jcenas.nets.mixed_cell`). The weights are the same ones, so
+  that a network trained in one way runs in the others.
 """
 
 from typing import Literal
@@ -23,9 +26,10 @@ import jax.numpy as jnp
 
 from jcenas.nets import operations as ops
 from jcenas.nets.cell import CellWeights, Statistics, branch_cell
+from jcenas.nets.mixed_cell import mixed_cell
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP
 
-Choose = Literal["branch", "blend"]
+Choose = Literal["branch", "blend", "mix"]
 
 STATISTICS_MOMENTUM = 0.9
 N_STAGES = 3
@@ -73,7 +77,7 @@ class ResidualBlock(nn.Module):
 
 
 class Cell(nn.Module):
-    """One cell: six edges with the operation of each given by the genome. Row 0 of norms is 1x1, row 1 is 3x3."""
+    """One cell: six edges with the operation of each given by the genome, or mixed. Row 0 of norms is 1x1, 1 is 3x3."""
 
     choose: Choose
     channels: int
@@ -89,15 +93,21 @@ class Cell(nn.Module):
         self.variance = self.variable("batch_stats", "variance", jnp.ones, (n, 2, c))
 
     def __call__(self, x: jax.Array, genome: jax.Array, statistics: Statistics) -> jax.Array:
-        """Apply the cell to x (B, H, W, C), C = channels; genome int32 (6,)."""
+        """Apply the cell to x (B, H, W, C), C = channels; genome int32 (6,), or a mixture (6, 5)."""
         weights = CellWeights(self.conv1x1, self.conv3x3, self.scale, self.bias)
-        function = branch_cell if self.choose == "branch" else _blend_cell
-        y, used = function(x, genome, weights, ops.Moments(self.mean.value, self.variance.value), statistics)
-        if statistics == "batch" and self.is_mutable_collection("batch_stats") and not self.is_initializing():
+        running = ops.Moments(self.mean.value, self.variance.value)
+        if self.choose == "mix":
+            y, used = mixed_cell(x, genome.astype(x.dtype), weights, running, statistics)
+            ran = jnp.ones((len(EDGES), 2, 1), bool)
+        else:
+            function = branch_cell if self.choose == "branch" else _blend_cell
+            y, used = function(x, genome, weights, running, statistics)
+            used = jax.tree.map(lambda array: array[:, None], used)
             ran = (genome[:, None] == jnp.array([CONV_1X1, CONV_3X3])[None])[:, :, None]
+        if statistics == "batch" and self.is_mutable_collection("batch_stats") and not self.is_initializing():
             rate = (1 - STATISTICS_MOMENTUM) * ran  # an operation's statistics move only when it ran
-            self.mean.value += rate * (used.mean[:, None] - self.mean.value)
-            self.variance.value += rate * (used.variance[:, None] - self.variance.value)
+            self.mean.value += rate * (used.mean - self.mean.value)
+            self.variance.value += rate * (used.variance - self.variance.value)
         return y
 
 
@@ -144,7 +154,7 @@ class CellNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, genome: jax.Array, *, statistics: Statistics = "running") -> jax.Array:
-        """Logits (B, classes) of images (B, H, W, C), H and W multiples of 4; genome int32 (6,).
+        """Logits (B, classes) of images (B, H, W, C), H and W multiples of 4; genome int32 (6,), or a mixture (6, 5).
 
         Raises:
             ValueError: image sides that the two reductions cannot halve.

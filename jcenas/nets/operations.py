@@ -154,6 +154,22 @@ def moments(x: jax.Array) -> Moments:
     return Moments(mean, jnp.square(x).mean(axis=(0, 1, 2)) - jnp.square(mean))
 
 
+def pointwise_moments(x: jax.Array, kernel: jax.Array) -> Moments:
+    """`moments(pointwise(x, kernel))` without the convolution, from x (B, H, W, C) and kernel (C, D); float32 (D,).
+
+    With mean m and covariance S of x, output channel d has mean W_d . m and variance W_d . S W_d: a norm after a 1x1
+    convolution can go into its kernel before the convolution runs, and costs a matrix product of C x C numbers.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    mean = rows.mean(axis=0, dtype=jnp.float32)
+    products = lax.dot_general(
+        rows, rows, (((0,), (0,)), ((), ())), precision=lax.Precision.HIGHEST, preferred_element_type=jnp.float32
+    )
+    covariance = products / rows.shape[0] - mean[:, None] * mean[None]
+    wide = kernel.astype(jnp.float32)
+    return Moments(mean @ wide, jnp.sum(wide * (covariance @ wide), axis=0))
+
+
 def inverse_deviation(statistics: Moments) -> jax.Array:
     """1 / sqrt(variance + epsilon) of each channel, as a batch norm divides; float32 (C,)."""
     return lax.rsqrt(jnp.maximum(statistics.variance, 0.0) + BATCH_NORM_EPSILON)
