@@ -9,6 +9,7 @@ A cell's output has room for every node that a genome may put there; the others 
 the next cell skips them. `extract` takes the weights of one genome out.
 """
 
+import functools
 from typing import Any, Protocol
 
 import flax.linen as nn
@@ -17,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jcenas.nets import genotype_edge as edge
 from jcenas.nets.cell_network import Statistics
 from jcenas.nets.genotype_network import STEM_MULTIPLIER, Stem, check_images, reductions
-from jcenas.nets.genotype_operations import FactorizedReduction, Operation, PointwiseNorm, path_masks
+from jcenas.nets.genotype_operations import FactorizedReduction, PointwiseNorm, path_masks
 from jcenas.spaces.genotype import CELL_INPUTS, NUMBER, Cells, from_cells
 
 
@@ -64,21 +66,25 @@ class Edge(nn.Module):
         self, large: jax.Array, small: jax.Array, operation: jax.Array, halve: jax.Array, statistics: Statistics
     ) -> jax.Array:
         """Apply operation int32 () to `large`, halving it, where `halve` () is true, and to `small` elsewhere."""
-
-        def branch(name: str, stride: int):
-            def run(module: nn.Module, large: jax.Array, small: jax.Array) -> jax.Array:
-                del module  # the parent of what is made here
-                return Operation(name, stride, name=name)(large if stride == 2 else small, statistics)
-
-            return run
-
-        strides = [stride for stride, there in ((1, self.keeps), (2, self.halves)) if there]
-        if self.is_initializing():  # the strided form has all the weights of the other
-            made = [branch(name, strides[-1])(self, large, small) for name in self.operations]
-            return made[0]
-        branches = [branch(name, stride) for stride in strides for name in self.operations]
+        strides = tuple(stride for stride, there in ((1, self.keeps), (2, self.halves)) if there)
+        stride, channels = strides[-1], large.shape[-1]  # the strided form has all the weights of the other
+        named = [name for name in self.operations if edge.has_weights(name, stride, channels)]
+        first = {name: functools.partial(edge.initial, name, stride, channels) for name in named}
+        weights = {name: self.param(name, lambda key, name=name: first[name](key)["params"]) for name in named}
+        running = {
+            name: self.variable("batch_stats", name, lambda name=name: first[name](jax.random.key(0))["batch_stats"])
+            for name in named
+        }
+        if self.is_initializing():
+            return large[:, ::stride, ::stride]
         index = operation + len(self.operations) * (halve if len(strides) == 2 else 0)
-        return nn.switch(index, branches, self, large, small)
+        inputs = tuple(large if stride == 2 else small for stride in strides)
+        values = {name: variable.value for name, variable in running.items()}
+        y, moved = edge.branch_edge(edge.Choices(self.operations, strides), statistics, inputs, index, weights, values)
+        if self.is_mutable_collection("batch_stats"):
+            for name in named:
+                running[name].value = moved[name]
+        return y
 
 
 class SuperCell(nn.Module):
@@ -126,10 +132,9 @@ class SuperCell(nn.Module):
                     small = _pick(nodes[CELL_INPUTS:], node - CELL_INPUTS) if block else large
                 else:
                     large = small = _pick(nodes, node)
-                edge = Edge(
-                    self.operations, self.reduction, block > 0 or not self.reduction, name=f"edge{2 * block + slot}"
-                )
-                y = edge(large, small, operations[block, slot], halved.astype(jnp.int32), statistics)
+                name, keeps = f"edge{2 * block + slot}", block > 0 or not self.reduction
+                apply = Edge(self.operations, self.reduction, keeps, name=name)
+                y = apply(large, small, operations[block, slot], halved.astype(jnp.int32), statistics)
                 if masks is not None:
                     skips = operations[block, slot] == _place(self.operations, "skip_connect")
                     y *= jnp.where(skips & ~halved, 1, masks[2 * block + slot]).astype(y.dtype)
