@@ -2,6 +2,7 @@
 
 from jcenas.nets.cell_network import CellNetwork
 from jcenas.nets.cost import Macro
+from jcenas.nets.darts_supernet import DartsSupernet
 from jcenas.nets.fixed_network import FixedNetwork, extract
 from jcenas.nets.genotype_cost import MacroGenotype
 from jcenas.nets.genotype_network import GenotypeNetwork
@@ -13,6 +14,7 @@ from jcenas.nets.nasbench101_network import Network101
 
 __all__ = [
     "CellNetwork",
+    "DartsSupernet",
     "FixedNetwork",
     "GenotypeNetwork",
     "GenotypeSupernet",
