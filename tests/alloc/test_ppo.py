@@ -54,6 +54,23 @@ def test_distributions_by_hand():
     np.testing.assert_allclose([draws.mean(), draws.std()], [1, 2], atol=0.1)
 
 
+@pytest.mark.parametrize("actions", [3, 0])
+def test_both_towers_at_once_equal_the_network(actions):
+    network, x = ActorCritic(actions, 8), jax.random.normal(jax.random.key(1), (5, 6))
+    params = network.init(jax.random.key(0), x)
+    params = jax.tree.map(lambda w: w + 0.1, params)  # biases too
+    towers = networks.stack(params)
+    alone, both = network.apply(params, x), networks.forward(towers, x.T)
+    np.testing.assert_allclose(both.head.T, alone.head, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(both.value, alone.value, rtol=1e-5, atol=1e-6)
+    action = jnp.array([0, 1, 2, 1, 0]) if actions else jnp.linspace(-1.0, 1.0, 5)
+    for ask in (networks.entropy, lambda out, *how: networks.log_probability(out, action, *how)):
+        np.testing.assert_allclose(ask(both, bool(actions), 0), ask(alone, bool(actions)), rtol=1e-5, atol=1e-6)
+    jax.tree.map(np.testing.assert_array_equal, networks.unstack(towers), params)
+    slope = jax.grad(lambda t: jnp.sum(networks.forward(t, x.T).value ** 2))(towers)
+    assert not np.any(slope.kernels[-1][1, 1:])  # what fills the critic up stays as it is
+
+
 # Probe problems (after rejax): each isolates one thing that can be wrong. Episodes last `length` steps.
 
 
