@@ -23,7 +23,7 @@ POLICIES = {
     "PPO": METHODS["jcenas, PPO"],
     "oracle": Method("lamoo", "predictor", "oracle:1"),
 }
-FORECASTS = dict.fromkeys(("plan", "PPO"), ("actual", "model", "persistence", "none"))
+FORECASTS: dict[str, tuple[str, ...]] = dict.fromkeys(("plan", "PPO"), ("actual", "model", "persistence", "none"))
 COLUMNS = (
     "budget, kg",
     "policy",
