@@ -1,7 +1,8 @@
-"""One NAS-Bench-201 candidate in PyTorch eager: the peer of `experiments/benchmark_networks.py`.
+"""NAS-Bench-201 networks in PyTorch eager: the peers of `experiments/benchmark_networks.py`.
 
-Run by that script in a Python that has PyTorch, with a file of images, weights and logits. The logits are compared
-first; then training steps are timed in PyTorch's default layout and in channels-last. Prints one JSON line.
+Run by that script in a Python that has PyTorch, with a file of images, weights and logits: a candidate, or the
+supernet that mixes all operations. The logits are compared first; then training steps are timed in PyTorch's default
+layout and in channels-last. Prints one JSON line.
 """
 
 import json
@@ -51,6 +52,50 @@ class Cell(nn.Module):
             nodes.append(sum(parts) if parts else torch.zeros_like(x))
         return nodes[-1]
 
+    def own(self, name, arrays):
+        """Modules by the names of their weights in `arrays`."""
+        del arrays
+        named = {}
+        for e, choice in enumerate(self.genome):
+            if choice in (CONV_1X1, CONV_3X3):
+                edge = self.edges[str(e)]
+                named[f"{name}/conv{'1x1' if choice == CONV_1X1 else '3x3'}_{e}"] = edge[1]
+                named[f"{name}/norm_{e}"] = edge[2]
+        return named
+
+
+class MixedCell(nn.Module):
+    """A cell with all five operations on every edge, summed with the weights of a mixture (6, 5)."""
+
+    def __init__(self, mixture, channels):
+        super().__init__()
+        self.register_buffer("mixture", mixture)
+        self.conv1x1 = nn.ModuleList([relu_conv_norm(channels, channels, 1) for _ in EDGES])
+        self.conv3x3 = nn.ModuleList([relu_conv_norm(channels, channels, 3) for _ in EDGES])
+        self.pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+
+    def forward(self, x):
+        """Apply to (B, C, H, W); the operation `none` adds nothing."""
+        nodes = [x, 0, 0, 0]
+        for e, (source, target) in enumerate(EDGES):
+            x, weight = nodes[source], self.mixture[e]
+            y = weight[SKIP] * x + weight[POOL] * self.pool(x)
+            y = y + weight[CONV_1X1] * self.conv1x1[e](x) + weight[CONV_3X3] * self.conv3x3[e](x)
+            nodes[target] = nodes[target] + y
+        return nodes[-1]
+
+    def own(self, name, arrays):
+        """Modules by the names of their weights; our edges are stacked, so they are split in `arrays`."""
+        named = {}
+        for e in range(len(EDGES)):
+            for row, part in enumerate(("conv1x1", "conv3x3")):
+                block = getattr(self, part)[e]
+                named[f"{name}/{part}_{e}"], named[f"{name}/{part}_{e}_norm"] = block[1], block[2]
+                arrays[f"{name}/{part}_{e}"] = arrays[f"{name}/{part}"][e]
+                for factor in ("scale", "bias"):
+                    arrays[f"{name}/{part}_{e}_norm/{factor}"] = arrays[f"{name}/{factor}"][e, row]
+        return named
+
 
 class Reduction(nn.Module):
     """The residual block of stride 2."""
@@ -68,7 +113,7 @@ class Reduction(nn.Module):
 class Network(nn.Module):
     """Stem, three stages, head."""
 
-    def __init__(self, genome, image_channels, classes, channels, cells):
+    def __init__(self, make_cell, image_channels, classes, channels, cells):
         super().__init__()
         self.stem = nn.Conv2d(image_channels, channels, 3, padding=1, bias=False)
         self.stem_norm = nn.BatchNorm2d(channels)
@@ -77,7 +122,7 @@ class Network(nn.Module):
             c = channels * 2**stage
             if stage:
                 blocks[f"reduce{stage}"] = Reduction(c // 2, c)
-            blocks |= {f"stage{stage}_cell{i}": Cell(genome, c) for i in range(cells)}
+            blocks |= {f"stage{stage}_cell{i}": make_cell(c) for i in range(cells)}
         self.blocks = nn.ModuleDict(blocks)
         self.head_norm, self.classifier = nn.BatchNorm2d(4 * channels), nn.Linear(4 * channels, classes)
 
@@ -95,12 +140,8 @@ class Network(nn.Module):
             if isinstance(block, Reduction):
                 own |= {f"{name}/conv_a": block.a[1], f"{name}/norm_a": block.a[2], f"{name}/conv_b": block.b[1]}
                 own |= {f"{name}/norm_b": block.b[2], f"{name}/shortcut": block.shortcut}
-                continue
-            for e, choice in enumerate(block.genome):
-                if choice in (CONV_1X1, CONV_3X3):
-                    edge = block.edges[str(e)]
-                    own[f"{name}/conv{'1x1' if choice == CONV_1X1 else '3x3'}_{e}"] = edge[1]
-                    own[f"{name}/norm_{e}"] = edge[2]
+            else:
+                own |= block.own(name, arrays)
         with torch.no_grad():
             for name, module in own.items():
                 if isinstance(module, nn.BatchNorm2d):
@@ -131,13 +172,10 @@ def time_steps(network, images, labels, layout, repeats):
     return statistics.quantiles(seconds[2:], n=4)
 
 
-def main(path, channels, cells, repeats):
-    """Compare the logits, time the steps, print one JSON line."""
-    arrays = np.load(path)
-    genome, logits = tuple(arrays["genome"].tolist()), arrays["logits"]
+def compare_and_time(network, arrays, repeats):
+    """Raise unless the network's logits are those in `arrays`; then time its steps. Returns what is printed."""
     images = torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2)
-    network = Network(genome, images.shape[1], logits.shape[1], channels, cells)
-    network.load(arrays)
+    logits = arrays["logits"]
     difference = float(np.abs(network(images).detach().numpy() - logits).max() / np.abs(logits).max())
     if difference > 1e-3:
         raise SystemExit(f"the networks differ by {difference} of the largest logit: nothing to time")
@@ -145,7 +183,21 @@ def main(path, channels, cells, repeats):
     layouts = {"default": torch.contiguous_format, "channels_last": torch.channels_last}
     result = {name: time_steps(network, images, labels, layout, repeats) for name, layout in layouts.items()}
     count = sum(p.numel() for p in network.parameters())
-    print(json.dumps(result | {"torch": torch.__version__, "parameters": count, "difference": difference}))
+    return result | {"torch": torch.__version__, "parameters": count, "difference": difference}
+
+
+def main(path, channels, cells, repeats):
+    """Compare the logits, time the steps, print one JSON line."""
+    arrays = dict(np.load(path))
+    if "mixture" in arrays:
+        mixture = torch.from_numpy(arrays["mixture"])
+        make_cell = lambda c: MixedCell(mixture, c)
+    else:
+        genome = tuple(arrays["genome"].tolist())
+        make_cell = lambda c: Cell(genome, c)
+    network = Network(make_cell, arrays["images"].shape[-1], arrays["logits"].shape[1], channels, cells)
+    network.load(arrays)
+    print(json.dumps(compare_and_time(network, arrays, repeats)))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ class TrainConfig:
         average: decay of the moving average of weights and statistics that is evaluated; 0 evaluates the last ones.
         drop_path: last rate of dropped paths (arXiv 1605.07648); it rises linearly from 0, as in NASNet (arXiv
             1707.07012). Only for networks that take `drop_path`.
+        auxiliary: weight of the loss of the network's auxiliary head (0.4 in NASNet and DARTS), which is added to the
+            loss; 0 leaves the head out. Only for networks that have one.
         accumulate: micro-batches per step. Their gradients are averaged, which is the gradient of the whole batch but
             for batch norm: that normalises each micro-batch by itself.
         dtype: of activations and their gradients. Weights, statistics, loss and update stay float32.
@@ -55,6 +57,7 @@ class TrainConfig:
     label_smoothing: float = 0.0
     average: float = 0.0
     drop_path: float = 0.0
+    auxiliary: float = 0.0
     accumulate: int = 1
     dtype: Dtype = "float32"
 
@@ -65,6 +68,8 @@ class TrainConfig:
         for name in ("momentum", "second_momentum", "warmup", "label_smoothing", "average", "drop_path"):
             if not 0 <= (value := getattr(self, name)) < 1:
                 raise InputError(f"{name} is {value}; it must be at least 0 and below 1")
+        if not 0 <= self.auxiliary < float("inf"):
+            raise InputError(f"auxiliary is {self.auxiliary}; it must be finite and at least 0")
         for name in ("batch_size", "chunk_steps", "accumulate"):
             if (value := getattr(self, name)) < 1:
                 raise InputError(f"{name} is {value}; it must be at least 1")

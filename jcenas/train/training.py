@@ -68,23 +68,24 @@ def make_trainer(
     data: ImageSet,
     *,
     batch_sharding: jax.sharding.Sharding | None = None,
-    genome_size: int = 6,
+    genome_size: int | tuple[int, ...] = 6,
 ) -> Trainer:
     """Bind a network `(images, genome, statistics=...) -> logits` and a recipe to the shapes of a data set.
 
     Where the recipe drops paths, the network also gets `drop_path`, their rate, float32 (), and a random stream of that
-    name.
+    name. Where it weighs an auxiliary loss, the network has an attribute `auxiliary` that is true, and sows the logits
+    of its auxiliary head, as `GenotypeNetwork` does.
 
     Args:
         network: the module.
         config: the recipe.
         data: the data set; only its shapes are used here.
         batch_sharding: how the images of a step lie on several devices; None trains on one.
-        genome_size: d, the length of a genome.
+        genome_size: d, the length of a genome; the shape of a mixture for a network that mixes its operations.
 
     Raises:
         InputError: the training part holds less than one batch; a micro-batch does not divide over the devices; or
-            the recipe drops paths and the network has none to drop.
+            the recipe drops paths, or weighs an auxiliary loss, and the network has none.
     """
     size = data.train.images.shape[0]
     batches = size // config.batch_size
@@ -94,10 +95,15 @@ def make_trainer(
         sharding.check_divides(config.batch_size, config.accumulate, batch_sharding)
     if config.drop_path and "drop_path" not in inspect.signature(type(network).__call__).parameters:
         raise InputError(f"drop_path is {config.drop_path}, but {type(network).__name__} drops no paths; set it to 0")
+    if config.auxiliary and not getattr(network, "auxiliary", False):
+        raise InputError(
+            f"auxiliary is {config.auxiliary}, but {type(network).__name__} has no auxiliary head; give it one or set 0"
+        )
     chunks = -(-batches // config.chunk_steps)
     chunk_steps = batches // chunks
     steps_per_epoch = chunk_steps * chunks
     optimizer = recipe.make_optimizer(config)
+    changed = ["batch_stats", "intermediates"] if config.auxiliary else ["batch_stats"]
 
     def init(key: jax.Array, total: jax.Array) -> TrainState:
         images = jnp.zeros((1, *data.image_shape), jnp.float32)
@@ -116,9 +122,13 @@ def make_trainer(
     def loss(params, batch_stats, images, labels, genome, drop):
         variables = {"params": recipe.in_precision(params, config.dtype), "batch_stats": batch_stats}
         logits, updated = network.apply(
-            variables, images.astype(config.dtype), genome, statistics="batch", mutable=["batch_stats"], **drop
+            variables, images.astype(config.dtype), genome, statistics="batch", mutable=changed, **drop
         )
-        return recipe.cross_entropy(logits, labels, config.label_smoothing), updated.get("batch_stats", {})
+        value = recipe.cross_entropy(logits, labels, config.label_smoothing)
+        if config.auxiliary:
+            (auxiliary,) = updated["intermediates"]["auxiliary"]
+            value += config.auxiliary * recipe.cross_entropy(auxiliary, labels, config.label_smoothing)
+        return value, updated.get("batch_stats", {})
 
     descent = jax.value_and_grad(loss, has_aux=True)
 

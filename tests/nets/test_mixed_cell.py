@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jcenas.nets import CellNetwork
 from jcenas.nets import operations as ops
 from jcenas.nets.cell import CellWeights
+from jcenas.nets.cell_network import Cell
 from jcenas.nets.mixed_cell import mixed_cell
 from jcenas.nets.operations import BATCH_NORM_EPSILON, Moments
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, OPERATIONS, POOL, SKIP
@@ -80,18 +80,18 @@ def test_statistics_after_a_pointwise_convolution_without_it():
 
 
 def test_a_mixture_of_one_operation_an_edge_is_that_candidate_with_the_same_weights():
-    images, genome = normal(4, 8, 8, 3), jnp.array([3, 0, 2, 1, 4, 3], jnp.int32)
-    mix, branch = (CellNetwork(5, channels=4, cells=1, choose=choose) for choose in ("mix", "branch"))
-    shapes = jax.eval_shape(branch.init, jax.random.key(0), images, genome)
+    genome = jnp.array([3, 0, 2, 1, 4, 3], jnp.int32)
+    shapes = jax.eval_shape(lambda key: Cell("branch", C).init(key, IMAGES, genome, "batch"), jax.random.key(0))
     variables = jax.tree.map(lambda s: 0.3 + 0.1 * normal(*s.shape), shapes)
     results = []
-    for network, architecture in ((mix, jax.nn.one_hot(genome, len(OPERATIONS))), (branch, genome)):
-        run = jax.jit(lambda v, a, n=network: n.apply(v, images, a, statistics="batch", mutable=["batch_stats"]))
+    for choose, architecture in (("mix", jax.nn.one_hot(genome, len(OPERATIONS))), ("branch", genome)):
+        cell = Cell(choose, C)
+        run = jax.jit(lambda v, a, cell=cell: cell.apply(v, IMAGES, a, "batch", mutable=["batch_stats"]))
         results.append(run(variables, architecture))
     (mixed, moved), (alone, of_candidate) = results
     np.testing.assert_allclose(mixed, alone, rtol=1e-3, atol=1e-3)
-    ours, theirs = (stats["batch_stats"]["stage0_cell0"]["mean"] for stats in (moved, of_candidate))
+    ours, theirs = (stats["batch_stats"]["mean"] for stats in (moved, of_candidate))
     np.testing.assert_allclose(ours[0, 1], theirs[0, 1], rtol=1e-3, atol=1e-4)  # edge 0 is a 3x3 convolution
-    before = variables["batch_stats"]["stage0_cell0"]["mean"]
+    before = variables["batch_stats"]["mean"]
     assert (ours != before).all()  # everything ran
     np.testing.assert_array_equal(theirs[1], before[1])

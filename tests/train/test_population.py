@@ -67,12 +67,16 @@ def test_over_devices_each_member_equals_itself_alone_and_one_that_diverges_says
 
 
 @pytest.mark.slow  # the compilation
-def test_within_a_device_all_together_each_member_equals_itself_alone(digits, alone):
+def test_within_a_device_all_together_each_member_equals_itself_alone_whatever_becomes_of_another(digits, alone):
     trainer = trainer_of(digits, "blend")
-    population = make_population(trainer, within="vmap")
+    chunk = jax.jit(make_population(trainer, within="vmap").chunk)
     start = jax.tree.map(jnp.asarray, alone[0])
-    states, losses = jax.jit(population.chunk)(start, paths(trainer), digits)
+    states, losses = chunk(start, paths(trainer), digits)
     assert_equal_members((states.params, states.batch_stats, losses), alone[1:4], slice(None))
+    start = start.replace(params=jax.tree.map(lambda p: p.at[1].set(jnp.nan), start.params))
+    states, losses = chunk(start, paths(trainer), digits)
+    np.testing.assert_array_equal(np.isfinite(losses), [True, False, True, True])
+    assert_equal_members((states.params, states.batch_stats, losses), alone[1:4], np.array([0, 2, 3]))
 
 
 def test_members_that_do_not_divide_over_the_devices_are_refused(digits):

@@ -164,9 +164,36 @@ def test_a_network_that_drops_paths_gets_the_rising_rate(digits):
     assert not np.allclose(state.params["path"]["kernel"], calm.params["path"]["kernel"])
 
 
+class Biases(nn.Module):
+    """Logits that do not depend on the images, from two heads alike."""
+
+    auxiliary: bool = True
+
+    @nn.compact
+    def __call__(self, images, genome, *, statistics="running"):
+        for name in ("auxiliary", "main"):
+            logits = jnp.zeros((images.shape[0], 10)) + self.param(f"{name}_bias", nn.initializers.zeros, (10,))[None]
+            if name == "auxiliary":
+                self.sow("intermediates", name, logits)
+        return logits
+
+
+def test_the_auxiliary_loss_is_added_with_its_weight_by_hand(digits):
+    config = TrainConfig(batch_size=512, chunk_steps=1, weight_decay=0, auxiliary=0.4)
+    trainer = make_trainer(Biases(), config, digits)
+    state, loss = jax.jit(trainer.chunk)(jax.jit(trainer.init)(jax.random.key(0), jnp.int32(8)), GENOME[:1], digits)
+    np.testing.assert_allclose(loss, 1.4 * np.log(10), rtol=1e-6)
+    assert state.params["main_bias"].any()
+    np.testing.assert_allclose(state.params["auxiliary_bias"], 0.4 * state.params["main_bias"], rtol=1e-4, atol=1e-7)
+    for network in (Biases(auxiliary=False), Perceptron()):
+        with pytest.raises(InputError, match=f"auxiliary is 0.4, but {type(network).__name__} has no auxiliary head"):
+            make_trainer(network, config, digits)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"auxiliary": -0.4}, "auxiliary is -0.4; it must be finite and at least 0"),
         ({"optimizer": "adam"}, "optimizer is 'adam'; use one of sgd, adamw"),
         ({"dtype": "float16"}, "use one of float32, bfloat16"),
         ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
