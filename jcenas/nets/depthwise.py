@@ -10,7 +10,7 @@ Letters: B images, H, W height and width, C channels, K kernel size (odd), S str
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -60,35 +60,14 @@ def _apart(function: Callable[..., jax.Array], *images: jax.Array) -> jax.Array:
     return y.reshape(b, *y.shape[2:])
 
 
-class _Tap(NamedTuple):
-    """Where the pixels lie that one weight of a kernel multiplies: in which phase of the image, and from which on."""
-
-    phase: tuple[int, int]
-    first: tuple[int, int]
+def _padded(x: jax.Array, size: int, dilation: int) -> jax.Array:
+    pad = dilation * (size // 2)
+    return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
 
 
-def _taps(size: int, stride: int, dilation: int) -> list[_Tap]:
-    """The K * K taps of a kernel, row by row."""
-    along = [divmod(dilation * i, stride) for i in range(size)]
-    return [_Tap((p, q), (i, j)) for i, p in along for j, q in along]
-
-
-def _extra(size: int, stride: int, dilation: int) -> int:
-    """Rows by which the phases of a padded image are longer than the output."""
-    return -(-dilation * (size - 1) // stride)
-
-
-def _phases(x: jax.Array, size: int, stride: int, dilation: int) -> jax.Array:
-    """The padded image without the pixels between outputs, (S, S, B, H / S + E, W / S + E, C): stride 1 again.
-
-    Phase (p, q) holds the pixels (S i + p, S j + q); E is `_extra`.
-    """
-    b, h, w, c = x.shape
-    pad, extra = dilation * (size // 2), _extra(size, stride, dilation)
-    after = stride * extra - pad
-    x = jnp.pad(x, ((0, 0), (pad, after), (pad, after), (0, 0)))
-    x = x.reshape(b, h // stride + extra, stride, w // stride + extra, stride, c)
-    return x.transpose(2, 4, 0, 1, 3, 5)
+def _every(first: int, count: int, stride: int) -> slice:
+    """`count` pixels from `first` on, `stride` apart."""
+    return slice(first, first + stride * (count - 1) + 1, stride)
 
 
 def _weights(kernel: jax.Array, dtype: jnp.dtype) -> list[jax.Array]:
@@ -97,13 +76,14 @@ def _weights(kernel: jax.Array, dtype: jnp.dtype) -> list[jax.Array]:
 
 
 def _shifted_depthwise(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
-    size, taps = kernel.shape[0], _taps(kernel.shape[0], stride, dilation)
+    size = kernel.shape[0]
     h, w, weights = x.shape[1] // stride, x.shape[2] // stride, _weights(kernel, x.dtype)
+    offsets = [dilation * i for i in range(size)]
 
     def convolve(x: jax.Array) -> jax.Array:
-        phases = _phases(x, size, stride, dilation)
-        parts = [phases[phase][:, i : i + h, j : j + w] for phase, (i, j) in taps]
-        return sum((part * weight for part, weight in zip(parts, weights, strict=True)), start=jnp.zeros((), x.dtype))
+        x = _padded(x, size, dilation)
+        taps = [x[:, _every(i, h, stride), _every(j, w, stride)] for i in offsets for j in offsets]
+        return sum((tap * weight for tap, weight in zip(taps, weights, strict=True)), start=jnp.zeros((), x.dtype))
 
     return _apart(convolve, x)
 
@@ -127,17 +107,19 @@ def _shifted_gradients(x, kernel, g, stride, dilation):
 
 
 def _input_gradient(shape, kernel, g, stride, dilation):
-    """Each phase of the image gets the gradient of the taps that read it."""
+    """Pixels (S i + p, S j + q) are one phase of the padded image: each phase is read by taps of its own."""
     size, (_, height, width, c) = kernel.shape[0], shape
-    pad, extra, taps = dilation * (size // 2), _extra(size, stride, dilation), _taps(size, stride, dilation)
+    pad, extra = dilation * (size // 2), -(-dilation * (size - 1) // stride)
     h, w, weights = g.shape[1] + extra, g.shape[2] + extra, _weights(kernel, g.dtype)
+    along = [divmod(dilation * i, stride) for i in range(size)]
 
     def spread(g: jax.Array) -> jax.Array:
         b = g.shape[0]
         g = jnp.pad(g, ((0, 0), (extra, extra), (extra, extra), (0, 0)))
         phases = [[jnp.zeros((b, h, w, c), g.dtype)] * stride for _ in range(stride)]
-        for weight, ((p, q), (i, j)) in zip(weights, taps, strict=True):
-            phases[p][q] += g[:, extra - i : extra - i + h, extra - j : extra - j + w] * weight
+        taps = ((extra - i, p, extra - j, q) for i, p in along for j, q in along)
+        for weight, (i, p, j, q) in zip(weights, taps, strict=True):
+            phases[p][q] += g[:, i : i + h, j : j + w] * weight
         if stride == 1:
             padded = phases[0][0]
         else:
@@ -150,18 +132,15 @@ def _input_gradient(shape, kernel, g, stride, dilation):
 
 def _kernel_gradient(x, kernel, g, stride, dilation):
     """One row of the kernel after another; a program of all rows at once would take five times as long to compile."""
-    size, _, c = kernel.shape
-    _, h, w, _ = g.shape
-    phases, extra = _phases(x, size, stride, dilation), _extra(size, stride, dilation)
-    taps = _taps(size, stride, dilation)
+    size, (h, w) = kernel.shape[0], g.shape[1:3]
+    x = _padded(x, size, dilation)
 
-    def of_row(tap):
-        phase, first = tap
-        rows = lax.dynamic_slice(phases, (phase, 0, 0, first, 0, 0), (1, stride, x.shape[0], h, w + extra, c))[0]
-        return jnp.stack([jnp.sum(rows[q][:, :, j : j + w] * g, axis=(0, 1, 2)) for (_, q), (_, j) in taps[:size]])
+    def of_row(first: jax.Array) -> jax.Array:
+        rows = lax.dynamic_slice_in_dim(x, first, stride * (h - 1) + 1, axis=1)[:, ::stride]
+        taps = [rows[:, :, _every(dilation * j, w, stride)] for j in range(size)]
+        return jnp.stack([jnp.sum(tap * g, axis=(0, 1, 2)) for tap in taps])
 
-    rows = jnp.array([(tap.phase[0], tap.first[0]) for tap in taps[::size]])
-    return lax.map(of_row, (rows[:, 0], rows[:, 1])).astype(kernel.dtype)
+    return lax.map(of_row, dilation * jnp.arange(size)).astype(kernel.dtype)
 
 
 def _backward(stride, dilation, saved, g):
