@@ -21,6 +21,7 @@ EXPECTED = {
     "start_up": "Start-up time",
     "lamoo_digits": "LaMOO against random search on digits, 5 seeds",
     "training_steps": "Training throughput",
+    "networks_speed": "Networks: candidate, supernets and population, beside PyTorch",
     "proxies": "Cheap estimates of quality on NAS-Bench-201, CIFAR-10",
     "cifar10_candidate": "Training on the complete CIFAR-10",
     "hypervolume": "Hypervolume",
