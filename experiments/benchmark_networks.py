@@ -62,12 +62,13 @@ class Static(nn.Module):
 
 def compile_twice(make: Callable[[], Any], *arguments: Any) -> tuple[Compiled, list[float]]:
     """The executable, and seconds to trace and compile it: for the first time, and from JAX's persistent cache."""
-    seconds = []
+    executables, seconds = [], []
     for _ in range(2):
         jax.clear_caches()  # what is traced and compiled in this process; the persistent cache stays
         compiled, parts = recording.compile_timed(make(), *arguments)
+        executables.append(compiled)
         seconds.append(parts["trace_s"] + parts["compile_s"])
-    return compiled, seconds
+    return executables[0], seconds
 
 
 def trainer_of(network: nn.Module, workload: Workload, shape: int | tuple[int, ...], **recipe: Any) -> Trainer:
