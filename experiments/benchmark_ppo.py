@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from experiments.cartpole import cartpole
-from experiments.recording import record, time_compiled
+from experiments.recording import compile_timed, record, time_calls
 from jcenas.alloc.ppo import PpoConfig, make_train
 
 COLUMNS = (
@@ -37,13 +37,13 @@ def main(arguments=None):
     for environments in (4,) if smoke else (4, 8):
         updates = 4 if smoke else 400_000 // (128 * environments)
         config = PpoConfig(environments=environments, updates=updates, learning_rate=2.5e-3, normalise=False)
-        train = jax.jit(make_train(config, cartpole()))
+        train, compiling = compile_timed(make_train(config, cartpole()), jax.random.key(0))
         _, metrics = train(jax.random.key(0))
         last = float(np.nanmean(np.asarray(metrics.episode_return)[-max(updates // 10, 1) :]))
         assert smoke or last > 300, f"CartPole is not learnt: mean return {last:.0f}"
-        timing = time_compiled(train, jax.random.key(1), repeats=1 if smoke else 3, warmup=0)
+        timing = time_calls(train, jax.random.key(1), repeats=1 if smoke else 3, warmup=0)
         steps = updates * 128 * environments
-        compile_s = timing["trace_s"] + timing["compile_s"]
+        compile_s = compiling["trace_s"] + compiling["compile_s"]
         speed = steps / timing["median_s"]
         rows.append([environments, steps, compile_s, timing["median_s"], speed, GOALS[environments], last])
         print(*(f"{c:.4g}" if isinstance(c, float) else c for c in rows[-1]), sep="\t", flush=True)
