@@ -124,8 +124,8 @@ def peer_rows(
         moo_peers.install(*TORCH)
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "network.npz"
-            arrays = {key: np.asarray(value) for key, value in (architecture | flat).items()}
-            np.savez(path, images=images, logits=logits[0], **arrays)
+            arrays: dict[str, Any] = {"images": images, "logits": logits[0]} | architecture | flat
+            np.savez(path, **arrays)
             numbers = (workload.channels, workload.cells, repeats)
             command = [sys.executable, str(script), str(path), *map(str, numbers)]
             environment = os.environ | {"PYTHONPATH": str(moo_peers.FOLDER)}
@@ -143,7 +143,7 @@ def peer_rows(
 
 def cell_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list[Any]]:
     """The NAS-Bench-201 macro: a candidate as data and alone, single paths, all operations mixed."""
-    sizes = {"channels": workload.channels, "cells": workload.cells}
+    sizes: dict[str, Any] = {"channels": workload.channels, "cells": workload.cells}
     fixed = FixedNetwork(GENOME, 10, **sizes)
     network, mixed = (CellNetwork(10, **sizes, choose=choose) for choose in ("branch", "mix"))
     steps = workload.chunk_steps
@@ -166,7 +166,8 @@ def cell_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list
 
 def darts_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list[Any]]:
     """DARTS cells: all operations mixed, and single paths."""
-    sizes, steps = {"channels": workload.channels, "cells": workload.cells}, workload.chunk_steps
+    sizes: dict[str, Any] = {"channels": workload.channels, "cells": workload.cells}
+    steps = workload.chunk_steps
     mixture = jax.nn.softmax(jax.random.normal(jax.random.key(6), MIXTURE_SHAPE))
     mixed = DartsSupernet(10, **sizes)
     every = {"DARTS supernet, all operations mixed": jnp.tile(mixture, (steps, 1, 1, 1))}
@@ -180,7 +181,8 @@ def darts_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[lis
 
 def population_rows(workload: Workload, members: int, repeats: int) -> list[list[Any]]:
     """Training steps of different cells at once, in every way; images/s counts every member's images."""
-    sizes, data = {"channels": workload.channels, "cells": workload.cells}, data_of(workload)
+    sizes: dict[str, Any] = {"channels": workload.channels, "cells": workload.cells}
+    data = data_of(workload)
     genomes = _neighbours_of_like_cost(NasBench201().sample(jax.random.key(3), members))
     keys = jax.random.split(jax.random.key(0), members)
     mesh = sharding.data_mesh(sharding.local_devices())

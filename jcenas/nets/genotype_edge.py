@@ -26,7 +26,7 @@ class Choices(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def initial(operation: str, stride: int, channels: int, key: jax.Array) -> dict[str, Variables]:
+def initial(operation: str, stride: int, channels: int, key: jax.Array) -> Any:
     """First weights (`params`) and statistics (`batch_stats`) of one operation; empty where it has none."""
     images = jnp.zeros((1, 2 * stride, 2 * stride, channels))
     return Operation(operation, stride).init(key, images, "running")

@@ -40,7 +40,7 @@ class EdgeWeights(NamedTuple):
     dilated5: jax.Array  # (5, 5, C)
     first: jax.Array  # (2, C, C), 1x1 convolutions between the halves of the separable ones
     last: jax.Array  # (4, C, C), 1x1 convolutions at the end: separable 3x3 and 5x5, dilated 3x3 and 5x5
-    halve: jax.Array | None = None  # (C, C), the identity of stride 2
+    halve: jax.Array | None = None  # (C, C), the identity of stride 2; None with stride 1
 
 
 def mixed_edge(x: jax.Array, mixture: jax.Array, weights: EdgeWeights, stride: int) -> jax.Array:
@@ -63,7 +63,7 @@ def mixed_edge(x: jax.Array, mixture: jax.Array, weights: EdgeWeights, stride: i
         default=lambda x: dw.average_pool_3x3(x, stride),
     )
     total += mixture[_AVERAGE] * standardise(average)
-    total += mixture[_SKIP] * (x if stride == 1 else factorized_reduction(x, weights.halve))
+    total += mixture[_SKIP] * (x if weights.halve is None else factorized_reduction(x, weights.halve))
     for end, kernel, share in zip(ends, weights.last, mixture[_CONVOLUTIONS], strict=True):
         kernel, shift = normed_kernel(end, kernel)
         total += ops.pointwise(end, share * kernel) + (share * shift)[None, None, None]

@@ -126,7 +126,7 @@ def make_trainer(
         )
         value = recipe.cross_entropy(logits, labels, config.label_smoothing)
         if config.auxiliary:
-            (auxiliary,) = updated["intermediates"]["auxiliary"]
+            auxiliary: Any = updated["intermediates"]["auxiliary"][0]
             value += config.auxiliary * recipe.cross_entropy(auxiliary, labels, config.label_smoothing)
         return value, updated.get("batch_stats", {})
 
