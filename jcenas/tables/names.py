@@ -23,6 +23,15 @@ _NB201 = "jcenas.tables.measured"
 _MACRO = "jcenas.tables.macro"
 _ECNAS = ("jcenas.tables.ecnas_table", "ecnas_table")
 TABLES = {
+    "digits": Entry(
+        "jcenas.tables.digits",
+        "digits",
+        (),
+        "params",
+        (10, 101_000),
+        "oneshot_error",
+        "2,000 NAS-Bench-201 cells on digits",
+    ),
     "toy": Entry("jcenas.tables.toy", "toy", (), "energy_mj", (100, 60), "oneshot_error", "analytic, needs no data"),
     "nasbench201": Entry(
         _NB201,
