@@ -1,11 +1,11 @@
 """Training steps: candidate, supernets and a population, as data and as programs, beside PyTorch eager.
 
-Command:  python -m experiments.benchmark_networks [--smoke]
+Command:  python -m experiments.benchmark_networks [--smoke] [--parts cells darts population]
 Expected: on 2 CPU cores a step of the NAS-Bench-201 candidate <= 423 ms (PyTorch's default layout), as data <= 1.1 x
           static, a single path of the supernet <= 1.3 x; all operations mixed <= 930 ms (goal 745); DARTS's supernet
           <= 330 ms; eight small candidates over the cores >= 1.5 x one after another; compilation: a candidate <= 5 s,
           a supernet <= 12 s (DARTS 15 s), from the cache <= 1.5 s.
-Cost:     about seven minutes on 2 CPU cores; `--smoke` about a minute, and records nothing.
+Cost:     about five minutes a part on 2 CPU cores, most of it compilation; `--smoke` records nothing.
 
 Before PyTorch is timed its logits are compared with ours, from the same weights and images. Every CPU core is a device
 of its own for the population; a single training still uses all cores.
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -39,7 +39,7 @@ from jcenas.train import sharding
 from jcenas.train.population import make_population
 from jcenas.train.training import TrainConfig, Trainer, make_trainer
 
-NAME = "networks_speed"
+NAME = "networks_speed"  # and the part
 COLUMNS = ["what", "images/s", "ms per step", "ms, q1", "ms, q3", "trace + compile, s", "the same from the cache, s"]
 GENOME = (3, 2, 3, 1, 4, 3)
 DARTS = Workload("32x32, 16 channels, 2 cells (DARTS)", (32, 32, 3), 16, 2, 16, 4)
@@ -47,6 +47,7 @@ SMOKE_DARTS = Workload("smoke", (8, 8, 3), 2, 2, 16, 2)
 CELL_PEER, DARTS_PEER = (pathlib.Path(__file__).with_name(f"{name}_torch_peer.py") for name in ("networks", "darts"))
 
 Compiled = Callable[..., Any]
+Architectures = Callable[[int], jax.Array]  # steps -> what each of them trains, (steps, ...)
 
 
 class Static(nn.Module):
@@ -78,27 +79,27 @@ def trainer_of(network: nn.Module, workload: Workload, shape: int | tuple[int, .
 
 
 def step_rows(
-    network: nn.Module, workload: Workload, architectures: dict[str, jax.Array], repeats: int, **recipe: Any
+    network: nn.Module, workload: Workload, architectures: dict[str, Architectures], repeats: int, **recipe: Any
 ) -> list[list[Any]]:
-    """Training steps of one program with each of some architectures, (chunk_steps, ...), which are data."""
-    shape = next(iter(architectures.values())).shape[1:]
+    """Training steps of one program with each of some architectures, which are data."""
+    shape = next(iter(architectures.values()))(1).shape[1:]
     trainer, data = trainer_of(network, workload, shape, **recipe), data_of(workload)
     init, rows, compiled = jax.jit(trainer.init), [], None
     cells: list[Any] = ["the same", "the same"]
-    for name, given in architectures.items():
-        arguments = (init(jax.random.key(0), jnp.int32(1000)), given, data)
+    for name, of_steps in architectures.items():
+        arguments = (init(jax.random.key(0), jnp.int32(1000)), of_steps(trainer.chunk_steps), data)
         if compiled is None:
             compiled, cells = compile_twice(lambda: jax.jit(trainer.chunk, donate_argnums=0), *arguments)
         following = lambda args, outputs: (outputs[0], *args[1:])
         times = recording.time_calls(compiled, *arguments, repeats=repeats, next_args=following)
-        rows.append(_row(f"{name}: {workload.name}", workload, times, cells))
+        rows.append(_row(f"{name}: {workload.name}", workload.batch_size, trainer.chunk_steps, times, cells))
         cells = ["the same", "the same"]
     return rows
 
 
-def _row(name: str, workload: Workload, times: dict[str, float], compiling: Sequence[Any], members: int = 1) -> list:
-    seconds = [times[key] / workload.chunk_steps for key in ("median_s", "q1_s", "q3_s")]
-    return [name, workload.batch_size * members / seconds[0], *(1e3 * s for s in seconds), *compiling]
+def _row(name: str, images: int, steps: int, times: dict[str, float], compiling: Sequence[Any]) -> list:
+    seconds = [times[key] / steps for key in ("median_s", "q1_s", "q3_s")]
+    return [name, images / seconds[0], *(1e3 * s for s in seconds), *compiling]
 
 
 def peer_rows(
@@ -146,9 +147,8 @@ def cell_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list
     sizes: dict[str, Any] = {"channels": workload.channels, "cells": workload.cells}
     fixed = FixedNetwork(GENOME, 10, **sizes)
     network, mixed = (CellNetwork(10, **sizes, choose=choose) for choose in ("branch", "mix"))
-    steps = workload.chunk_steps
-    candidate = jnp.tile(jnp.asarray(GENOME, jnp.int32), (steps, 1))
-    paths = NasBench201().sample(jax.random.key(5), steps)
+    candidate = lambda steps: jnp.tile(jnp.asarray(GENOME, jnp.int32), (steps, 1))
+    paths = lambda steps: NasBench201().sample(jax.random.key(5), steps)
     mixture = jax.nn.softmax(jax.random.normal(jax.random.key(6), (len(EDGES), len(OPERATIONS))))
     both = {"candidate, as data": candidate, "supernet, a uniform path every step": paths}
     rows = step_rows(network, workload, both, repeats)
@@ -157,7 +157,7 @@ def cell_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list
     rows += step_rows(network, workload, bf16, repeats, dtype="bfloat16")
     if with_peer:
         rows += peer_rows("candidate", CELL_PEER, fixed, {"genome": np.array(GENOME)}, workload, repeats)
-    every = {"supernet, all operations mixed": jnp.tile(mixture, (steps, 1, 1))}
+    every = {"supernet, all operations mixed": lambda steps: jnp.tile(mixture, (steps, 1, 1))}
     rows += step_rows(mixed, workload, every, repeats)
     if with_peer:
         rows += peer_rows("supernet, all operations mixed", CELL_PEER, mixed, {"mixture": mixture}, workload, repeats)
@@ -167,15 +167,14 @@ def cell_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list
 def darts_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list[Any]]:
     """DARTS cells: all operations mixed, and single paths."""
     sizes: dict[str, Any] = {"channels": workload.channels, "cells": workload.cells}
-    steps = workload.chunk_steps
     mixture = jax.nn.softmax(jax.random.normal(jax.random.key(6), MIXTURE_SHAPE))
     mixed = DartsSupernet(10, **sizes)
-    every = {"DARTS supernet, all operations mixed": jnp.tile(mixture, (steps, 1, 1, 1))}
+    every = {"DARTS supernet, all operations mixed": lambda steps: jnp.tile(mixture, (steps, 1, 1, 1))}
     rows = step_rows(mixed, workload, every, repeats)
     if with_peer:
         name = "DARTS supernet, all operations mixed"
         rows += peer_rows(name, DARTS_PEER, mixed, {"mixture": mixture}, workload, repeats)
-    paths = {"DARTS supernet, a uniform path every step": Darts().sample(jax.random.key(5), steps)}
+    paths = {"DARTS supernet, a uniform path every step": lambda steps: Darts().sample(jax.random.key(5), steps)}
     return rows + step_rows(GenotypeSupernet(Darts(), 10, **sizes), workload, paths, repeats)
 
 
@@ -205,7 +204,8 @@ def population_rows(workload: Workload, members: int, repeats: int) -> list[list
         compiled, compiling = compile_twice(lambda population=population: jax.jit(population.chunk), *arguments)
         losses.append(np.asarray(compiled(*arguments)[1]))
         times = recording.time_calls(compiled, *arguments, repeats=repeats)
-        rows.append(_row(f"{members} different cells, {name}: {workload.name}", workload, times, compiling, members))
+        label = f"{members} different cells, {name}: {workload.name}"
+        rows.append(_row(label, workload.batch_size * members, trainer.chunk_steps, times, compiling))
     for other in losses[1:]:
         np.testing.assert_allclose(other, losses[0], rtol=0.1, err_msg="the losses differ between ways")
     return rows
@@ -218,8 +218,8 @@ def _neighbours_of_like_cost(genomes: jax.Array) -> jax.Array:
     return jnp.concatenate([ranked[i::devices] for i in range(devices)])
 
 
-def measure(*, smoke: bool) -> list[list[Any]]:
-    """All rows, with a compilation cache of their own."""
+def measure(part: str, *, smoke: bool) -> list[list[Any]]:
+    """The rows of a part, with a compilation cache of its own."""
     small, large, darts = (SMOKE[0], SMOKE[0], SMOKE_DARTS) if smoke else (WORKLOADS[0], WORKLOADS[1], DARTS)
     repeats, members = (2, len(sharding.local_devices())) if smoke else (7, 8)
     before = {name: getattr(jax.config, name) for name in _CACHE_OPTIONS}
@@ -227,9 +227,11 @@ def measure(*, smoke: bool) -> list[list[Any]]:
         try:
             for name, value in _CACHE_OPTIONS.items():
                 jax.config.update(name, folder if value is None else value)
-            rows = cell_rows(large, repeats, with_peer=not smoke)
-            rows += darts_rows(darts, repeats, with_peer=not smoke)
-            return rows + population_rows(small, members, repeats)
+            if part == "cells":
+                return cell_rows(large, repeats, with_peer=not smoke)
+            if part == "darts":
+                return darts_rows(darts, repeats, with_peer=not smoke)
+            return population_rows(small, members, repeats)
         finally:
             for name, value in before.items():
                 jax.config.update(name, value)
@@ -242,36 +244,77 @@ _CACHE_OPTIONS = {
 }
 
 
+_PEER_NOTES = (
+    "Ours augments images on the device, PyTorch gets finished ones; both: forward, backward, clipping, SGD with "
+    "Nesterov momentum and weight decay, float32 unless said.",
+    "PyTorch's logits equal ours within 1e-3 of the largest, from the same weights and images.",
+)
+_TIMING_NOTE = (
+    "Median and quartiles of 7 calls after a warm-up; glibc's huge pages on both sides. From the cache: traced anew, "
+    "the executable read from JAX's persistent cache."
+)
+
+
+class Part(NamedTuple):
+    """How a table is recorded."""
+
+    title: str
+    expected: str
+    notes: tuple[str, ...]
+
+
+PARTS = {
+    "cells": Part(
+        "NAS-Bench-201: candidate and supernets beside PyTorch",
+        "candidate <= 423 ms, as data <= 1.1 x static, single path <= 1.3 x candidate, all mixed <= 745 ms (owed 930); "
+        "compilation: candidate <= 5 s, supernet <= 12 s, from the cache <= 1.5 s",
+        (
+            f"Candidate: the cell {GENOME}. Operations, paths and mixtures are data but for the static row.",
+            *_PEER_NOTES,
+            _TIMING_NOTE,
+        ),
+    ),
+    "darts": Part(
+        "DARTS: supernets beside PyTorch",
+        "all operations mixed <= 330 ms; compilation <= 15 s, from the cache <= 1.5 s",
+        (
+            "The mixed supernet is the published one: both of its two cells reduce. A single path costs what its "
+            "operations cost.",
+            *_PEER_NOTES,
+            _TIMING_NOTE,
+        ),
+    ),
+    "population": Part(
+        "Several different small cells at once",
+        "8 cells over 2 cores >= 1.5 x images/s of one by one",
+        ("A step is one step of each member; images/s counts every member's images.", _TIMING_NOTE),
+    ),
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
-    """Measure, record unless `--smoke`, and return the rows."""
+    """Measure part after part, record each unless `--smoke`, and return all rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="a tiny network, no PyTorch; records nothing")
-    smoke = parser.parse_args(arguments).smoke
-    rows = measure(smoke=smoke)
-    if not smoke:
-        recording.record(
-            NAME,
-            title="Networks: candidate, supernets and population, beside PyTorch",
-            command="python -m experiments.benchmark_networks",
-            columns=COLUMNS,
-            rows=rows,
-            expected="candidate <= 423 ms, as data <= 1.1 x static, single path <= 1.3 x candidate, all mixed <= 745 "
-            "ms, DARTS mixed <= 330 ms; 8 cells over 2 cores >= 1.5 x one by one; compilation: candidate <= 5 s, "
-            "supernet <= 12 s, DARTS <= 15 s, from the cache <= 1.5 s",
-            notes=[
-                f"Candidate: the cell {GENOME}. Ours augments images on the device, PyTorch gets finished ones; both: "
-                "forward, backward, clipping, SGD with Nesterov momentum and weight decay, float32 unless said.",
-                "PyTorch's logits equal ours within 1e-3 of the largest, from the same weights and images.",
-                "DARTS's supernet is the published one: both of its two cells reduce. Mixtures are data, as are the "
-                "candidate's operations and the paths; a single path costs what its operations cost.",
-                "A step of a population is one step of each of its members; images/s counts every member's images.",
-                "Median and quartiles of 7 calls after a warm-up; glibc's huge pages on both sides. From the cache: "
-                "traced anew, the executable read from JAX's persistent cache.",
-            ],
-        )
-    for row in rows:
-        sys.stdout.write("  ".join(cell if isinstance(cell, str) else f"{cell or 0:.4g}" for cell in row) + "\n")
-    return rows
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    options = parser.parse_args(arguments)
+    every = []
+    for part in options.parts:
+        rows = measure(part, smoke=options.smoke)
+        for row in rows:
+            print("  ".join(cell if isinstance(cell, str) else f"{cell or 0:.4g}" for cell in row), flush=True)
+        if not options.smoke:
+            recording.record(
+                f"{NAME}_{part}",
+                title=PARTS[part].title,
+                command=f"python -m experiments.benchmark_networks --parts {part}",
+                columns=COLUMNS,
+                rows=rows,
+                expected=PARTS[part].expected,
+                notes=PARTS[part].notes,
+            )
+        every += rows
+    return every
 
 
 if __name__ == "__main__":
