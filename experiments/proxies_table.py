@@ -233,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
         recording.record(
             NAME,
             title="Cheap estimates of quality on NAS-Bench-201, CIFAR-10",
-            command="python -m experiments.proxies_table",
+            command=f"python -m experiments.proxies_table --cells {size.cells}",
             columns=COLUMNS,
             rows=rows,
             notes=[
