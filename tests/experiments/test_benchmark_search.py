@@ -9,6 +9,7 @@ from experiments import benchmark_search, recording
 
 
 @pytest.mark.slow
+@pytest.mark.study
 def test_smoke(monkeypatch):
     monkeypatch.setattr(recording, "record", lambda *_, **__: pytest.fail("a smoke run records nothing"))
     searches, start_up = benchmark_search.main(["--smoke"])

@@ -40,6 +40,7 @@ def test_quality_study_at_smoke_size(data, monkeypatch):
     assert 0 < row[3] < 8  # below the log of the whole hypervolume, 5792, which is 8.66
 
 
+@pytest.mark.study
 def test_lamoo_benchmark_at_smoke_size():
     rows = benchmark_lamoo.main(["--smoke"])
     assert {len(row) for row in rows} == {len(benchmark_lamoo.COLUMNS)}
