@@ -15,17 +15,9 @@ from jax import lax
 
 from jcenas.nets import depthwise as dw
 from jcenas.nets import operations as ops
+from jcenas.spaces import darts
 
-OPERATIONS = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
+OPERATIONS = ("none", *darts.OPERATIONS)
 _MAX, _AVERAGE, _SKIP, _CONVOLUTIONS = 1, 2, 3, slice(4, 8)
 
 _depthwise = jax.jit(dw.depthwise, static_argnames=("stride", "dilation"))  # one trace for each shape
