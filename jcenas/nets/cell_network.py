@@ -23,6 +23,7 @@ from typing import Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jcenas.nets import operations as ops
 from jcenas.nets.cell import CellWeights, Statistics, branch_cell
@@ -94,21 +95,39 @@ class Cell(nn.Module):
 
     def __call__(self, x: jax.Array, genome: jax.Array, statistics: Statistics) -> jax.Array:
         """Apply the cell to x (B, H, W, C), C = channels; genome int32 (6,), or a mixture (6, 5)."""
-        weights = CellWeights(self.conv1x1, self.conv3x3, self.scale, self.bias)
-        running = ops.Moments(self.mean.value, self.variance.value)
-        if self.choose == "mix":
-            y, used = mixed_cell(x, genome.astype(x.dtype), weights, running, statistics)
-            ran = jnp.ones((len(EDGES), 2, 1), bool)
-        else:
-            function = branch_cell if self.choose == "branch" else _blend_cell
-            y, used = function(x, genome, weights, running, statistics)
-            used = jax.tree.map(lambda array: array[:, None], used)
-            ran = (genome[:, None] == jnp.array([CONV_1X1, CONV_3X3])[None])[:, :, None]
-        if statistics == "batch" and self.is_mutable_collection("batch_stats") and not self.is_initializing():
-            rate = (1 - STATISTICS_MOMENTUM) * ran  # an operation's statistics move only when it ran
-            self.mean.value += rate * (used.mean - self.mean.value)
-            self.variance.value += rate * (used.variance - self.variance.value)
+        function = {"branch": branch_cell, "blend": _blend_cell, "mix": mixed_cell}[self.choose]
+        y, used = function(x, genome, *self.state(), statistics)
+        self.record(used, genome, statistics)
         return y
+
+    def state(self) -> tuple[CellWeights, ops.Moments]:
+        """The weights and the running statistics."""
+        weights = CellWeights(self.conv1x1, self.conv3x3, self.scale, self.bias)
+        return weights, ops.Moments(self.mean.value, self.variance.value)
+
+    def record(self, used: ops.Moments, genome: jax.Array, statistics: Statistics) -> None:
+        """Move the running statistics towards those that the norms used, where `batch_stats` is mutable."""
+        if statistics == "running" or not self.is_mutable_collection("batch_stats") or self.is_initializing():
+            return
+        rate = 1 - STATISTICS_MOMENTUM
+        if self.choose != "mix":  # an operation's statistics move only when it ran
+            used = jax.tree.map(lambda array: array[:, None], used)
+            rate *= (genome[:, None] == jnp.array([CONV_1X1, CONV_3X3])[None])[:, :, None]
+        self.mean.value += rate * (used.mean - self.mean.value)
+        self.variance.value += rate * (used.variance - self.variance.value)
+
+
+def _mixed_stage(cells: list[Cell], x: jax.Array, mixture: jax.Array, statistics: Statistics) -> jax.Array:
+    """Cells one after another in a loop, of which only the body is compiled."""
+
+    def apply(x: jax.Array, state: tuple[CellWeights, ops.Moments]) -> tuple[jax.Array, ops.Moments]:
+        return mixed_cell(x, mixture, *state, statistics)
+
+    states = jax.tree.map(lambda *own: jnp.stack(own), *(cell.state() for cell in cells))
+    y, used = lax.scan(apply, x, states)
+    for i, cell in enumerate(cells):
+        cell.record(jax.tree.map(lambda array, i=i: array[i], used), mixture, statistics)
+    return y
 
 
 def _blend_cell(x, genome, weights, running, statistics):
@@ -166,7 +185,12 @@ class CellNetwork(nn.Module):
         for stage in range(N_STAGES):
             if stage > 0:
                 x = ResidualBlock(self.channels * 2**stage, name=f"reduce{stage}")(x, statistics)
-            for cell in range(self.cells):
-                x = Cell(self.choose, self.channels * 2**stage, name=f"stage{stage}_cell{cell}")(x, genome, statistics)
+            width = self.channels * 2**stage
+            cells = [Cell(self.choose, width, name=f"stage{stage}_cell{i}") for i in range(self.cells)]
+            if self.choose == "mix":
+                x = _mixed_stage(cells, x, genome.astype(x.dtype), statistics)
+            else:
+                for cell in cells:
+                    x = cell(x, genome, statistics)
         x = nn.relu(BatchNorm(name="head_norm")(x, statistics)).mean(axis=(1, 2))
         return nn.Dense(self.classes, name="classifier")(x)

@@ -1,21 +1,34 @@
 """A NAS-Bench-201 cell with all five operations on every edge, summed with the weights of a mixture.
 
 The edge of differentiable search: sum_o mixture[edge, o] * o(x) (Liu et al., arXiv 1806.09055, equation 2; arXiv
-2001.00326 runs it on this cell). What the edges that leave one node share is computed once: the ReLU, the pool, and one
-3x3 convolution with the output channels of all of them, wide enough to keep XLA:CPU's matrix kernel busy. Their 1x1
-convolutions are one matrix product, which has the norms and the mixture in its kernel (`operations.pointwise_moments`).
+2001.00326 runs it on this cell), with a hand-written gradient. Norms and the mixture are affine, so that an edge from
+node s into node t adds
+
+    rectified_s @ kernel + factor * z + shift + skip * x_s + pool(share * x_s),
+
+with z the 3x3 convolution before its norm, the only map that an edge saves. The 1x1 convolution has its norm and its
+share in its kernel: the statistics after it follow from the moments of `rectified_s` (`operations.pointwise_moments`).
+The pool is linear: one for all edges into a node, and one for its gradient.
+
+`_affine` makes kernel, factor and shift, numbers of channels only, from weights, mixture and moments; its gradient is
+automatic. The maps are written out by `once`, without which XLA:CPU computes them anew in every reader.
+
+Letters: B images, H, W height and width, C channels, T edges into a node, which come from nodes 0 to T - 1.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jcenas.nets import depthwise as dw
 from jcenas.nets import operations as ops
 from jcenas.nets.cell import CellWeights, Statistics
+from jcenas.nets.fusion import once
 from jcenas.nets.operations import Moments
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, POOL, SKIP
 
 
 def mixed_cell(
@@ -33,63 +46,174 @@ def mixed_cell(
     Returns:
         The output (B, H, W, C) and the statistics that the norms used, both (6, 2, C), without gradient.
     """
-    nodes: list[jax.Array] = [x] + [jnp.zeros((), x.dtype)] * 3
-    seen: list[Moments | None] = [None] * len(EDGES)
-    for source in range(3):
-        edges = [e for e, ends in enumerate(EDGES) if ends[0] == source]
-        pick = functools.partial(jax.tree.map, lambda array, own=tuple(edges): jnp.stack([array[e] for e in own]))
-        parts, used = _from_node(nodes[source], pick(mixture), pick(weights), pick(running), statistics)
-        for i, e in enumerate(edges):
-            nodes[EDGES[e][1]] += parts[i]
-            seen[e] = jax.tree.map(lambda array, i=i: array[i], used)
-    return nodes[-1], lax.stop_gradient(jax.tree.map(lambda *edges: jnp.stack(edges), *seen))
+    return _cell(x, mixture, weights, running, statistics)
 
 
-@functools.partial(jax.jit, static_argnames="statistics")  # the cells of a stage share one trace
-def _from_node(x, mixture, weights: CellWeights, running: Moments, statistics) -> tuple[list[jax.Array], Moments]:
-    """What the E edges that leave a node add to E nodes, each (B, H, W, C), and the statistics (E, 2, C)."""
-    edges, c = mixture.shape[0], x.shape[-1]
-    rectified, pooled = jax.nn.relu(x), ops.average_pool_3x3(x)
-    pointwise = weights.conv1x1.transpose(1, 0, 2).reshape(c, edges * c)
-    kernels = weights.conv3x3.transpose(1, 2, 3, 0, 4).reshape(3, 3, c, edges * c)
-    convolved = _conv(rectified, kernels, jnp.any(mixture[:, CONV_3X3] != 0))
+class _Affine(NamedTuple):
+    """What norms and mixture make of an edge's convolutions."""
+
+    kernel: jax.Array  # (C, C) of the 1x1 convolution
+    factor: jax.Array  # (C,) float32, times the 3x3 convolution
+    shift: jax.Array  # (C,) float32
+
+
+class _Sums(NamedTuple):
+    """First and second moments of a node after its ReLU: float32 (C,) and (C, C)."""
+
+    first: jax.Array
+    second: jax.Array
+
+
+def _affine(mixture, weights: CellWeights, sums: _Sums, of_3x3: Moments, running: Moments, statistics):
+    """One edge's `_Affine` and the statistics of its norms, (2, C)."""
     if statistics == "batch":
-        both = ops.pointwise_moments(rectified, pointwise), ops.moments(convolved)
-        used = Moments(*(jnp.stack(rows).reshape(2, edges, c).swapaxes(0, 1) for rows in zip(*both, strict=True)))
+        wide = weights.conv1x1.astype(jnp.float32)
+        covariance = sums.second - sums.first[:, None] * sums.first[None]
+        of_1x1 = Moments(sums.first @ wide, jnp.sum(wide * (covariance @ wide), axis=0))
+        used = jax.tree.map(lambda *rows: jnp.stack(rows), of_1x1, of_3x3)
     else:
         used = running
-    share = mixture[:, jnp.array([CONV_1X1, CONV_3X3])][:, :, None]
+    share = mixture[jnp.array([CONV_1X1, CONV_3X3])].astype(jnp.float32)[:, None]
     factor = share * weights.scale * ops.inverse_deviation(used)
-    shift = jnp.sum(share * weights.bias - used.mean * factor, axis=1).astype(x.dtype)
-    factor = factor.astype(x.dtype)
-    product = ops.pointwise(rectified, pointwise * factor[:, 0].reshape(-1)[None])
-    parts = []
-    for e in range(edges):
-        own = slice(e * c, (e + 1) * c)
-        part = product[..., own] + convolved[..., own] * factor[e, 1][None, None, None] + shift[e][None, None, None]
-        parts.append(part + mixture[e, SKIP] * x + mixture[e, POOL] * pooled)
-    return parts, used
+    shift = jnp.sum(share * weights.bias - used.mean * factor, axis=0)
+    return _Affine(weights.conv1x1 * factor[0][None].astype(weights.conv1x1.dtype), factor[1], shift), used
 
 
-@jax.custom_vjp
-def _conv(x, kernel, matters):
-    """`ops.conv`, whose gradients are computed only where its result `matters`, bool (), and are else zero.
-
-    The branch is there for XLA:CPU's sake: what enters it is written out. Elsewhere the transpositions of the kernel's
-    gradient would each compute anew, pixel by pixel, all sums and norms that their operands come from.
-    """
-    del matters
-    return ops.conv(x, kernel)
+def _affine_of_edges(statistics, *edges):
+    return jax.vmap(functools.partial(_affine, statistics=statistics))(*edges)
 
 
-def _forward(x, kernel, matters):
-    return ops.conv(x, kernel), (x, kernel, matters)
+def _into(target: int) -> slice:
+    """The edges into a node, among `EDGES`."""
+    return slice(target * (target - 1) // 2, target * (target + 1) // 2)
 
 
-def _backward(saved, g):
-    x, kernel, matters = saved
-    nothing = lambda x, kernel, g: (jnp.zeros_like(x), jnp.zeros_like(kernel))
-    return *lax.cond(matters, ops.conv_gradients, nothing, x, kernel, g), None
+def _pick(target, *trees):
+    return jax.tree.map(lambda array: array[_into(target)], trees)
 
 
-_conv.defvjp(_forward, _backward)
+def _stack(trees):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _weighted(shares, maps):
+    return sum((share * x for share, x in zip(shares, maps, strict=True)), start=jnp.zeros((), maps[0].dtype))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _cell(x, mixture, weights, running, statistics):
+    return _forward(x, mixture, weights, running, statistics)[0]
+
+
+def _forward(x, mixture, weights, running, statistics):
+    nodes, rectified, sums, maps, used = [x], [], [], [], []
+    for target in (1, 2, 3):
+        rectified.append(once(jax.nn.relu, nodes[-1]))
+        sums.append(_sums(rectified[-1]))
+        share, own, of_running = _pick(target, mixture, weights, running)
+        z = [ops.conv(source, kernel) for source, kernel in zip(rectified, own.conv3x3, strict=True)]
+        moments = _stack([once(ops.moments, one) for one in z])
+        affine, now = _affine_of_edges(statistics, share, own, _stack(sums), moments, of_running)
+        products = [ops.pointwise(source, kernel) for source, kernel in zip(rectified, affine.kernel, strict=True)]
+        pooled = once(lambda share, nodes: ops.average_pool_3x3(_weighted(share, nodes)), share[:, POOL], nodes)
+        rows = affine.factor.astype(x.dtype), jnp.sum(affine.shift, axis=0).astype(x.dtype), share[:, SKIP]
+        nodes = [*nodes, once(_node, pooled, products, z, nodes, *rows)]
+        maps, used = maps + z, [*used, now]
+    seen = jax.tree.map(lambda *targets: jnp.concatenate(targets), *used)
+    return (nodes[-1], seen), (nodes[:-1], maps, sums, seen, mixture, weights, running)
+
+
+def _sums(rectified) -> _Sums:
+    n = rectified.size // rectified.shape[-1]
+    first = jnp.mean(rectified, axis=(0, 1, 2), dtype=jnp.float32)
+    return _Sums(first, ops.pixel_products(rectified, rectified, lax.Precision.HIGHEST) / n)
+
+
+def _node(pooled, products, z, nodes, factor, shift, skip):
+    total = pooled + shift[None, None, None]
+    for product, one, by in zip(products, z, factor, strict=True):
+        total += product + one * by[None, None, None]
+    return total + _weighted(skip, nodes)
+
+
+def _backward(statistics, saved, cotangents):
+    nodes, maps, sums, used, mixture, weights, running = saved
+    n, c = nodes[0].size // nodes[0].shape[-1], nodes[0].shape[-1]
+    rectified = [once(jax.nn.relu, node) for node in nodes]
+    planes = [once(ops.planes, one) for one in rectified]
+    g, into = cotangents[0], _Arrived.nothing(c)
+    arrived: list[_Arrived] = [into] * len(nodes)
+    of_mixture, of_weights = [], []
+    for target in (3, 2, 1):
+        share, own, statistics_of, of_running = _pick(target, mixture, weights, used, running)
+        z, sources = maps[_into(target)], range(target)
+        moments = jax.tree.map(lambda array: array[:, 1], statistics_of)
+        affine, pull = jax.vjp(
+            lambda *edges, rest=of_running: _affine_of_edges(statistics, *edges, rest)[0],
+            *(share, own, _stack(sums[:target]), moments),
+        )
+        dkernel = jnp.stack([ops.pixel_products(rectified[s], g) for s in sources]).astype(g.dtype)
+        dfactor = jnp.stack([once(_channel_product, g, one) for one in z])
+        dshift = jnp.sum(g, axis=(0, 1, 2), dtype=jnp.float32)
+        dshare, dweights, dsums, dmoments = pull(_Affine(dkernel, dfactor, jnp.tile(dshift[None], (target, 1))))
+        pooled = once(_pool_gradient, g)
+        skips, pools = (jnp.stack([jnp.sum(h * nodes[s]) for s in sources]) for h in (g, pooled))
+        of_mixture.append(dshare.at[:, SKIP].add(skips).at[:, POOL].add(pools))
+        by_z = 2 * dmoments.variance / n  # of the moments' gradient; the rest is constant
+        constant = dmoments.mean / n - by_z * moments.mean
+        conv3x3 = []
+        for s in sources:
+            dz = once(_before_norm, g, z[s], affine.factor[s], by_z[s], constant[s])
+            conv3x3.append(ops.kernel_gradient(planes[s], once(ops.pixels_first, dz)))
+            parts = [ops.input_gradient(dz, own.conv3x3[s]), ops.pointwise(g, affine.kernel[s].T)]
+            here = jax.tree.map(lambda array, s=s: array[s], dsums)
+            arrived[s] = arrived[s].plus(parts, here, (share[s], g, pooled))
+        of_weights.append(dweights._replace(conv3x3=jnp.stack(conv3x3)))
+        g = arrived[target - 1].at_node(rectified[target - 1], n)
+    join = lambda *targets: jnp.concatenate(targets[::-1])
+    return g, join(*of_mixture), jax.tree.map(join, *of_weights), jax.tree.map(jnp.zeros_like, running)
+
+
+_cell.defvjp(_forward, _backward)
+
+
+class _Arrived(NamedTuple):
+    """What the gradients of the edges that leave a node bring there, before they are summed."""
+
+    behind_relu: list[jax.Array]  # (B, H, W, C) each
+    sums: _Sums
+    direct: list[tuple[jax.Array, jax.Array, jax.Array]]  # mixture of the edge, gradient as it is, and pooled
+
+    @staticmethod
+    def nothing(channels: int) -> "_Arrived":
+        return _Arrived([], _Sums(jnp.zeros(channels), jnp.zeros((channels, channels))), [])
+
+    def plus(self, parts, sums, direct) -> "_Arrived":
+        return _Arrived(self.behind_relu + parts, jax.tree.map(jnp.add, self.sums, sums), [*self.direct, direct])
+
+    def at_node(self, rectified, n) -> jax.Array:
+        """Gradient of the node, whose n pixels are `rectified` after its ReLU."""
+        dtype, second = rectified.dtype, self.sums.second
+        of_second = ops.pointwise(rectified, ((second + second.T) / n).astype(dtype))
+        constant = (self.sums.first / n).astype(dtype)
+        return once(_sum_of_arrived, rectified, [*self.behind_relu, of_second], constant, self.direct)
+
+
+def _sum_of_arrived(rectified, parts, constant, direct):
+    total = jnp.where(rectified > 0, sum(parts, start=constant[None, None, None]), 0)
+    for share, g, pooled in direct:
+        total += share[SKIP] * g + share[POOL] * pooled
+    return total
+
+
+def _before_norm(g, z, factor, by_z, constant):
+    factor, by_z, constant = (row[None, None, None] for row in (factor, by_z, constant))
+    return (g * factor + z * by_z + constant).astype(z.dtype)
+
+
+def _channel_product(g, z):
+    return jnp.sum(g.astype(jnp.float32) * z, axis=(0, 1, 2))
+
+
+def _pool_gradient(g):
+    return jax.vjp(dw.average_pool_3x3, g)[1](g)[0]

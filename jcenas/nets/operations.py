@@ -72,11 +72,28 @@ def conv_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array, stride: int = 
     if stride > 1:  # the strided output is the dense one at every stride-th pixel: put its gradient back there
         gap = (0, stride - 1, stride - 1)
         g = lax.pad(g, jnp.zeros((), g.dtype), ((0, 0, 0), gap, gap, (0, 0, 0)))
-    pad = kernel.shape[0] // 2
-    dkernel = lax.conv_general_dilated(
-        x.transpose(3, 1, 2, 0), g.transpose(1, 2, 0, 3), (1, 1), ((pad, pad), (pad, pad)), dimension_numbers=_NHWC
-    )
-    return _same(g, kernel[::-1, ::-1].swapaxes(2, 3)), dkernel.transpose(1, 2, 0, 3)
+    return input_gradient(g, kernel), kernel_gradient(planes(x), pixels_first(g), kernel.shape[0])
+
+
+def input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Gradient of `conv` of stride 1 by its input, from that of its output, g (B, H, W, D)."""
+    return _same(g, kernel[::-1, ::-1].swapaxes(2, 3))
+
+
+def planes(x: jax.Array) -> jax.Array:
+    """(B, H, W, C) -> (C, H, W, B), as `kernel_gradient` reads the input."""
+    return x.transpose(3, 1, 2, 0)
+
+
+def pixels_first(g: jax.Array) -> jax.Array:
+    """(B, H, W, D) -> (H, W, B, D), as `kernel_gradient` reads the output's gradient."""
+    return g.transpose(1, 2, 0, 3)
+
+
+def kernel_gradient(x: jax.Array, g: jax.Array, size: int = 3) -> jax.Array:
+    """Gradient (K, K, C, D) of `conv` of stride 1 by its kernel, from `planes(x)` and `pixels_first(g)`."""
+    pad = ((size // 2, size // 2),) * 2
+    return lax.conv_general_dilated(x, g, (1, 1), pad, dimension_numbers=_NHWC).transpose(1, 2, 0, 3)
 
 
 def conv_of_many(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -154,18 +171,21 @@ def moments(x: jax.Array) -> Moments:
     return Moments(mean, jnp.square(x).mean(axis=(0, 1, 2)) - jnp.square(mean))
 
 
+def pixel_products(x: jax.Array, y: jax.Array, precision: lax.Precision | None = None) -> jax.Array:
+    """Sums over all pixels of the products of channels: float32 (C, D) of x (B, H, W, C) and y (B, H, W, D)."""
+    rows, others = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
+    over = (((0,), (0,)), ((), ()))
+    return lax.dot_general(rows, others, over, precision=precision, preferred_element_type=jnp.float32)
+
+
 def pointwise_moments(x: jax.Array, kernel: jax.Array) -> Moments:
     """`moments(pointwise(x, kernel))` without the convolution, from x (B, H, W, C) and kernel (C, D); float32 (D,).
 
     With mean m and covariance S of x, output channel d has mean W_d . m and variance W_d . S W_d: a norm after a 1x1
     convolution can go into its kernel before the convolution runs, and costs a matrix product of C x C numbers.
     """
-    rows = x.reshape(-1, x.shape[-1])
-    mean = rows.mean(axis=0, dtype=jnp.float32)
-    products = lax.dot_general(
-        rows, rows, (((0,), (0,)), ((), ())), precision=lax.Precision.HIGHEST, preferred_element_type=jnp.float32
-    )
-    covariance = products / rows.shape[0] - mean[:, None] * mean[None]
+    mean, n = x.mean(axis=(0, 1, 2), dtype=jnp.float32), x.size // x.shape[-1]
+    covariance = pixel_products(x, x, lax.Precision.HIGHEST) / n - mean[:, None] * mean[None]
     wide = kernel.astype(jnp.float32)
     return Moments(mean @ wide, jnp.sum(wide * (covariance @ wide), axis=0))
 

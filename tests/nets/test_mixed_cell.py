@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from jcenas.nets import CellNetwork, FixedNetwork, extract
 from jcenas.nets import operations as ops
 from jcenas.nets.cell import CellWeights
 from jcenas.nets.cell_network import Cell
@@ -95,3 +96,18 @@ def test_a_mixture_of_one_operation_an_edge_is_that_candidate_with_the_same_weig
     before = variables["batch_stats"]["mean"]
     assert (ours != before).all()  # everything ran
     np.testing.assert_array_equal(theirs[1], before[1])
+
+
+def test_the_cells_of_a_stage_in_a_loop_are_cells_one_after_another():
+    genome, sizes = (3, 2, 1, 4, 2, 3), {"channels": 2, "cells": 2}
+    mixed, alone = CellNetwork(3, **sizes, choose="mix"), FixedNetwork(genome, 3, **sizes)
+    images, mixture = normal(3, 4, 4, 1), jax.nn.one_hot(jnp.array(genome), len(OPERATIONS))
+    shapes = jax.eval_shape(mixed.init, jax.random.key(0), images, mixture)
+    variables = jax.tree.map(lambda s: 0.5 + 0.3 * normal(*s.shape), shapes)
+    options = {"statistics": "batch", "mutable": ["batch_stats"]}
+    logits, moved = jax.jit(lambda v: mixed.apply(v, images, mixture, **options))(variables)
+    expected, theirs = jax.jit(lambda v: alone.apply(v, images, **options))(extract(variables, genome))
+    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)
+    for name in ("stage2_cell0", "stage2_cell1"):  # edge 5, a 3x3 convolution
+        ours = moved["batch_stats"][name]["mean"][5, 1]
+        np.testing.assert_allclose(ours, theirs["batch_stats"][name]["norm_5"]["mean"], rtol=1e-3, atol=1e-3)
