@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jcenas.nets.fusion import apart
+
 _NHWC = ("NHWC", "HWIO", "NHWC")
 
 
@@ -48,16 +50,7 @@ def _library_depthwise(x: jax.Array, kernel: jax.Array, stride: int, dilation: i
 
 
 def _apart(function: Callable[..., jax.Array], *images: jax.Array) -> jax.Array:
-    """`function(*images)` in a loop over two halves of the batch: what leaves a loop is written out, once.
-
-    XLA:CPU fuses a chain of shifted slices into everything that reads it, and there computes it anew, and compiles it
-    anew, for every reader; a sum over pixels that reads it takes eight times as long.
-    """
-    b = images[0].shape[0]
-    if b % 2:
-        return function(*images)
-    y = lax.map(lambda halves: function(*halves), tuple(x.reshape(2, b // 2, *x.shape[1:]) for x in images))
-    return y.reshape(b, *y.shape[2:])
+    return apart(function, *images)
 
 
 def _padded(x: jax.Array, size: int, dilation: int) -> jax.Array:

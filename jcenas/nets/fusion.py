@@ -6,6 +6,7 @@ cell: most of a step. `jax.lax.optimization_barrier` does not help there, since 
 A call that is not inlined does: what enters and what leaves it is written out.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,10 @@ from jax.experimental.xla_metadata import set_xla_metadata
 def once(function: Callable[..., Any], *arguments: Any) -> Any:
     """`function(*arguments)`, on CPU apart from what computes its arguments and from what reads its results."""
 
-    def called(*arguments: Any) -> Any:
-        with set_xla_metadata(inlineable="false"):
-            return jax.jit(function)(*arguments)
+    return lax.platform_dependent(*arguments, cpu=functools.partial(apart, function), default=function)
 
-    return lax.platform_dependent(*arguments, cpu=called, default=function)
+
+def apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """`function(*arguments)` as a call that is not inlined, on any platform."""
+    with set_xla_metadata(inlineable="false"):
+        return jax.jit(function)(*arguments)
