@@ -49,10 +49,6 @@ def _library_depthwise(x: jax.Array, kernel: jax.Array, stride: int, dilation: i
     )
 
 
-def _apart(function: Callable[..., jax.Array], *images: jax.Array) -> jax.Array:
-    return apart(function, *images)
-
-
 def _padded(x: jax.Array, size: int, dilation: int) -> jax.Array:
     pad = dilation * (size // 2)
     return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
@@ -70,15 +66,15 @@ def _weights(kernel: jax.Array, dtype: jnp.dtype) -> list[jax.Array]:
 
 def _shifted_depthwise(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
     size = kernel.shape[0]
-    h, w, weights = x.shape[1] // stride, x.shape[2] // stride, _weights(kernel, x.dtype)
+    h, w = x.shape[1] // stride, x.shape[2] // stride
     offsets = [dilation * i for i in range(size)]
 
-    def convolve(x: jax.Array) -> jax.Array:
-        x = _padded(x, size, dilation)
+    def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        x, weights = _padded(x, size, dilation), _weights(kernel, x.dtype)
         taps = [x[:, _every(i, h, stride), _every(j, w, stride)] for i in offsets for j in offsets]
         return sum((tap * weight for tap, weight in zip(taps, weights, strict=True)), start=jnp.zeros((), x.dtype))
 
-    return _apart(convolve, x)
+    return apart(convolve, x, kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -103,11 +99,11 @@ def _input_gradient(shape, kernel, g, stride, dilation):
     """Pixels (S i + p, S j + q) are one phase of the padded image: each phase is read by taps of its own."""
     size, (_, height, width, c) = kernel.shape[0], shape
     pad, extra = dilation * (size // 2), -(-dilation * (size - 1) // stride)
-    h, w, weights = g.shape[1] + extra, g.shape[2] + extra, _weights(kernel, g.dtype)
+    h, w = g.shape[1] + extra, g.shape[2] + extra
     along = [divmod(dilation * i, stride) for i in range(size)]
 
-    def spread(g: jax.Array) -> jax.Array:
-        b = g.shape[0]
+    def spread(g: jax.Array, kernel: jax.Array) -> jax.Array:
+        b, weights = g.shape[0], _weights(kernel, g.dtype)
         g = jnp.pad(g, ((0, 0), (extra, extra), (extra, extra), (0, 0)))
         phases = [[jnp.zeros((b, h, w, c), g.dtype)] * stride for _ in range(stride)]
         taps = ((extra - i, p, extra - j, q) for i, p in along for j, q in along)
@@ -120,7 +116,7 @@ def _input_gradient(shape, kernel, g, stride, dilation):
             padded = jnp.stack(rows, axis=2).reshape(b, stride * h, stride * w, c)
         return padded[:, pad : pad + height, pad : pad + width]
 
-    return _apart(spread, g)
+    return apart(spread, g, kernel)
 
 
 def _kernel_gradient(x, kernel, g, stride, dilation):
@@ -170,8 +166,8 @@ def average_pool_3x3(x: jax.Array, stride: int = 1) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 2))
 def written_out(pool: Callable[[jax.Array, int], jax.Array], x: jax.Array, stride: int) -> jax.Array:
-    """`pool(x, stride)`, it and its gradient apart from what reads them: for CPUs, see `_apart`."""
-    return _apart(lambda x: pool(x, stride), x)
+    """`pool(x, stride)`, it and its gradient apart from what reads them: for CPUs, see `apart`."""
+    return apart(lambda x: pool(x, stride), x)
 
 
 def _forward_written_out(pool, x, stride):
@@ -179,7 +175,7 @@ def _forward_written_out(pool, x, stride):
 
 
 def _backward_written_out(pool, stride, x, g):
-    return (_apart(lambda x, g: jax.vjp(lambda x: pool(x, stride), x)[1](g)[0], x, g),)
+    return (apart(lambda x, g: jax.vjp(lambda x: pool(x, stride), x)[1](g)[0], x, g),)
 
 
 written_out.defvjp(_forward_written_out, _backward_written_out)
