@@ -17,7 +17,6 @@ from jax.experimental.xla_metadata import set_xla_metadata
 
 def once(function: Callable[..., Any], *arguments: Any) -> Any:
     """`function(*arguments)`, on CPU apart from what computes its arguments and from what reads its results."""
-
     return lax.platform_dependent(*arguments, cpu=functools.partial(apart, function), default=function)
 
 

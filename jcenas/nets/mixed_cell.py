@@ -7,7 +7,7 @@ node s into node t adds
     rectified_s @ kernel + factor * z + shift + skip * x_s + pool(share * x_s),
 
 with z the 3x3 convolution before its norm, the only map that an edge saves. The 1x1 convolution has its norm and its
-share in its kernel: the statistics after it follow from the moments of `rectified_s` (`operations.pointwise_moments`).
+share in its kernel: the statistics after it follow from the moments of `rectified_s` (`ops.moments_after_pointwise`).
 The pool is linear: one for all edges into a node, and one for its gradient.
 
 `_affine` makes kernel, factor and shift, numbers of channels only, from weights, mixture and moments; its gradient is
@@ -21,13 +21,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jcenas.nets import depthwise as dw
 from jcenas.nets import operations as ops
 from jcenas.nets.cell import CellWeights, Statistics
 from jcenas.nets.fusion import once
-from jcenas.nets.operations import Moments
+from jcenas.nets.operations import Moments, PixelMoments
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, POOL, SKIP
 
 
@@ -57,19 +56,10 @@ class _Affine(NamedTuple):
     shift: jax.Array  # (C,) float32
 
 
-class _Sums(NamedTuple):
-    """First and second moments of a node after its ReLU: float32 (C,) and (C, C)."""
-
-    first: jax.Array
-    second: jax.Array
-
-
-def _affine(mixture, weights: CellWeights, sums: _Sums, of_3x3: Moments, running: Moments, statistics):
+def _affine(mixture, weights: CellWeights, of_node: PixelMoments, of_3x3: Moments, running: Moments, statistics):
     """One edge's `_Affine` and the statistics of its norms, (2, C)."""
     if statistics == "batch":
-        wide = weights.conv1x1.astype(jnp.float32)
-        covariance = sums.second - sums.first[:, None] * sums.first[None]
-        of_1x1 = Moments(sums.first @ wide, jnp.sum(wide * (covariance @ wide), axis=0))
+        of_1x1 = ops.moments_after_pointwise(of_node, weights.conv1x1)
         used = jax.tree.map(lambda *rows: jnp.stack(rows), of_1x1, of_3x3)
     else:
         used = running
@@ -109,7 +99,7 @@ def _forward(x, mixture, weights, running, statistics):
     nodes, rectified, sums, maps, used = [x], [], [], [], []
     for target in (1, 2, 3):
         rectified.append(once(jax.nn.relu, nodes[-1]))
-        sums.append(_sums(rectified[-1]))
+        sums.append(ops.pixel_moments(rectified[-1]))
         share, own, of_running = _pick(target, mixture, weights, running)
         z = [ops.conv(source, kernel) for source, kernel in zip(rectified, own.conv3x3, strict=True)]
         moments = _stack([once(ops.moments, one) for one in z])
@@ -121,12 +111,6 @@ def _forward(x, mixture, weights, running, statistics):
         maps, used = maps + z, [*used, now]
     seen = jax.tree.map(lambda *targets: jnp.concatenate(targets), *used)
     return (nodes[-1], seen), (nodes[:-1], maps, sums, seen, mixture, weights, running)
-
-
-def _sums(rectified) -> _Sums:
-    n = rectified.size // rectified.shape[-1]
-    first = jnp.mean(rectified, axis=(0, 1, 2), dtype=jnp.float32)
-    return _Sums(first, ops.pixel_products(rectified, rectified, lax.Precision.HIGHEST) / n)
 
 
 def _node(pooled, products, z, nodes, factor, shift, skip):
@@ -169,7 +153,7 @@ def _backward(statistics, saved, cotangents):
             here = jax.tree.map(lambda array, s=s: array[s], dsums)
             arrived[s] = arrived[s].plus(parts, here, (share[s], g, pooled))
         of_weights.append(dweights._replace(conv3x3=jnp.stack(conv3x3)))
-        g = arrived[target - 1].at_node(rectified[target - 1], n)
+        g = arrived[target - 1].at_node(rectified[target - 1])
     join = lambda *targets: jnp.concatenate(targets[::-1])
     return g, join(*of_mixture), jax.tree.map(join, *of_weights), jax.tree.map(jnp.zeros_like, running)
 
@@ -181,22 +165,20 @@ class _Arrived(NamedTuple):
     """What the gradients of the edges that leave a node bring there, before they are summed."""
 
     behind_relu: list[jax.Array]  # (B, H, W, C) each
-    sums: _Sums
+    sums: PixelMoments
     direct: list[tuple[jax.Array, jax.Array, jax.Array]]  # mixture of the edge, gradient as it is, and pooled
 
     @staticmethod
     def nothing(channels: int) -> "_Arrived":
-        return _Arrived([], _Sums(jnp.zeros(channels), jnp.zeros((channels, channels))), [])
+        return _Arrived([], PixelMoments(jnp.zeros(channels), jnp.zeros((channels, channels))), [])
 
     def plus(self, parts, sums, direct) -> "_Arrived":
         return _Arrived(self.behind_relu + parts, jax.tree.map(jnp.add, self.sums, sums), [*self.direct, direct])
 
-    def at_node(self, rectified, n) -> jax.Array:
-        """Gradient of the node, whose n pixels are `rectified` after its ReLU."""
-        dtype, second = rectified.dtype, self.sums.second
-        of_second = ops.pointwise(rectified, ((second + second.T) / n).astype(dtype))
-        constant = (self.sums.first / n).astype(dtype)
-        return once(_sum_of_arrived, rectified, [*self.behind_relu, of_second], constant, self.direct)
+    def at_node(self, rectified) -> jax.Array:
+        """Gradient of the node, which is `rectified` after its ReLU."""
+        product, row = ops.pixel_moments_gradient(rectified, self.sums)
+        return once(_sum_of_arrived, rectified, [*self.behind_relu, product], row, self.direct)
 
 
 def _sum_of_arrived(rectified, parts, constant, direct):

@@ -1,8 +1,9 @@
 """One edge of the network that DARTS searches with: its eight operations, summed with the weights of a mixture.
 
-The statistics of a norm after a 1x1 convolution follow from those of its input (`operations.pointwise_moments`). So the
+The statistics of a norm after a 1x1 convolution follow from those of its input (`ops.moments_after_pointwise`). So the
 1x1 convolutions that end the four convolutional operations become, with their norms and with the mixture, matrix
-products that add up; nothing else of them is ever written out.
+products that add up; nothing else of them is ever written out. Norms have hand-written gradients: a loop over edges
+saves what its gradient reads, and every array that it saves is another program to compile.
 
 Letters: B images, H, W height and width, C channels.
 """
@@ -48,14 +49,17 @@ def mixed_edge(x: jax.Array, mixture: jax.Array, weights: EdgeWeights, stride: i
         ends.append(_depthwise(half, kernels[1]))
     for kernel in (weights.dilated3, weights.dilated5):
         ends.append(_depthwise(rectified, kernel, stride=stride, dilation=2))
-    total = mixture[_MAX] * standardise(dw.max_pool_3x3(x, stride))
+    total = standardise(dw.max_pool_3x3(x, stride), mixture[_MAX])
     average = lax.platform_dependent(
         x,
         cpu=lambda x: dw.written_out(dw.average_pool_3x3, x, stride),
         default=lambda x: dw.average_pool_3x3(x, stride),
     )
-    total += mixture[_AVERAGE] * standardise(average)
-    total += mixture[_SKIP] * (x if weights.halve is None else factorized_reduction(x, weights.halve))
+    total += standardise(average, mixture[_AVERAGE])
+    if weights.halve is None:
+        total += mixture[_SKIP] * x
+    else:
+        total += factorized_reduction(x, weights.halve, mixture[_SKIP])
     for end, kernel, share in zip(ends, weights.last, mixture[_CONVOLUTIONS], strict=True):
         kernel, shift = normed_kernel(end, kernel)
         total += ops.pointwise(end, share * kernel) + (share * shift)[None, None, None]
@@ -64,15 +68,65 @@ def mixed_edge(x: jax.Array, mixture: jax.Array, weights: EdgeWeights, stride: i
 
 def normed_kernel(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The 1x1 convolution of x (B, H, W, C) with kernel (C, D) and its norm in one: a kernel (C, D), a shift (D,)."""
-    now = ops.pointwise_moments(x, kernel)
+    return _normed_kernel(x, kernel)
+
+
+def _fold_norm(of_x: ops.PixelMoments, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
+    now = ops.moments_after_pointwise(of_x, kernel)
     factor = ops.inverse_deviation(now)
     return kernel * factor.astype(kernel.dtype)[None], (-now.mean * factor).astype(kernel.dtype)
 
 
-def standardise(x: jax.Array) -> jax.Array:
-    """Batch norm of x (B, H, W, C) without scale and bias."""
+@jax.custom_vjp
+def _normed_kernel(x, kernel):
+    return _fold_norm(ops.pixel_moments(x), kernel)
+
+
+def _normed_kernel_forward(x, kernel):
+    of_x = ops.pixel_moments(x)
+    return _fold_norm(of_x, kernel), (x, of_x, kernel)
+
+
+def _normed_kernel_backward(saved, g):
+    x, of_x, kernel = saved
+    dmoments, dkernel = jax.vjp(_fold_norm, of_x, kernel)[1](g)
+    product, row = ops.pixel_moments_gradient(x, dmoments)
+    return product + row[None, None, None], dkernel
+
+
+_normed_kernel.defvjp(_normed_kernel_forward, _normed_kernel_backward)
+
+
+def standardise(x: jax.Array, share: jax.Array | None = None) -> jax.Array:
+    """Batch norm of x (B, H, W, C) without scale and bias, times `share`, () or nothing."""
+    return _standardise(x, jnp.ones((), x.dtype) if share is None else share)
+
+
+@jax.custom_vjp
+def _standardise(x, share):
+    return _standardise_forward(x, share)[0]
+
+
+def _standardise_forward(x, share):
     now = ops.moments(x)
-    return ops.normalise(x, now, jnp.ones_like(now.mean), jnp.zeros_like(now.mean))
+    scale = jnp.full_like(now.mean, share)
+    return ops.normalise(x, now, scale, jnp.zeros_like(now.mean)), (x, now, share)
+
+
+def _standardise_backward(saved, g):
+    x, now, share = saved
+    r, n = ops.inverse_deviation(now), x.size // x.shape[-1]
+    wide = g.astype(jnp.float32)
+    of_constant = jnp.sum(wide, axis=(0, 1, 2))
+    of_scale = (jnp.sum(wide * x, axis=(0, 1, 2)) - now.mean * of_constant) * r
+    factor = share * r
+    by_x = -factor * r * of_scale / n
+    constant = -factor * of_constant / n - by_x * now.mean
+    dx = wide * factor[None, None, None] + x * by_x[None, None, None] + constant[None, None, None]
+    return dx.astype(x.dtype), jnp.sum(of_scale).astype(share.dtype)
+
+
+_standardise.defvjp(_standardise_forward, _standardise_backward)
 
 
 def pointwise_norm(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -80,9 +134,9 @@ def pointwise_norm(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return standardise(ops.pointwise(jax.nn.relu(x), kernel))
 
 
-def factorized_reduction(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """ReLU, two 1x1 convolutions of stride 2 whose grids are a pixel apart, half of D channels each, norm."""
+def factorized_reduction(x: jax.Array, kernel: jax.Array, share: jax.Array | None = None) -> jax.Array:
+    """ReLU, two 1x1 convolutions of stride 2 whose grids are a pixel apart, half of D channels each, norm, `share`."""
     first, second = jnp.split(kernel, 2, axis=1)
     x = jax.nn.relu(x)
     halves = [ops.pointwise(x[:, ::2, ::2], first), ops.pointwise(x[:, 1::2, 1::2], second)]
-    return standardise(jnp.concatenate(halves, axis=-1))
+    return standardise(jnp.concatenate(halves, axis=-1), share)

@@ -177,16 +177,35 @@ def pixel_products(x: jax.Array, y: jax.Array, precision: lax.Precision | None =
     return lax.dot_general(rows, others, over, precision=precision, preferred_element_type=jnp.float32)
 
 
-def pointwise_moments(x: jax.Array, kernel: jax.Array) -> Moments:
-    """`moments(pointwise(x, kernel))` without the convolution, from x (B, H, W, C) and kernel (C, D); float32 (D,).
+class PixelMoments(NamedTuple):
+    """First and second moments over all pixels: float32 (C,) and (C, C)."""
+
+    first: jax.Array
+    second: jax.Array
+
+
+def pixel_moments(x: jax.Array) -> PixelMoments:
+    """Means of the channels of x (B, H, W, C), and of the products of every two."""
+    n = x.size // x.shape[-1]
+    first = x.mean(axis=(0, 1, 2), dtype=jnp.float32)
+    return PixelMoments(first, pixel_products(x, x, lax.Precision.HIGHEST) / n)
+
+
+def pixel_moments_gradient(x: jax.Array, g: PixelMoments) -> tuple[jax.Array, jax.Array]:
+    """Gradient of `pixel_moments` by x, from that of its result: a map (B, H, W, C) plus a row (C,)."""
+    n = x.size // x.shape[-1]
+    return pointwise(x, ((g.second + g.second.T) / n).astype(x.dtype)), (g.first / n).astype(x.dtype)
+
+
+def moments_after_pointwise(of: PixelMoments, kernel: jax.Array) -> Moments:
+    """`moments(pointwise(x, kernel))` without the convolution, from the moments of x and kernel (C, D); float32 (D,).
 
     With mean m and covariance S of x, output channel d has mean W_d . m and variance W_d . S W_d: a norm after a 1x1
     convolution can go into its kernel before the convolution runs, and costs a matrix product of C x C numbers.
     """
-    mean, n = x.mean(axis=(0, 1, 2), dtype=jnp.float32), x.size // x.shape[-1]
-    covariance = pixel_products(x, x, lax.Precision.HIGHEST) / n - mean[:, None] * mean[None]
+    covariance = of.second - of.first[:, None] * of.first[None]
     wide = kernel.astype(jnp.float32)
-    return Moments(mean @ wide, jnp.sum(wide * (covariance @ wide), axis=0))
+    return Moments(of.first @ wide, jnp.sum(wide * (covariance @ wide), axis=0))
 
 
 def inverse_deviation(statistics: Moments) -> jax.Array:
