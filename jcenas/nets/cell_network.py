@@ -95,8 +95,7 @@ class Cell(nn.Module):
 
     def __call__(self, x: jax.Array, genome: jax.Array, statistics: Statistics) -> jax.Array:
         """Apply the cell to x (B, H, W, C), C = channels; genome int32 (6,), or a mixture (6, 5)."""
-        function = {"branch": branch_cell, "blend": _blend_cell, "mix": mixed_cell}[self.choose]
-        y, used = function(x, genome, *self.state(), statistics)
+        y, used = _FUNCTIONS[self.choose](x, genome, *self.state(), statistics)
         self.record(used, genome, statistics)
         return y
 
@@ -117,17 +116,22 @@ class Cell(nn.Module):
         self.variance.value += rate * (used.variance - self.variance.value)
 
 
-def _mixed_stage(cells: list[Cell], x: jax.Array, mixture: jax.Array, statistics: Statistics) -> jax.Array:
-    """Cells one after another in a loop, of which only the body is compiled."""
+def _stage(cells: list[Cell], x: jax.Array, genome: jax.Array, statistics: Statistics) -> jax.Array:
+    """Cells one after another. Those with hand-written gradients run in a loop: a program of one cell, not of all."""
+    if cells[0].choose == "blend":
+        for cell in cells:
+            x = cell(x, genome, statistics)
+        return x
+    function = _FUNCTIONS[cells[0].choose]
 
     def apply(x: jax.Array, state: tuple[CellWeights, ops.Moments]) -> tuple[jax.Array, ops.Moments]:
-        return mixed_cell(x, mixture, *state, statistics)
+        return function(x, genome, *state, statistics)
 
     states = jax.tree.map(lambda *own: jnp.stack(own), *(cell.state() for cell in cells))
-    y, used = lax.scan(apply, x, states)
+    x, used = lax.scan(apply, x, states)
     for i, cell in enumerate(cells):
-        cell.record(jax.tree.map(lambda array, i=i: array[i], used), mixture, statistics)
-    return y
+        cell.record(jax.tree.map(lambda array, i=i: array[i], used), genome, statistics)
+    return x
 
 
 def _blend_cell(x, genome, weights, running, statistics):
@@ -156,6 +160,9 @@ def _blend_edge(x, choice, weights: CellWeights, running, statistics):
     return convolved * y + pooled * ops.average_pool_3x3(x) + kept * x, used
 
 
+_FUNCTIONS = {"branch": branch_cell, "blend": _blend_cell, "mix": mixed_cell}
+
+
 class CellNetwork(nn.Module):
     """The whole network; candidate or supernet according to the genomes that it is given.
 
@@ -182,15 +189,13 @@ class CellNetwork(nn.Module):
             raise ValueError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
         x = ops.conv(images, self.param("stem", he_normal(), (3, 3, images.shape[-1], self.channels)), 1)
         x = BatchNorm(name="stem_norm")(x, statistics)
+        if self.choose == "mix":
+            genome = genome.astype(x.dtype)
         for stage in range(N_STAGES):
             if stage > 0:
                 x = ResidualBlock(self.channels * 2**stage, name=f"reduce{stage}")(x, statistics)
             width = self.channels * 2**stage
             cells = [Cell(self.choose, width, name=f"stage{stage}_cell{i}") for i in range(self.cells)]
-            if self.choose == "mix":
-                x = _mixed_stage(cells, x, genome.astype(x.dtype), statistics)
-            else:
-                for cell in cells:
-                    x = cell(x, genome, statistics)
+            x = _stage(cells, x, genome, statistics)
         x = nn.relu(BatchNorm(name="head_norm")(x, statistics)).mean(axis=(1, 2))
         return nn.Dense(self.classes, name="classifier")(x)
