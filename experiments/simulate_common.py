@@ -33,8 +33,12 @@ GRIDS = ("US-CAL-CISO", "US-MIDA-PJM", "US-TEX-ERCO", "DE-LU")
 JULY_2023_H = (365 + 365 + 181) * 24  # the files begin in January 2021
 HALF_YEAR_H = 184 * 24
 DEVICES = 8
-PROPOSALS = 512  # that the predictor chooses from in an hour
-SUPERNET_S = 7587.0  # random search with shared weights on NAS-Bench-201: Dong and Yang 2020
+PROPOSALS = 2048  # of LaMOO, that the predictor chooses from in an hour
+PREPARATION_S = {
+    "none": 0.0,
+    "supernet": 7587.0,  # random search with shared weights on NAS-Bench-201: Dong and Yang 2020
+    "predictor": 15_625 * 0.03,  # synflow of every cell: experiments/proxies_table.py
+}
 
 
 HELD_OUT = "California, PJM, Texas and Germany in turn, starts in July to December 2023."
@@ -150,7 +154,7 @@ def scenarios(
                 forecast=told,
                 carbon_budget_g=budget_g,
                 power=released_power() if released else full_power(),
-                supernet_s=SUPERNET_S if method.stage == "supernet" and not released else 0.0,
+                supernet_s=0.0 if released else PREPARATION_S[method.stage],
                 **{"switch_s": 0.0 if released else 60.0, **numbers},
             )
         )
@@ -163,13 +167,12 @@ def runner(method: Method, accounting: str, hours: int, name: str = "nasbench201
     table, benchmark = benchmark_of(accounting, name)
     initial = 10 if accounting == "released" else 0
     room = max(min(initial + most_evaluations(benchmark, DEVICES * hours * 3600.0), table.size), PROPOSALS)
-    vanilla = method.stage == "none"
     shapes = SimulationConfig(
         devices=DEVICES,
         room=room,
-        queue=DEVICES if vanilla else 16,
+        queue={"none": DEVICES, "supernet": 16, "predictor": 3 * DEVICES}[method.stage],
         proposals={"none": 24, "supernet": 128, "predictor": PROPOSALS}[method.stage],
-        unscored=24,
+        unscored=0 if method.stage == "predictor" else 24,
         initial=initial,
         stage=method.stage,
         ranking="improvement" if method.stage == "predictor" else "dominance",

@@ -53,6 +53,8 @@ class SimulateConfig:
         switch_s: seconds that a device loses when it changes between sampling and training.
         supernet_s: device-seconds of supernet training up front in the full accounting (NAS-Bench-201's time for a
             random search with shared weights), where the stage is a supernet.
+        score_s: device-seconds to compute synflow for one architecture (28 ms on two CPU cores); all are scored up
+            front in the full accounting, where the stage is the predictor and the table has that score.
         power: electric power of a device by state, and PUE, in the full accounting.
         seed: of the first search.
         plot: PNG file for the plots.
@@ -78,6 +80,7 @@ class SimulateConfig:
     accounting: Accounting = "full"
     switch_s: float = 60.0
     supernet_s: float = 7587.0
+    score_s: float = 0.03
     power: PowerModel = dataclasses.field(default_factory=PowerModel)
     seed: int = 0
     plot: Path | None = None
@@ -88,7 +91,7 @@ class SimulateConfig:
                 raise InputError(f"--{name} {getattr(self, name)}: must be at least 1")
         if self.carbon_budget is not None and not 0 < self.carbon_budget < float("inf"):
             raise InputError(f"--carbon-budget {self.carbon_budget}: must be a positive number of grams")
-        for name in ("switch_s", "supernet_s"):
+        for name in ("switch_s", "supernet_s", "score_s"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be a number of seconds >= 0")
         check_table(self.table)

@@ -14,6 +14,8 @@ from jcenas.carbon.power import PowerModel
 from jcenas.errors import InputError
 from jcenas.moo import hypervolume
 from jcenas.sim.cluster import Power
+from jcenas.sim.inputs import inputs_of
+from jcenas.sim.predictor import Inputs
 from jcenas.tables.table import Table
 
 RELEASED_KW = 1.0  # of an evaluating device in CE-NAS's released simulator; scoring and idling are free there
@@ -25,6 +27,7 @@ class Benchmark(struct.PyTreeNode):
     genomes: jax.Array  # (N, d) int32
     objectives: jax.Array  # (N, m) float32, minimised; the first is the error in %
     estimate: jax.Array  # (N,) float32, cheap estimate of the first objective, %
+    inputs: Inputs  # what the predictor sees of each architecture
     noise: jax.Array  # (N,) float32, standard deviation of the first objective over seeds, %
     train_seconds: jax.Array  # (N,) float32
     reference: jax.Array  # (m,) float32
@@ -94,7 +97,7 @@ def make_benchmark(
     seconds = table.column("train_seconds") * seconds_scale
     if not float(jnp.min(seconds)) > 0:
         raise InputError(f"table {table.name}: a training takes {float(jnp.min(seconds)):g} s; it must take some time")
-    return Benchmark(table.genomes, objectives, guess, noise, seconds, target, largest)
+    return Benchmark(table.genomes, objectives, guess, inputs_of(table), noise, seconds, target, largest)
 
 
 def most_evaluations(benchmark: Benchmark, device_seconds: float) -> int:

@@ -10,6 +10,7 @@ from jcenas.alloc.policies import policy_from_name
 from jcenas.errors import InputError
 from jcenas.sim import traces
 from jcenas.sim.config import SimulateConfig
+from jcenas.sim.inputs import SCORE
 from jcenas.sim.many import concatenate, make_many, stack
 from jcenas.sim.optimizers import optimizer_maker
 from jcenas.sim.problem import Benchmark, full_power, make_benchmark, make_scenario, most_evaluations, released_power
@@ -17,11 +18,12 @@ from jcenas.sim.search import make_search
 from jcenas.sim.stage import Stage
 from jcenas.sim.state import Result, SimulationConfig
 from jcenas.tables.names import check_table, load_table
+from jcenas.tables.table import Table
 from jcenas.train import sharding
 
 RELEASED_INITIAL = 10
 PROPOSALS = 128
-CHOICE = 512  # proposals that the predictor chooses from, of optimisers whose time hardly grows with them
+CHOICE = 2048  # proposals that the predictor chooses from, of optimisers whose time hardly grows with them
 TOGETHER = 256  # searches side by side on an accelerator
 
 
@@ -73,7 +75,7 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         carbon_budget_g=budget,
         power=power,
         switch_s=0.0 if released else config.switch_s,
-        supernet_s=config.supernet_s if stage == "supernet" and not released else 0.0,
+        supernet_s=0.0 if released else _preparation_s(config, stage, table),
     )
     initial = RELEASED_INITIAL if released else 0
     room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
@@ -87,9 +89,9 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     shapes = SimulationConfig(
         devices=config.devices,
         room=max(min(room, table.size), proposals),  # an optimiser has room for one batch at least
-        queue=max(16, 2 * config.devices),
+        queue=max(16, (3 if stage == "predictor" else 2) * config.devices),
         proposals=proposals,
-        unscored=min(max(24, 3 * config.devices), proposals),
+        unscored=0 if stage == "predictor" else min(max(24, 3 * config.devices), proposals),
         initial=initial,
         stage=stage,
         ranking="improvement" if stage == "predictor" else "dominance",
@@ -116,6 +118,13 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         if progress is not None:
             progress(min(begin + part, config.seeds), config.seeds)
     return Simulation(config, concatenate(parts), benchmark, intensity, str(trace))
+
+
+def _preparation_s(config: SimulateConfig, stage: Stage, table: Table) -> float:
+    """Device-seconds before the search: supernet training, or the scores of all architectures."""
+    if stage == "supernet":
+        return config.supernet_s
+    return table.size * config.score_s if stage == "predictor" and SCORE in table.columns else 0.0
 
 
 def sizes_for(room: int) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from jcenas.alloc.observation import Observation
 from jcenas.alloc.policies import Policy
 from jcenas.moo import hypervolume
 from jcenas.moo.types import Optimizer
-from jcenas.sim import cluster, stage
+from jcenas.sim import cluster, predictor
 from jcenas.sim import queue as lines
 from jcenas.sim.problem import Benchmark, Scenario
 from jcenas.sim.sized import by_size, growing
@@ -96,7 +96,8 @@ def make_search(
         scored, scoring_s = _scored(config, open_, time_to_score, scenario)
         waiting = state.queue
         if config.stage == "predictor":
-            waiting = _rank(state, waiting, fresh, scored, benchmark)
+            rank = lambda waiting: _rank(state, waiting, fresh, scored, benchmark)
+            waiting = jax.lax.cond(evaluating > 0, rank, lambda waiting: waiting, waiting)
             scored = jnp.zeros_like(scored)  # the rest is forgotten
         extra, extra_free = fresh[-config.unscored :], (open_ & ~lines.among(fresh, waiting))[-config.unscored :]
         jobs = (
@@ -184,26 +185,27 @@ def make_search(
 
         def order_on(size):
             def run(state):
-                past, told = jnp.maximum(state.rows[:size], 0), state.told[:size]
-                seen = state.observed[:size]
-                mean, deviation = stage.predict_error(
-                    benchmark.genomes[past], seen[:, 0], told, benchmark.genomes[places]
-                )
-                estimates = jnp.concatenate([mean[:, None], cost], axis=1)
+                past, told, seen = jnp.maximum(state.rows[:size], 0), state.told[:size], state.observed[:size]
+                known, asked = benchmark.inputs.at(past), benchmark.inputs.at(places)
                 if config.ranking == "dominance":
-                    return lines.by_dominance(estimates, mask)[: config.queue].astype(jnp.int32)
-                tiny = jnp.full_like(cost, 1e-3) * benchmark.reference[None, 1:]
-                deviations = jnp.concatenate([deviation[:, None], tiny], axis=1)
-                return lines.by_improvement(estimates, deviations, mask, seen, told, benchmark.reference, config.queue)
+                    fine = told & ~predictor.failed(seen[:, 0], told)
+                    error = predictor.predict(known, seen[:, 0], fine, asked).error()
+                    order = lines.by_dominance(jnp.concatenate([error[:, None], cost], axis=1), mask)[: config.queue]
+                    return order, mask[order]
+                seconds = benchmark.train_seconds[places]
+                return predictor.by_improvement(
+                    known, seen, told, asked, cost[:, 0], seconds, mask, benchmark.reference, config.queue
+                )
 
             return run
 
         if config.stage == "predictor":
-            order = by_size(sizes, state.count, [order_on(size) for size in sizes], state)
+            order, counts = by_size(sizes, state.count, [order_on(size) for size in sizes], state)
         else:
             estimates = jnp.concatenate([benchmark.estimate[places, None], cost], axis=1)
             order = lines.by_dominance(estimates, mask)[: config.queue]
-        return jnp.where(mask[order], rows[order], lines.EMPTY)
+            counts = mask[order]
+        return jnp.where(counts, rows[order], lines.EMPTY)
 
     def _tell(key, state: SearchState, jobs, finish, done, benchmark: Benchmark, scenario: Scenario) -> SearchState:
         """Add the finished jobs, in the order of their end."""

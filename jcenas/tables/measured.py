@@ -7,6 +7,7 @@ NAS (Zhao et al., ICML 2021). Accuracies become errors: 100 - accuracy, in %.
 
 import functools
 
+import numpy as np
 import pandas as pd
 
 from jcenas.errors import InputError
@@ -35,9 +36,10 @@ def nasbench201(data_set: str = "cifar10", *, raspberry_pi: bool = False) -> Tab
     """All 15,625 cells of NAS-Bench-201 with errors, costs, training times and cheap estimates.
 
     Columns: `error` (test, mean over seeds, 200 epochs), `validation_error`, `noise`, `train_seconds`, `params`,
-    `flops`, `fpga_energy_mj` (measured: 7 W times the measured latency), `edge_gpu_energy_mj` (modelled), latencies
-    `*_ms` of HW-NAS-Bench and of HELP, `released_error` (CIFAR-10 only: 100 minus the accuracy column of CE-NAS's own
-    table, which counts missing seeds as 0), `oneshot_error` and `fewshot_error` (CIFAR-10 only).
+    `flops`, `log_synflow` (of the untrained network), `fpga_energy_mj` (measured: 7 W times the measured latency),
+    `edge_gpu_energy_mj` (modelled), latencies `*_ms` of HW-NAS-Bench and of HELP, `released_error` (CIFAR-10 only: 100
+    minus the accuracy column of CE-NAS's own table, which counts missing seeds as 0), `oneshot_error` and
+    `fewshot_error` (CIFAR-10 only).
 
     Args:
       data_set: 'cifar10', 'cifar100' or 'imagenet16'.
@@ -60,6 +62,7 @@ def nasbench201(data_set: str = "cifar10", *, raspberry_pi: bool = False) -> Tab
         "train_seconds": EPOCHS * own[f"{short}_time_per_epoch_s"],
         "params": own[f"{short}_params"],
         "flops": own[f"{short}_flops"],
+        "log_synflow": np.log1p(own[f"{short}_synflow"]),
         "fpga_energy_mj": hardware["fpga_energy_mJ"],
         "edge_gpu_energy_mj": hardware["edgegpu_energy_mJ_best_estimate"],
     }
@@ -73,6 +76,7 @@ def nasbench201(data_set: str = "cifar10", *, raspberry_pi: bool = False) -> Tab
         columns["raspberry_pi_5_energy_mj"] = _raspberry_pi_5()
     notes = dict.fromkeys(columns, MEASURED) | {
         "flops": "computed: multiply-adds by the benchmark's own counting",
+        "log_synflow": "log(1 + synflow) of the network before training, as published",
         "noise": "standard deviation over the two or three seeds",
         "fpga_energy_mj": "measured latency times the benchmark's 7 W",
         "edge_gpu_energy_mj": f"{MODELLED}: 45 published values, a regression elsewhere (leave-one-out RMSE 1.6 mJ)",

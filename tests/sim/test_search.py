@@ -1,7 +1,6 @@
 """The search with real optimisers on the toy table: contract, no recompilation, learning."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +17,6 @@ from jcenas.sim.problem import (
     released_power,
 )
 from jcenas.sim.search import make_search
-from jcenas.sim.stage import predict_error
 from jcenas.sim.state import SimulationConfig
 from jcenas.tables.table import Table
 from jcenas.tables.toy import toy
@@ -116,18 +114,6 @@ def test_lamoo_runs_inside(table, benchmark):
     assert len(set(np.asarray(result.rows[:count]).tolist())) == count
     np.testing.assert_allclose(result.emissions_g, 4 * INTENSITY.sum(), rtol=1e-5)  # 4 devices, 1 kW, never idle
     np.testing.assert_allclose(result.objectives[:count], benchmark.objectives[result.rows[:count]])
-
-
-def test_predictor_knows_what_it_was_told():
-    genomes = jnp.array([[0, 0], [1, 1], [2, 2], [0, 0]])
-    errors, mask = jnp.array([10.0, 20.0, 40.0, 999.0]), jnp.array([True, True, True, False])
-    mean, deviation = predict_error(genomes, errors, mask, jnp.array([[0, 0], [1, 1], [2, 2], [0, 2]]))
-    np.testing.assert_allclose(mean[:3], [10, 20, 40], rtol=0.05)
-    assert mean[0] < mean[3] < mean[2]
-    assert float(deviation[3]) > 5 * float(deviation[0])
-    mean, deviation = predict_error(genomes, errors, jnp.zeros(4, bool), genomes)
-    assert jnp.isfinite(mean).all()
-    assert (deviation > 0.5).all()
 
 
 def unknown_cost():
