@@ -44,6 +44,7 @@ EXPECTED = {
     "simulate_carbon_ratio": "Carbon to reach vanilla LaMOO's hypervolume of 80 hours",
     "simulate_progress": "Search progress over hours and over emissions",
     "simulate_budgets": "Hypervolume under a carbon budget",
+    "simulate_settings": "Switching, deadlines and kinds of action",
     "simulator_speed": "Speed of the simulator",
     "ppo_speed": "Speed of PPO on CartPole",
     "forecast_error": "Carbon-intensity forecasts, July to December 2021",

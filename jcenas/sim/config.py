@@ -40,8 +40,8 @@ class SimulateConfig:
         policy: who splits the devices: heuristic, threshold, plan, oracle, ppo, static:SHARE, evaluate-all, sample-all,
             or a file FILE.npz of `jcenas train-policy`.
         optimizer: lamoo, lamoo-ehvi, nsga2, random.
-        stage: what scores proposals before they are trained: none, supernet, predictor; auto takes the supernet where
-            the table has estimates, else the predictor.
+        stage: what scores proposals before they are trained: a predictor fitted to the finished evaluations, the
+            table's supernet estimates, or none.
         forecast: what the policy is told of the coming day: persistence (as yesterday), model (quantiles of the
             forecaster that ships, which needs a week before the start), actual (the truth), or none (nothing but now).
         hours: time budget.
@@ -71,7 +71,7 @@ class SimulateConfig:
     wrap: bool = False
     policy: str = "heuristic"
     optimizer: Literal["lamoo", "lamoo-ehvi", "nsga2", "random"] = "lamoo"
-    stage: Literal["auto", "none", "supernet", "predictor"] = "auto"
+    stage: Literal["none", "supernet", "predictor"] = "predictor"
     forecast: Forecast = "persistence"
     hours: int = 80
     carbon_budget: float | None = None

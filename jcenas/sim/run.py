@@ -44,7 +44,7 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
       InputError: anything that cannot be run as it is, such as a carbon budget that cannot pay one evaluation.
     """
     entry = check_table(config.table)
-    stage: Stage = config.stage if config.stage != "auto" else ("supernet" if entry.estimate else "predictor")
+    stage = config.stage
     if stage == "supernet" and entry.estimate is None:
         raise InputError(f"table {config.table} has no supernet estimates; use --stage predictor or none")
     table = load_table(config.table)
