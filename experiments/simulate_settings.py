@@ -6,9 +6,9 @@ Expected: 10 minutes a switch cost little, policies that switch often the most; 
 Cost:     52 seeds take about fifteen minutes on two cores, training of two policies included; data: JCENAS_DATA.
 
 Switching: seconds that a device loses when it changes stage, without a carbon budget. Deadline: 10 kg may be spent
-within 20 hours (within 80: `simulate_budgets`). Action: two policies trained alike but for the action (`jcenas train-policy`, released
-accounting, other grids and months), under 10 and 30 kg. All in the released accounting but for switching, which draws
-power in the full one only.
+within 20 hours (within 80: `simulate_budgets`). Action: two policies trained alike but for the action (`jcenas
+train-policy`, released accounting, other grids and months), under 10 and 30 kg. All in the released accounting but for
+switching, which draws power in the full one only.
 """
 
 import pathlib
