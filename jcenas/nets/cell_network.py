@@ -117,8 +117,8 @@ class Cell(nn.Module):
 
 
 def _stage(cells: list[Cell], x: jax.Array, genome: jax.Array, statistics: Statistics) -> jax.Array:
-    """Cells one after another. Those with hand-written gradients run in a loop: a program of one cell, not of all."""
-    if cells[0].choose == "blend":
+    """Cells one after another. Those of the mixed supernet run in a loop: a program of one cell, not of all."""
+    if cells[0].choose != "mix":
         for cell in cells:
             x = cell(x, genome, statistics)
         return x
