@@ -32,6 +32,8 @@ from jcenas.live.programs import train_config
 from jcenas.live.terminal import start_with_huge_pages
 from jcenas.nets import CellNetwork
 from jcenas.proxies.one_shot import make_score, train_supernet
+from jcenas.proxies.synflow import synflow
+from jcenas.proxies.zero_shot import make_proxy
 from jcenas.spaces import nasbench201
 from jcenas.tables.digits import FILE
 from jcenas.train import images
@@ -39,7 +41,7 @@ from jcenas.train.images import ImageSet, Split
 from jcenas.train.population import make_population
 from jcenas.train.training import Trainer, make_trainer
 
-ORDER_SEED, TRAIN_SEED, SUPERNET_SEED = 2026, 1, 2
+ORDER_SEED, TRAIN_SEED, SUPERNET_SEED, SYNFLOW_SEED = 2026, 1, 2, 3
 SEEDS = 2
 BUDGETS = (4, 12)  # epochs: a look on the way, and the end of the schedule
 SCORES = "supernet.npy"
@@ -119,6 +121,14 @@ def score_all(folder: pathlib.Path, config: SearchConfig, epochs: int, cells: np
     np.save(folder / SCORES, np.round((1 - errors) * data.validation.labels.shape[0]).astype(np.int32))
 
 
+def synflow_of(cells: np.ndarray, config: SearchConfig) -> np.ndarray:
+    """Logarithm of synflow of cells (n, 6), float32 (n,); -inf where no path is left."""
+    data = images.load(config.dataset, [], seed=config.seed)
+    proxy = make_proxy(synflow, network_of(config, data))
+    start = proxy.prepare(jax.random.key(SYNFLOW_SEED), data)
+    return np.asarray(jax.jit(proxy.score)(start, jnp.asarray(cells)))
+
+
 def network_of(config: SearchConfig, data: ImageSet) -> CellNetwork:
     """The candidate of the default search; branches run one operation only, which is right for cells one by one."""
     return CellNetwork(data.classes, channels=config.channels, cells=config.cells, choose="branch")
@@ -159,6 +169,7 @@ def pack(
             genomes=np.array([row["genome"] for row in rows], np.uint8),
             right=np.array([row["right"] for row in rows], np.uint16),
             seconds=np.array([row["seconds"] for row in rows], np.float32),
+            log_synflow=synflow_of(np.array([row["genome"] for row in rows], np.int32), config),
             oneshot_right=np.array([score[tuple(row["genome"])] for row in rows], np.uint16),
             images=np.array([data.validation.labels.shape[0], data.test.labels.shape[0]], np.uint16),
             epochs=np.array(BUDGETS, np.uint8),

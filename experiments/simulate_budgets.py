@@ -11,17 +11,18 @@ it is.
 
 import numpy as np
 
-from experiments.simulate_common import HELD_OUT, METHODS, Method, Study, quartiles, run
+from experiments.simulate_common import HELD_OUT, METHODS, Study, ours, quartiles, run
 
 BUDGETS_KG = (5, 10, 30, 50)
 POLICIES = {
     "heuristic": METHODS["jcenas, heuristic"],
-    "static:0.25": Method("random", "predictor", "static:0.25"),
-    "static:0.5": Method("random", "predictor", "static:0.5"),
+    "static:0.125": ours("static:0.125"),
+    "static:0.25": ours("static:0.25"),
+    "static:0.5": ours("static:0.5"),
     "evaluate-all": METHODS["jcenas, always"],
-    "plan": Method("random", "predictor", "plan:1"),
+    "plan": ours("plan:1"),
     "PPO": METHODS["jcenas, PPO"],
-    "oracle": Method("random", "predictor", "oracle:1"),
+    "oracle": ours("oracle:1"),
 }
 FORECASTS: dict[str, tuple[str, ...]] = dict.fromkeys(("plan", "PPO"), ("actual", "model", "none"))
 COLUMNS = (

@@ -22,6 +22,7 @@ from jcenas.sim import traces
 from jcenas.sim.many import concatenate, make_many, stack
 from jcenas.sim.optimizers import optimizer_maker
 from jcenas.sim.problem import full_power, make_benchmark, make_scenario, most_evaluations, released_power
+from jcenas.sim.run import RELEASED_INITIAL, sizes_for
 from jcenas.sim.search import make_search
 from jcenas.sim.stage import Stage
 from jcenas.sim.state import SimulationConfig
@@ -33,9 +34,8 @@ GRIDS = ("US-CAL-CISO", "US-MIDA-PJM", "US-TEX-ERCO", "DE-LU")
 JULY_2023_H = (365 + 365 + 181) * 24  # the files begin in January 2021
 HALF_YEAR_H = 184 * 24
 DEVICES = 8
-PROPOSALS = (
-    2048  # that the predictor chooses from in an hour; uniform ones do as well as LaMOO's, which cost twice the time
-)
+# Of an hour. For the predictor uniform ones do as well as LaMOO's, which cost twice the time.
+PROPOSALS = {"none": 24, "supernet": 128, "predictor": 2048}
 PREPARATION_S = {
     "none": 0.0,
     "supernet": 7587.0,  # random search with shared weights on NAS-Bench-201: Dong and Yang 2020
@@ -94,17 +94,22 @@ class Method(NamedTuple):
     policy: str
 
 
+def ours(policy: str) -> Method:
+    """The predictor over uniform proposals, and a policy."""
+    return Method("random", "predictor", policy)
+
+
 METHODS = {
     "random search": Method("random", "none", "evaluate-all"),
     "vanilla LaMOO": Method("lamoo", "none", "evaluate-all"),
     "one-shot LaMOO": Method("lamoo", "supernet", "sample-all:0.5"),
     "CE-NAS heuristic": Method("lamoo", "supernet", "heuristic"),
-    "jcenas, always": Method("random", "predictor", "evaluate-all"),
-    "jcenas, heuristic": Method("random", "predictor", "heuristic"),
-    "jcenas, static:0.5": Method("random", "predictor", "static:0.5"),
-    "jcenas, plan": Method("random", "predictor", "plan:0.35"),
-    "jcenas, oracle": Method("random", "predictor", "oracle:0.35"),
-    "jcenas, PPO": Method("random", "predictor", "ppo"),
+    "jcenas, always": ours("evaluate-all"),
+    "jcenas, heuristic": ours("heuristic"),
+    "jcenas, static:0.5": ours("static:0.5"),
+    "jcenas, plan": ours("plan:0.35"),
+    "jcenas, oracle": ours("oracle:0.35"),
+    "jcenas, PPO": ours("ppo"),
 }
 
 
@@ -167,21 +172,14 @@ def scenarios(
 def runner(method: Method, accounting: str, hours: int, name: str = "nasbench201"):
     """The compiled searches of one method, and its policy."""
     table, benchmark = benchmark_of(accounting, name)
-    initial = 10 if accounting == "released" else 0
-    room = max(min(initial + most_evaluations(benchmark, DEVICES * hours * 3600.0), table.size), PROPOSALS)
-    shapes = SimulationConfig(
-        devices=DEVICES,
-        room=room,
-        queue={"none": DEVICES, "supernet": 16, "predictor": 3 * DEVICES}[method.stage],
-        proposals={"none": 24, "supernet": 128, "predictor": PROPOSALS}[method.stage],
-        unscored=0 if method.stage == "predictor" else 24,
-        initial=initial,
-        stage=method.stage,
-        ranking="improvement" if method.stage == "predictor" else "dominance",
+    initial = RELEASED_INITIAL if accounting == "released" else 0
+    room = min(initial + most_evaluations(benchmark, DEVICES * hours * 3600.0), table.size)
+    shapes = SimulationConfig.of_stage(
+        method.stage, devices=DEVICES, room=room, proposals=PROPOSALS[method.stage], initial=initial
     )
     policy = load_policy(method.policy) if method.policy.endswith(".npz") else policy_from_name(method.policy)
     make = optimizer_maker(method.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
-    sizes = (256, room) if room > 512 and method.stage == "predictor" else (room,)
+    sizes = sizes_for(shapes.room) if method.stage == "predictor" else (shapes.room,)
     return make_many(make_search(shapes, table, make, policy, sizes=sizes)), policy, benchmark
 
 

@@ -16,9 +16,10 @@ import tempfile
 
 import numpy as np
 
-from experiments.simulate_common import HELD_OUT, METHODS, Method, Study, quartiles, run
+from experiments.simulate_common import HELD_OUT, METHODS, Method, Study, ours, quartiles, run
 from jcenas.sim.config import TrainPolicyConfig
-from jcenas.sim.train_policy import learning_curves, train_policy
+from jcenas.sim.curves import measure
+from jcenas.sim.train_policy import train_policy
 
 SWITCH_S = (0.0, 600.0)
 DEADLINES_H = (20,)
@@ -30,7 +31,7 @@ SWITCHING = {
 HURRIED = {
     "evaluate-all": METHODS["jcenas, always"],
     "heuristic": METHODS["jcenas, heuristic"],
-    "plan": Method("random", "predictor", "plan:1"),
+    "plan": ours("plan:1"),
     "PPO": METHODS["jcenas, PPO"],
 }
 COLUMNS = (
@@ -57,14 +58,12 @@ def outcome(result, benchmark) -> list:
 
 def trained(folder: pathlib.Path, table: str, updates: int) -> dict[str, Method]:
     """Policies with discrete and continuous actions, trained alike."""
-    methods, curves = {}, learning_curves(table, 4, 0)
+    methods, curves = {}, measure(table, 8, 0)
     for action in ("discrete", "continuous"):
         out = folder / f"{action}.npz"
-        config = TrainPolicyConfig(
-            out=out, table=table, updates=updates, accounting="released", action=action, curves=4
-        )
+        config = TrainPolicyConfig(out=out, table=table, updates=updates, accounting="released", action=action)
         train_policy(config, curves=curves)
-        methods[f"PPO, {action}"] = Method("random", "predictor", str(out))
+        methods[f"PPO, {action}"] = ours(str(out))
     return methods
 
 

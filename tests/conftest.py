@@ -11,6 +11,8 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")  # set, so that no comman
 import jax
 import pytest
 
+MOST_BYTES = 2_500_000_000
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
 jax.config.update("jax_num_cpu_devices", 4)
@@ -31,6 +33,16 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if "data" in item.keywords:
                 item.add_marker(reason)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Drop the compiled programs of a module once they fill the memory: no other module calls them."""
+    yield
+    with open("/proc/self/statm") as statm:
+        resident = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if resident > MOST_BYTES:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

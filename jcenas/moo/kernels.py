@@ -24,16 +24,21 @@ def scale_gamma(points: jax.Array, mask: jax.Array) -> jax.Array:
     return jnp.where(variance > 0, 1 / (points.shape[1] * jnp.where(variance > 0, variance, 1)), 1.0)
 
 
+def squared_distances(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Between rows of a (k, f) and b (n, f), float32 (k, n), never below 0."""
+    product = jnp.matmul(a, b.T, precision="highest")
+    return jnp.maximum(jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None, :] - 2 * product, 0)
+
+
 def gram(kernel: Kernel, a: jax.Array, b: jax.Array, gamma: jax.Array, degree: int, coef0: float) -> jax.Array:
     """Kernel values (k, n) of a (k, f) against b (n, f)."""
+    if kernel == "rbf":
+        return jnp.exp(-gamma * squared_distances(a, b))
     product = jnp.matmul(a, b.T, precision="highest")
     if kernel == "linear":
         return product
     if kernel == "poly":
         return (gamma * product + coef0) ** degree
-    if kernel == "rbf":
-        distance = jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None, :] - 2 * product
-        return jnp.exp(-gamma * jnp.maximum(distance, 0))
     raise ValueError(f"kernel must be one of {KERNELS}, got {kernel!r}")
 
 

@@ -6,11 +6,7 @@ everything else follows from the maps of the nodes. Norms are affine in z, so th
 
     node_t = sum over the edges e into t of factor_e * z_e + shift_e,
 
-with factor 1 and shift 0 where the operation has no norm. For a norm with batch statistics over n pixels and the
-gradient g of its output (Ioffe and Szegedy, arXiv 1502.03167, the gradients of section 3), with
-r = 1 / sqrt(variance + epsilon):
-
-    dbias = sum g,  dscale = r * sum g (z - mean),  dz = scale * r * (g - dbias / n - (z - mean) * r * dscale / n).
+with factor 1 and shift 0 where the operation has no norm.
 """
 
 import functools
@@ -137,8 +133,9 @@ def _pull(x, z, g, choice, weights: CellWeights, used: Moments, statistics) -> t
 
     def normed(gradients, name, row):
         def pull(x, z, g):
-            dz, dscale, dbias = _norm_gradients(z, g, weights.scale[row], used, statistics)
-            dx, dkernel = gradients(jax.nn.relu(x), getattr(weights, name), dz)
+            of_batch = statistics == "batch"
+            dz, dscale, dbias = ops.norm_gradients(z, g, used, weights.scale[row], of_batch=of_batch)
+            dx, dkernel = gradients(jax.nn.relu(x), getattr(weights, name), dz.astype(z.dtype))
             rows = {
                 part: getattr(none, part).at[row].set(value) for part, value in (("scale", dscale), ("bias", dbias))
             }
@@ -154,19 +151,3 @@ def _pull(x, z, g, choice, weights: CellWeights, used: Moments, statistics) -> t
         lambda x, z, g: (jax.vjp(ops.average_pool_3x3, x)[1](g)[0], none),
     ]
     return lax.switch(choice, branches, x, z, g)
-
-
-def _norm_gradients(z, g, scale, used: Moments, statistics):
-    """Gradients of a norm by its input z, its scale and its bias."""
-    r = ops.inverse_deviation(used)
-    wide = g.astype(jnp.float32)
-    dbias = wide.sum(axis=(0, 1, 2))
-    dscale = ((wide * z).sum(axis=(0, 1, 2)) - used.mean * dbias) * r
-    by_g, by_z, constant = scale * r, jnp.zeros_like(r), jnp.zeros_like(r)
-    if statistics == "batch":
-        n = z.size // z.shape[-1]
-        by_z = -by_g * r * dscale / n
-        constant = -by_g * dbias / n - by_z * used.mean
-    dz = wide * by_g[None, None, None] + z * by_z[None, None, None] + constant[None, None, None]
-    # Two convolutions read it: without the barrier each would compute it anew.
-    return lax.optimization_barrier(dz.astype(z.dtype)), dscale, dbias

@@ -122,10 +122,9 @@ def _stage(cells: list[Cell], x: jax.Array, genome: jax.Array, statistics: Stati
         for cell in cells:
             x = cell(x, genome, statistics)
         return x
-    function = _FUNCTIONS[cells[0].choose]
 
     def apply(x: jax.Array, state: tuple[CellWeights, ops.Moments]) -> tuple[jax.Array, ops.Moments]:
-        return function(x, genome, *state, statistics)
+        return mixed_cell(x, genome, *state, statistics)
 
     states = jax.tree.map(lambda *own: jnp.stack(own), *(cell.state() for cell in cells))
     x, used = lax.scan(apply, x, states)

@@ -115,15 +115,8 @@ def _standardise_forward(x, share):
 
 def _standardise_backward(saved, g):
     x, now, share = saved
-    r, n = ops.inverse_deviation(now), x.size // x.shape[-1]
-    wide = g.astype(jnp.float32)
-    of_constant = jnp.sum(wide, axis=(0, 1, 2))
-    of_scale = (jnp.sum(wide * x, axis=(0, 1, 2)) - now.mean * of_constant) * r
-    factor = share * r
-    by_x = -factor * r * of_scale / n
-    constant = -factor * of_constant / n - by_x * now.mean
-    dx = wide * factor[None, None, None] + x * by_x[None, None, None] + constant[None, None, None]
-    return dx.astype(x.dtype), jnp.sum(of_scale).astype(share.dtype)
+    dx, dscale, _ = ops.norm_gradients(x, g, now, jnp.full_like(now.mean, share), of_batch=True)
+    return dx.astype(x.dtype), jnp.sum(dscale).astype(share.dtype)
 
 
 _standardise.defvjp(_standardise_forward, _standardise_backward)

@@ -218,3 +218,26 @@ def normalise(x: jax.Array, statistics: Moments, scale: jax.Array, bias: jax.Arr
     factor = scale * inverse_deviation(statistics)
     shift = bias - statistics.mean * factor
     return x * factor.astype(x.dtype)[None, None, None] + shift.astype(x.dtype)[None, None, None]
+
+
+def norm_gradients(
+    x: jax.Array, g: jax.Array, used: Moments, scale: jax.Array, *, of_batch: bool
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Gradients of `normalise` by x, scale and bias, where g (B, H, W, C) is that of its output; float32.
+
+    With r = 1 / sqrt(variance + epsilon), and n pixels where the statistics are those of x itself (Ioffe and Szegedy,
+    arXiv 1502.03167, section 3):
+
+        dbias = sum g,  dscale = r * sum g (x - mean),  dx = scale * r * (g - dbias / n - (x - mean) * r * dscale / n).
+    """
+    r = inverse_deviation(used)
+    wide = g.astype(jnp.float32)
+    dbias = wide.sum(axis=(0, 1, 2))
+    dscale = ((wide * x).sum(axis=(0, 1, 2)) - used.mean * dbias) * r
+    by_g, by_x, constant = scale * r, jnp.zeros_like(r), jnp.zeros_like(r)
+    if of_batch:
+        n = x.size // x.shape[-1]
+        by_x = -by_g * r * dscale / n
+        constant = -by_g * dbias / n - by_x * used.mean
+    dx = wide * by_g[None, None, None] + x * by_x[None, None, None] + constant[None, None, None]
+    return dx, dscale, dbias

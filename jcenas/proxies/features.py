@@ -2,8 +2,8 @@
 
 The path encoding of BANANAS (White et al., arXiv 1910.11858, section 3) with two simplifications that the space
 allows: a path with a `none` computes nothing and is left out, and a skip is no step. So a path is a word of zero to
-three letters out of {1x1, 3x3, pool}, one of
-1 + 3 + 9 + 27 = 40, and a cell is how often each word occurs among its four paths.
+three letters out of {1x1, 3x3, pool}, one of 1 + 3 + 9 + 27 = 40, and a cell is how often each word occurs among its
+four paths.
 """
 
 import itertools
@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, NONE, OPERATIONS, POOL, SKIP
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, NONE, OPERATIONS, PATHS, POOL, SKIP
 
-PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # indices into EDGES, from input to output
 WORDS = tuple(word for n in range(4) for word in itertools.product((CONV_1X1, CONV_3X3, POOL), repeat=n))
 SIZE = 2 * len(WORDS)
 

@@ -15,6 +15,7 @@ from flax import struct
 
 from jcenas.errors import InputError
 from jcenas.moo import linalg
+from jcenas.moo.kernels import squared_distances
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ def fit(key: jax.Array, config: PredictorConfig, features: jax.Array, targets: j
     mean = jnp.sum(jnp.where(mask, targets, 0)) / n
     residual = jnp.where(mask, targets - mean, 0)
     deviation = jnp.maximum(jnp.sqrt(jnp.sum(jnp.square(residual)) / n), 1e-6)
-    squared = _squared_distances(inputs, inputs)
+    squared = squared_distances(inputs, inputs)
     width = jnp.maximum(jnp.sum(squared * valid[:, None] * valid[None]) / n**2, 1e-6)
     kernel = _kernel(config, width, inputs, inputs)
 
@@ -92,10 +93,5 @@ def predict(config: PredictorConfig, predictor: Predictor, features: jax.Array) 
     return values.mean(axis=0), values.std(axis=0)
 
 
-def _squared_distances(a: jax.Array, b: jax.Array) -> jax.Array:
-    norms = jnp.sum(jnp.square(a), axis=1)[:, None] + jnp.sum(jnp.square(b), axis=1)[None]
-    return jnp.maximum(norms - 2 * a @ b.T, 0.0)
-
-
 def _kernel(config: PredictorConfig, width: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.exp(-_squared_distances(a, b) / width) + config.linear * (a @ b.T) / a.shape[1]
+    return jnp.exp(-squared_distances(a, b) / width) + config.linear * (a @ b.T) / a.shape[1]

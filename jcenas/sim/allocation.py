@@ -1,10 +1,10 @@
 """The allocator's training ground: cluster, clock, grid and budgets of the search, the search itself a recorded curve.
 
 A whole search costs half a second; here an interval costs microseconds, because the optimiser is replaced by learning
-curves of real searches: hypervolume (share of the largest) as a function of the evaluations done. What the allocator
-decides, when to train, acts through the same phases, powers and budgets (`jcenas.sim.cluster`).
+curves of real searches (`jcenas.sim.curves`). What the allocator decides, when to train and on how many devices at
+once, acts through the same phases, powers and budgets (`jcenas.sim.cluster`).
 
-Letters: Z zones, Y hours of a trace, B curves, K points of a curve.
+Letters: Z zones, Y hours of a trace, A accountings.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from jcenas.alloc.learned import LEVELS, share_of_action
 from jcenas.alloc.observation import Observation
 from jcenas.sim import cluster
 from jcenas.sim.cluster import Phases, Power
+from jcenas.sim.curves import Curves, advance, hypervolume_of
 
 LEAD, PAST = 24, 24
 
@@ -32,10 +33,11 @@ class AllocationConfig:
     Attributes:
       devices: of the cluster.
       hours: of an episode.
-      mean_train_s: of one training.
       switch_s: lost by a device that changes stage.
-      least_kg: smallest carbon budget; budgets are drawn evenly on a logarithmic scale.
-      most_kg: largest one.
+      least_h: device-hours of training that the smallest carbon budget pays at the episode's mean intensity; drawn
+        evenly on a logarithmic scale, so that clean grids and dirty ones are as short of carbon.
+      most_h: the same of the largest one.
+      unlimited: share of the episodes without a carbon budget.
       discrete: whether actions are levels or a real number.
       reward: "paper" is CE-NAS's sum of three terms; "potential" pays the rise of -log(missing hypervolume), which
         adds up to what the search is judged by (Ng, Harada and Russell 1999: potentials change no optimal policy).
@@ -47,10 +49,10 @@ class AllocationConfig:
 
     devices: int = 8
     hours: int = 80
-    mean_train_s: float = 3656.0
     switch_s: float = 60.0
-    least_kg: float = 2.0
-    most_kg: float = 80.0
+    least_h: float = 6.0
+    most_h: float = 400.0
+    unlimited: float = 0.15
     discrete: bool = True
     reward: Literal["paper", "potential"] = "potential"
     progress: float = 20.0
@@ -63,9 +65,9 @@ class Ground(struct.PyTreeNode):
     """Data that episodes are drawn from."""
 
     traces: jax.Array  # (Z, Y) float32, gCO2eq/kWh
-    curves: jax.Array  # (B, K) float32, hypervolume over the largest after 0, 1, ... K-1 evaluations; never falls
-    released: Power
-    full: Power
+    curves: Curves
+    powers: Power  # leaves (A,), one for each accounting
+    given: jax.Array  # (A,) int32, evaluations before the first hour
 
 
 class Episode(struct.PyTreeNode):
@@ -73,7 +75,8 @@ class Episode(struct.PyTreeNode):
 
     intensity: jax.Array  # (PAST + hours + LEAD,) float32
     wobble: jax.Array  # (LEAD,) float32, relative error of the forecast by lead
-    curve: jax.Array  # (K,) float32
+    curve: jax.Array  # (W, K) float32, one of `Curves.levels`
+    level: jax.Array  # () float32, -log(missing hypervolume)
     power: Power
     budget_g: jax.Array  # () float32
     hour: jax.Array  # () int32
@@ -82,29 +85,25 @@ class Episode(struct.PyTreeNode):
     evaluating: jax.Array  # () int32
 
 
-def progress_of(episode: Episode) -> jax.Array:
-    """Hypervolume over the largest, float32 (), interpolated on the curve."""
-    k = episode.curve.shape[0]
-    return jnp.interp(episode.evaluations, jnp.arange(k, dtype=jnp.float32), episode.curve)
-
-
 def observe(config: AllocationConfig, episode: Episode) -> Observation:
     """What the policy sees."""
     hour = episode.hour
     now = jax.lax.dynamic_slice(episode.intensity, (hour + PAST,), (LEAD,))
     past = jax.lax.dynamic_slice(episode.intensity, (hour,), (PAST,))
     forecast = jnp.maximum(now * (1 + episode.wobble), 1.0)
+    capacity = 3 * config.devices  # of the predictor's queue
     left = episode.budget_g - episode.emissions_g
+    limited = jnp.isfinite(episode.budget_g)
     return Observation(
         intensity_now=now[0],
         window=past,
         window_mask=jnp.ones(PAST, bool),
-        queue=jnp.where(episode.evaluating == config.devices, 8, 16).astype(jnp.int32),
-        capacity=jnp.int32(16),
+        queue=jnp.where(episode.evaluating < 0, 0, capacity - episode.evaluating).astype(jnp.int32),
+        capacity=jnp.int32(capacity),
         half_finished=jnp.maximum(episode.evaluating, 0),
         time_left=1.0 - hour / config.hours,
-        carbon_left=left / episode.budget_g,
-        hypervolume=progress_of(episode),
+        carbon_left=jnp.where(limited, left / jnp.where(limited, episode.budget_g, 1.0), 1.0),
+        hypervolume=hypervolume_of(episode.level),
         evaluations=episode.evaluations.astype(jnp.int32),
         forecast=jnp.repeat(forecast[:, None], 3, axis=1),
         future=jnp.zeros(config.hours, jnp.float32),  # nobody looks: the network is no oracle
@@ -120,22 +119,26 @@ def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
     zones, length = ground.traces.shape
 
     def reset(key: jax.Array):
-        where, when, shape, money, books, error = jax.random.split(key, 6)
+        where, when, shape, money, books, error, free = jax.random.split(key, 7)
         first = jax.random.randint(when, (), 0, length - (PAST + config.hours + LEAD))
         trace = ground.traces[jax.random.randint(where, (), 0, zones)]
-        log_kg = jax.random.uniform(money, (), jnp.float32, jnp.log(config.least_kg), jnp.log(config.most_kg))
-        full = jax.random.bernoulli(books)
-        power = jax.tree.map(lambda a, b: jnp.where(full, a, b), ground.full, ground.released)
-        scale = jnp.where(full, power.training_kw / ground.released.training_kw, 1.0)  # the same hours in either
+        log_h = jax.random.uniform(money, (), jnp.float32, jnp.log(config.least_h), jnp.log(config.most_h))
+        book = jax.random.randint(books, (), 0, ground.given.shape[0])
+        power, given = jax.tree.map(lambda array: array[book], (ground.powers, ground.given))
         walk = jnp.cumsum(jax.random.normal(error, (LEAD,), jnp.float32)) * config.forecast_error / LEAD**0.5
+        curve = ground.curves.levels[jax.random.randint(shape, (), 0, ground.curves.levels.shape[0])]
+        intensity = jax.lax.dynamic_slice(trace, (first,), (PAST + config.hours + LEAD,))
+        mean = jnp.mean(intensity[PAST : PAST + config.hours])
+        budget_g = jnp.exp(log_h) * power.training_kw * mean
         episode = Episode(
-            intensity=jax.lax.dynamic_slice(trace, (first,), (PAST + config.hours + LEAD,)),
+            intensity=intensity,
             wobble=walk.at[0].set(0.0),
-            curve=ground.curves[jax.random.randint(shape, (), 0, ground.curves.shape[0])],
+            curve=curve,
+            level=curve[-1, given],
             power=power,
-            budget_g=1000 * jnp.exp(log_kg) * scale,
+            budget_g=jnp.where(jax.random.bernoulli(free, config.unlimited), jnp.inf, budget_g),
             hour=jnp.int32(0),
-            evaluations=jnp.float32(0.0),
+            evaluations=given.astype(jnp.float32),
             emissions_g=jnp.float32(0.0),
             evaluating=jnp.int32(-1),
         )
@@ -152,23 +155,22 @@ def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
         limit = (episode.budget_g - episode.emissions_g) / jnp.maximum(intensity, 1e-3)
         end = cluster.time_of_energy(phases, episode.power, hour_s, limit)
         grams = cluster.energy_kwh(phases, episode.power, end) * intensity
-        finished = cluster.device_seconds(phases, end)["training"] / config.mean_train_s
-        before = progress_of(episode)
+        finished = cluster.device_seconds(phases, end)["training"] / ground.curves.train_s
+        level = advance(episode.curve, ground.curves.widths, episode.level, evaluating, finished)
         new = episode.replace(
             hour=episode.hour + 1,
+            level=level,
             evaluations=episode.evaluations + finished,
             emissions_g=episode.emissions_g + grams,
             evaluating=evaluating,
         )
-        after = progress_of(new)
         if config.reward == "potential":
-            missing = lambda x: jnp.log(jnp.maximum(1 - x, 1e-5))
-            reward = missing(before) - missing(after)
+            reward = level - episode.level
         else:
             late = 0.8 + 0.8 * episode.hour / config.hours
             dirtiest = jnp.max(episode.intensity) * episode.power.training_kw
             reward = (
-                config.progress * (after - before) * late
+                config.progress * (hypervolume_of(level) - hypervolume_of(episode.level)) * late
                 - config.carbon * grams / (g * dirtiest)
                 + config.finished * finished
             )

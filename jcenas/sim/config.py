@@ -32,6 +32,7 @@ class SimulateConfig:
     Attributes:
         table: benchmark: toy (analytic, ships with the package), nasbench201, nasbench201-cifar100,
             nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000.
+        error: column of the first objective; `error` if empty.
         cost: column of the second objective; the table's own default if empty.
         zone: grid zone whose typical year is followed, where no trace is given.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
@@ -64,6 +65,7 @@ class SimulateConfig:
     """
 
     table: str = "digits"
+    error: str = ""
     cost: str = ""
     zone: str = "US-CAL-CISO"
     trace: Path | None = None
@@ -108,7 +110,9 @@ class TrainPolicyConfig:
     Attributes:
         out: file to write.
         table: table whose searches give the learning curves.
-        curves: searches that give them.
+        error: column of their first objective; `error` if empty.
+        cost: column of their second objective; the table's own default if empty.
+        curves: searches that give them, at each of four widths.
         zones: grids to train on, drawn from the typical-year model without the test zones.
         updates: of PPO; each is `environments` x 80 hours.
         environments: side by side.
@@ -123,6 +127,8 @@ class TrainPolicyConfig:
 
     out: Path = Path("policy.npz")
     table: str = "toy"
+    error: str = ""
+    cost: str = ""
     curves: int = 8
     zones: int = 40
     updates: int = 200

@@ -10,6 +10,7 @@ import pandas as pd
 from jcenas.proxies.features import WORDS, cell_features
 from jcenas.sim.predictor import Inputs
 from jcenas.spaces.nasbench201 import NasBench201
+from jcenas.tables.grid import Listed
 from jcenas.tables.table import Table
 
 SIZES = ("flops", "params")  # one of them is enough: both count the same convolutions
@@ -32,7 +33,8 @@ def inputs_of(table: Table) -> Inputs:
 
 def _computes(table: Table) -> jax.Array:
     """Numbers that are equal for architectures that compute the same, float32 (N, w)."""
-    if isinstance(table.space, NasBench201):
+    space = table.space.of if isinstance(table.space, Listed) else table.space
+    if isinstance(space, NasBench201):
         return jnp.log1p(cell_features(table.genomes)[:, : len(WORDS)])
     genomes = np.asarray(table.genomes)
     hot = [np.eye(genomes[:, i].max() + 1)[genomes[:, i]] for i in range(genomes.shape[1])]

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 
 from jcenas.moo import linalg
+from jcenas.moo.kernels import squared_distances
 from jcenas.moo.pareto import dominance_number, non_dominated
 from jcenas.moo.surrogate import Warp
 from jcenas.sim import queue
@@ -63,12 +64,6 @@ class Inputs(NamedTuple):
     def at(self, rows: jax.Array) -> "Inputs":
         """Those of some rows."""
         return Inputs(self.scores[rows], self.computes[rows])
-
-
-def squared_distances(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Between rows of a (n, d) and b (k, d), float32 (n, k)."""
-    cross = jnp.matmul(a, b.T, precision=jax.lax.Precision.HIGHEST)
-    return jnp.maximum(jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None, :] - 2 * cross, 0)
 
 
 def covariance(a: Inputs, b: Inputs) -> jax.Array:
@@ -111,8 +106,23 @@ def predict(known: Inputs, errors: jax.Array, mask: jax.Array, asked: Inputs) ->
     return Prediction(mean, jnp.sqrt(jnp.maximum(variance, 1e-6)), half, scale)
 
 
+class Front(NamedTuple):
+    """Evaluations that none dominates."""
+
+    points: jax.Array  # (f, 2) float32, errors and costs
+    known: jax.Array  # (f,) bool, False in padded rows
+
+
+def front_of(seen: jax.Array, told: jax.Array) -> Front:
+    """The front of evaluations (c, 2) where told (c,); of more than `FRONT` points the earliest."""
+    f = min(seen.shape[0], FRONT)
+    best = non_dominated(seen, told)
+    places = queue.compact(jnp.arange(seen.shape[0]), best, f, 0)
+    return Front(seen[places], jnp.arange(f) < jnp.sum(best))
+
+
 def improvement(
-    prediction: tuple[jax.Array, jax.Array, Warp], cost: jax.Array, front: jax.Array, known: jax.Array, reference
+    mean: jax.Array, deviation: jax.Array, scale: Warp, cost: jax.Array, front: Front, reference: jax.Array
 ) -> jax.Array:
     """Expected gain of hypervolume, float32 (k,), of candidates of known cost and log-normal error.
 
@@ -120,16 +130,15 @@ def improvement(
     than itself times E[max(best - error, 0)], and with error = exp(a + b z) - s that expectation is Black and Scholes'.
 
     Args:
-      prediction: mean and deviation (k,) as the warp scales errors, and the warp.
+      mean: float32 (k,), of the errors as `scale` maps them.
+      deviation: float32 (k,), of the same.
+      scale: the map of errors.
       cost: float32 (k,).
-      front: float32 (f, 2), errors and costs.
-      known: bool (f,).
+      front: what is to be improved.
       reference: float32 (2,).
     """
-    mean, deviation, scale = prediction
-    order = jnp.argsort(jnp.where(known, front[:, 1], jnp.inf))
-    costs = jnp.where(known, front[:, 1], jnp.inf)[order]
-    errors = jnp.where(known, front[:, 0], jnp.inf)[order]
+    cheap_first = jnp.argsort(jnp.where(front.known, front.points[:, 1], jnp.inf))
+    errors, costs = jnp.where(front.known[:, None], front.points, jnp.inf)[cheap_first].T
     best = jnp.minimum(jnp.concatenate([jnp.full(1, jnp.inf), jax.lax.cummin(errors)]), reference[0])
     left = jnp.concatenate([jnp.full(1, -jnp.inf), costs])
     right = jnp.minimum(jnp.concatenate([costs, jnp.full(1, jnp.inf)]), reference[1])
@@ -155,9 +164,8 @@ def by_improvement(
 ) -> tuple[jax.Array, jax.Array]:
     """The n best candidates, by expected improvement a second, picked one after the other.
 
-    Of a front of more than `FRONT` points the earliest count, and only the `SHORT_LIST` n candidates that improve most
-    by themselves can be picked. Before `START` evaluations the candidates keep their order. Of more than `ROOM`
-    evaluations the process holds those that the fewest dominate.
+    Only the `SHORT_LIST` n candidates that improve most by themselves can be picked. Before `START` evaluations the
+    candidates keep their order.
 
     Args:
       known: of the evaluations, (c, ...).
@@ -176,41 +184,56 @@ def by_improvement(
     bad = failed(seen[:, 0], told)
     repeated = squared_distances(known.computes, asked.computes) < SAME
     mask = mask & ~jnp.any(repeated & bad[:, None], axis=0)
-    fine = told & ~bad
-    if seen.shape[0] > ROOM:
-        held = jnp.argsort(dominance_number(seen, fine), stable=True)[:ROOM]
-        belief = predict(known.at(held), seen[held, 0], fine[held], asked)
-    else:
-        belief = predict(known, seen[:, 0], fine, asked)
-    f = min(seen.shape[0], FRONT)
-    best = non_dominated(seen, told)
-    places = queue.compact(jnp.arange(seen.shape[0]), best, f, 0)
-    count = jnp.minimum(jnp.sum(best), f)
-    known_front = jnp.arange(f) < count
-    alone = improvement((belief.mean, belief.deviation, belief.warp), cost, seen[places], known_front, reference)
+    belief = _believe(known, seen, told & ~bad, asked)
+    front = front_of(seen, told)
+    alone = improvement(belief.mean, belief.deviation, belief.warp, cost, front, reference)
     short = jax.lax.top_k(jnp.where(mask, alone / seconds, -1.0), min(SHORT_LIST * n, cost.shape[0]))[1]
-    listed, mean, half = asked.at(short), belief.mean[short], belief.half[:, short]
-    front = jnp.concatenate([seen[places], jnp.full((n, 2), jnp.inf, seen.dtype)])
-    median = belief.error()[short]
-
-    def pick(carry: Any, i: jax.Array):
-        matrix, front, known, free = carry
-        deviation = jnp.sqrt(jnp.maximum(jnp.diagonal(matrix), 1e-6))
-        value = improvement((mean, deviation, belief.warp), cost[short], front, known, reference) / seconds[short]
-        at = jnp.argmax(jnp.where(free, value, -1.0)).astype(jnp.int32)
-        told = matrix[at] / jnp.sqrt(matrix[at, at] + NOISE)
-        front = front.at[f + i].set(jnp.stack([median[at], cost[short[at]]]))
-        carry = matrix - jnp.outer(told, told), front, known.at[f + i].set(free[at]), free.at[at].set(False)
-        return carry, (at, free[at])
-
-    start = (
-        covariance(listed, listed) - half.T @ half,
-        front,
-        jnp.concatenate([known_front, jnp.zeros(n, bool)]),
-        mask[short],
-    )
-    picks, free = jax.lax.scan(pick, start, jnp.arange(n))[1]
+    listed = Prediction(belief.mean[short], belief.deviation[short], belief.half[:, short], belief.warp)
+    picks, free = _pick(listed, asked.at(short), cost[short], seconds[short], mask[short], front, reference, n)
     in_order = jnp.argsort(~mask, stable=True)[:n]
     early = jnp.sum(told) < START
     chosen = jnp.where(early, in_order, short[picks]).astype(jnp.int32)
     return chosen, jnp.where(early, mask[in_order], free)
+
+
+def _believe(known: Inputs, seen: jax.Array, fine: jax.Array, asked: Inputs) -> Prediction:
+    """Condition on the fine evaluations (c,); of more than `ROOM` on those that the fewest dominate."""
+    if seen.shape[0] <= ROOM:
+        return predict(known, seen[:, 0], fine, asked)
+    held = jnp.argsort(dominance_number(seen, fine), stable=True)[:ROOM]
+    return predict(known.at(held), seen[held, 0], fine[held], asked)
+
+
+def _pick(
+    belief: Prediction,
+    listed: Inputs,
+    cost: jax.Array,
+    seconds: jax.Array,
+    mask: jax.Array,
+    front: Front,
+    reference: jax.Array,
+    n: int,
+) -> tuple[jax.Array, jax.Array]:
+    """Pick n times the best of the short list; each pick joins the front where it is believed to end.
+
+    Returns:
+      Places in the short list, int32 (n,), and which of them count, bool (n,).
+    """
+    f, error = front.points.shape[0], belief.error()
+
+    def pick(carry: Any, i: jax.Array):
+        matrix, front, free = carry
+        deviation = jnp.sqrt(jnp.maximum(jnp.diagonal(matrix), 1e-6))
+        value = improvement(belief.mean, deviation, belief.warp, cost, front, reference) / seconds
+        at = jnp.argmax(jnp.where(free, value, -1.0)).astype(jnp.int32)
+        learnt = matrix[at] / jnp.sqrt(matrix[at, at] + NOISE)
+        points = front.points.at[f + i].set(jnp.stack([error[at], cost[at]]))
+        front = Front(points, front.known.at[f + i].set(free[at]))
+        return (matrix - jnp.outer(learnt, learnt), front, free.at[at].set(False)), (at, free[at])
+
+    posterior = covariance(listed, listed) - belief.half.T @ belief.half
+    room = Front(
+        jnp.concatenate([front.points, jnp.full((n, 2), jnp.inf, front.points.dtype)]),
+        jnp.concatenate([front.known, jnp.zeros(n, bool)]),
+    )
+    return jax.lax.scan(pick, (posterior, room, mask), jnp.arange(n))[1]

@@ -49,7 +49,11 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         raise InputError(f"table {config.table} has no supernet estimates; use --stage predictor or none")
     table = load_table(config.table)
     benchmark = make_benchmark(
-        table, cost=config.cost or entry.cost, reference=_reference(config, entry, table), estimate=entry.estimate
+        table,
+        error=config.error or "error",
+        cost=config.cost or entry.cost,
+        reference=_reference(config, entry, table),
+        estimate=entry.estimate,
     )
     released = config.accounting == "released"
     power = released_power() if released else full_power(config.power)
@@ -86,15 +90,8 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         raise InputError(
             f"--devices {config.devices}: an hour brings {fed} proposals, which cannot feed more; use at most {fed}"
         )
-    shapes = SimulationConfig(
-        devices=config.devices,
-        room=max(min(room, table.size), proposals),  # an optimiser has room for one batch at least
-        queue=max(16, (3 if stage == "predictor" else 2) * config.devices),
-        proposals=proposals,
-        unscored=0 if stage == "predictor" else min(max(24, 3 * config.devices), proposals),
-        initial=initial,
-        stage=stage,
-        ranking="improvement" if stage == "predictor" else "dominance",
+    shapes = SimulationConfig.of_stage(
+        stage, devices=config.devices, room=min(room, table.size), proposals=proposals, initial=initial
     )
     if config.policy.endswith(".npz"):
         from jcenas.alloc.learned import load_policy

@@ -99,14 +99,12 @@ def make_search(
             rank = lambda waiting: _rank(state, waiting, fresh, scored, benchmark)
             waiting = jax.lax.cond(evaluating > 0, rank, lambda waiting: waiting, waiting)
             scored = jnp.zeros_like(scored)  # the rest is forgotten
-        extra, extra_free = fresh[-config.unscored :], (open_ & ~lines.among(fresh, waiting))[-config.unscored :]
-        jobs = (
-            jnp.concatenate([state.half, waiting, extra]) if config.unscored else jnp.concatenate([state.half, waiting])
-        )
-        valid = jobs != lines.EMPTY
+        known = jnp.concatenate([state.half, waiting])
+        last = slice(config.proposals - config.unscored, None)  # of the proposals: those that idle devices may train
+        untried = (open_[last] & ~lines.among(fresh[last], waiting)) & scenario.train_unscored
+        jobs = jnp.concatenate([known, fresh[last]])
+        valid = jnp.concatenate([known != lines.EMPTY, untried])
         needs = benchmark.train_seconds[jnp.maximum(jobs, 0)].at[:g].set(state.half_s)
-        if config.unscored:
-            valid = valid.at[-config.unscored :].set(extra_free & scenario.train_unscored)
         room = state.count + jnp.cumsum(valid) <= config.room
         plan = cluster.schedule(needs, valid & room, ready, evaluating, length)
         samplers = jnp.maximum(g - evaluating, 1)

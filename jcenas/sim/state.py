@@ -59,6 +59,25 @@ class SimulationConfig:
                 "proposals; give a longer queue or fewer devices"
             )
 
+    @classmethod
+    def of_stage(cls, stage: Stage, *, devices: int, room: int, proposals: int, initial: int) -> "SimulationConfig":
+        """The usual shapes: two waiting proposals for each device, of a predictor three, which it ranks anew each hour.
+
+        A predictor's proposals can be trained at once, so that nothing is trained unscored. There is room for one batch
+        of proposals at least, since optimisers ask for it.
+        """
+        predicts = stage == "predictor"
+        return cls(
+            devices=devices,
+            room=max(room, proposals),
+            queue=max(16, (3 if predicts else 2) * devices),
+            proposals=proposals,
+            unscored=0 if predicts else min(max(24, 3 * devices), proposals),
+            initial=initial,
+            stage=stage,
+            ranking="improvement" if predicts else "dominance",
+        )
+
 
 class SearchState(struct.PyTreeNode):
     """Everything that one interval hands to the next."""

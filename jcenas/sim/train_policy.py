@@ -16,9 +16,10 @@ from jcenas.alloc.ppo import PpoConfig, PpoState, make_ppo
 from jcenas.carbon import generator, zones
 from jcenas.carbon.typical_year import zone_statistics
 from jcenas.sim.allocation import AllocationConfig, Ground, make_allocation
-from jcenas.sim.config import SimulateConfig, TrainPolicyConfig
+from jcenas.sim.config import TrainPolicyConfig
+from jcenas.sim.curves import Curves, measure
 from jcenas.sim.problem import full_power, released_power
-from jcenas.sim.run import simulate
+from jcenas.sim.run import RELEASED_INITIAL
 
 TEST_ZONES = ("US-CAL-CISO", "DE", "US-MIDA-PJM", "US-TEX-ERCO", "GB", "AU-NSW", "CA-ON", "KR", "SG", "US-NY-NYIS")
 START = datetime.datetime(2022, 1, 1, tzinfo=datetime.UTC)
@@ -43,22 +44,10 @@ def training_traces(names: list[str], seed: int) -> jax.Array:
     return jnp.maximum(draw(keys, stacked, calendar), 1.0)
 
 
-def learning_curves(table: str, searches: int, seed: int) -> jax.Array:
-    """Hypervolume over the largest after 0, 1, 2, ... evaluations, float32 (B, K), of searches that always train."""
-    done = simulate(
-        SimulateConfig(table=table, policy="evaluate-all", stage="predictor", seeds=searches, hours=80, seed=seed)
-    )
-    count = np.asarray(done.result.intervals.evaluations)
-    volume = np.asarray(done.result.intervals.hypervolume) / float(done.benchmark.largest)
-    most = int(count.max())
-    rows = [np.interp(np.arange(most + 1), [0, *n], [0.0, *v]) for n, v in zip(count, volume, strict=True)]
-    return jnp.asarray(np.maximum.accumulate(np.stack(rows), axis=1), jnp.float32)
-
-
 def train_policy(
     config: TrainPolicyConfig,
     progress: Callable[[int, float], None] | None = None,
-    curves: jax.Array | None = None,
+    curves: Curves | None = None,
 ) -> tuple[PpoState, list[float]]:
     """Train and write the policy; returns the final state and the mean return of each update.
 
@@ -68,11 +57,12 @@ def train_policy(
       curves: learning curves to use instead of fresh searches.
     """
     if curves is None:
-        curves = learning_curves(config.table, config.curves, config.seed)
+        curves = measure(config.table, config.curves, config.seed, error=config.error, cost=config.cost)
     traces = training_traces(training_zones(config.zones, config.seed), config.seed)
-    first = full_power() if config.accounting == "full" else released_power()
-    second = released_power() if config.accounting == "released" else full_power()
-    ground = Ground(traces, curves, first, second)
+    books = {"full": (full_power(), 0), "released": (released_power(), RELEASED_INITIAL)}
+    used = [books[name] for name in books if config.accounting in (name, "both")]
+    powers = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(power for power, _ in used))
+    ground = Ground(traces, curves, powers, jnp.array([given for _, given in used]))
     allocation = AllocationConfig(discrete=config.action == "discrete", reward=config.reward)
     ppo = make_ppo(
         PpoConfig(

@@ -20,7 +20,7 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 N_CELLS = len(OPERATIONS) ** len(EDGES)
 
 # The paths from input to output, as indices into EDGES.
-_PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ def all_cells() -> np.ndarray:
 def connected(genomes: jax.Array) -> jax.Array:
     """True where some path of non-`none` edges leads from input to output. genomes (..., 6) -> bool (...)."""
     live = jnp.asarray(genomes) != NONE
-    paths = [jnp.all(live[..., list(path)], axis=-1) for path in _PATHS]
+    paths = [jnp.all(live[..., list(path)], axis=-1) for path in PATHS]
     return jnp.any(jnp.stack(paths, axis=-1), axis=-1)
 
 

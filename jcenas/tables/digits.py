@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from jcenas.nets import Macro, cost
+from jcenas.spaces.nasbench201 import NasBench201
 from jcenas.tables.table import Table
 
 FILE = pathlib.Path(__file__).parent / "data" / "digits.npz"
@@ -32,6 +33,7 @@ NOTES = {
     "train_seconds": f"MODELLED: {ACCELERATION:.0f} times `seconds`",
     "params": "computed: weights of the network",
     "flops": "computed: multiply-adds of one image",
+    "log_synflow": "computed: log(1 + synflow) of the network before training, with one seed",
     "energy_uj": "MODELLED, not measured: energy of one inference by arithmetic and memory traffic",
 }
 
@@ -43,6 +45,7 @@ def digits_frame(file: pathlib.Path = FILE) -> pd.DataFrame:
         shares = stored["right"] / stored["images"].astype(np.float64)  # (n, seeds, budgets, validation and test)
         oneshot = stored["oneshot_right"] / float(stored["images"][0])
         seconds = stored["seconds"].astype(np.float64)
+        synflow = stored["log_synflow"].astype(np.float64)  # -inf where no path is left
     errors = 100 * (1 - shares)
     test = errors[:, :, -1, 1]
     columns = {
@@ -56,6 +59,7 @@ def digits_frame(file: pathlib.Path = FILE) -> pd.DataFrame:
         "train_seconds": ACCELERATION * seconds,
         "params": cost.parameters(MACRO, genomes),
         "flops": cost.multiply_adds(MACRO, genomes),
+        "log_synflow": np.logaddexp(0, synflow),
         "energy_uj": 1e6 * cost.inference_energy_j(MACRO, genomes),
     }
     return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
@@ -81,5 +85,5 @@ def provenance() -> dict:
 
 
 def digits() -> Table:
-    """The table of `digits_frame`, of its own list of cells."""
-    return Table.from_frame(digits_frame(), genome="ops", name="digits", notes=NOTES)
+    """The table of `digits_frame`: a list of NAS-Bench-201 cells."""
+    return Table.from_frame(digits_frame(), genome="ops", name="digits", space=NasBench201(), notes=NOTES)

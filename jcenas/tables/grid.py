@@ -5,6 +5,7 @@ Both follow `jcenas.moo.types.Space`. They hold arrays or plain tuples only, so 
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -57,9 +58,11 @@ class Listed:
 
     Attributes:
       genomes: int32 (N, d), distinct, N >= 2.
+      of: the space that they are part of, if it is known.
     """
 
     genomes: np.ndarray
+    of: Any = None
 
     @functools.cached_property
     def cardinalities(self) -> tuple[int, ...]:

@@ -84,7 +84,8 @@ class Table(struct.PyTreeNode):
           frame: columns of the genome, and numeric columns of what is known; an unknown value is NaN.
           genome: the columns that hold the variables (integers from 0), or one column of digit strings like `'0312'`.
           name: how messages call it.
-          space: the space of the genomes; default: the grid of all combinations, or the list of those that there are.
+          space: the space of the genomes, of which a list is made where some are missing; default: the grid of all
+            combinations, or the list of those that there are.
           notes: for each column how its numbers were made.
 
         Raises:
@@ -143,13 +144,11 @@ def _genomes(frame: pd.DataFrame, genome: str | Sequence[str], name: str) -> np.
 def _space(genomes: np.ndarray, space: Any, name: str) -> Any:
     """The space given, if the sorted genomes are all of it; else the grid or the list that they form."""
     most = tuple(int(c) + 1 for c in genomes.max(axis=0)) if space is None else tuple(space.cardinalities)
-    fits = genomes.shape[1] == len(most) and bool((genomes < np.array(most)).all())
-    full = fits and len(genomes) == math.prod(most)
-    if space is None:
-        return Grid(most) if full else Listed(genomes)
-    if not full:
+    if genomes.shape[1] != len(most) or not (genomes < np.array(most)).all():
         raise InputError(
             f"table {name}: {len(genomes)} architectures of {genomes.shape[1]} variables are not the "
-            f"{math.prod(most)} of the space given; leave the space out"
+            f"{math.prod(most)} of the space given, nor some of them; leave the space out"
         )
-    return space
+    if len(genomes) < math.prod(most):
+        return Listed(genomes, of=space)
+    return Grid(most) if space is None else space

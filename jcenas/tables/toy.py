@@ -19,11 +19,9 @@ import numpy as np
 import pandas as pd
 
 from jcenas.spaces import nasbench201
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, NONE, POOL, SKIP, NasBench201
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, NONE, PATHS, POOL, SKIP, NasBench201
 from jcenas.tables.table import Table
 
-# Edges along the paths from input to output, by the order of nasbench201.EDGES.
-PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 NOTE = "analytic, not measured (jcenas.tables.toy)"
 
 

@@ -8,17 +8,20 @@ import pytest
 from jcenas.alloc.learned import LEVELS
 from jcenas.carbon import zone_names
 from jcenas.sim.allocation import PAST, AllocationConfig, Ground, make_allocation
+from jcenas.sim.curves import Curves
 from jcenas.sim.problem import released_power
 from jcenas.sim.train_policy import TEST_ZONES, training_traces, training_zones
 
 CONFIG = AllocationConfig(
-    devices=2, hours=3, mean_train_s=1800.0, switch_s=0.0, least_kg=1.0, most_kg=1.0, forecast_error=0.0
+    devices=2, hours=3, switch_s=0.0, least_h=10.0, most_h=10.0, unlimited=0.0, forecast_error=0.0
 )
 
 
-def ground(**power):
-    curve = jnp.linspace(0, 0.9, 10)[None]  # a tenth more with each evaluation
-    return Ground(jnp.full((1, 200), 100.0), curve, released_power(), released_power())
+def ground(given=0):
+    alone = -jnp.log(1 - jnp.linspace(0, 0.9, 10))  # a tenth of the hypervolume more with each evaluation
+    curves = Curves(jnp.stack([alone, alone / 2])[None], jnp.array([1.0, 2.0]), jnp.float32(1800.0))
+    powers = jax.tree.map(lambda x: jnp.stack([x]), released_power())
+    return Ground(jnp.full((1, 200), 100.0), curves, powers, jnp.array([given]))
 
 
 def test_an_hour_by_hand():
@@ -27,13 +30,21 @@ def test_an_hour_by_hand():
     assert seen.shape == (environment.features,)
     assert float(state.budget_g) == pytest.approx(1000, rel=1e-5)
     step = environment.step(jax.random.key(1), state, jnp.int32(LEVELS - 1))
-    # Two devices for an hour: 2 kWh, 200 g, four evaluations of half an hour: 0 -> 0.4 of the hypervolume.
+    # Two devices for an hour: 2 kWh, 200 g, four evaluations of half an hour; of one device they would be worth 0.4.
     assert float(step.state.emissions_g) == pytest.approx(200)
     assert float(step.state.evaluations) == pytest.approx(4)
-    assert float(step.reward) == pytest.approx(-np.log(0.6), rel=1e-5)
+    assert float(step.reward) == pytest.approx(-np.log(0.6) / 2, rel=1e-5)
     assert not step.terminated
     idle = environment.step(jax.random.key(1), step.state, jnp.int32(0))
     assert (float(idle.reward), float(idle.state.emissions_g)) == (0, pytest.approx(200))
+    one = environment.step(jax.random.key(1), state, jnp.int32((LEVELS - 1) // 2))
+    assert float(one.reward) == pytest.approx(-np.log(0.8), rel=1e-5)
+
+
+def test_evaluations_that_are_given():
+    state, _ = make_allocation(CONFIG, ground(given=3)).reset(jax.random.key(0))
+    assert float(state.evaluations) == 3
+    assert float(state.level) == pytest.approx(-np.log(0.7) / 2, rel=1e-5)  # of the widest curve
 
 
 def test_paper_reward_by_hand():
@@ -41,7 +52,19 @@ def test_paper_reward_by_hand():
     environment = make_allocation(config, ground())
     state, _ = environment.reset(jax.random.key(0))
     step = environment.step(jax.random.key(1), state, jnp.int32(LEVELS - 1))
-    assert float(step.reward) == pytest.approx(20 * 0.4 * 0.8 - 2 * 200 / (2 * 100) + 0.05 * 4)
+    gain = 1 - 0.6**0.5
+    assert float(step.reward) == pytest.approx(20 * gain * 0.8 - 2 * 200 / (2 * 100) + 0.05 * 4)
+
+
+def test_without_a_budget():
+    config = AllocationConfig(**{**CONFIG.__dict__, "unlimited": 1.0})
+    environment = make_allocation(config, ground())
+    state, seen = environment.reset(jax.random.key(0))
+    step = environment.step(jax.random.key(1), state, jnp.int32(LEVELS - 1))
+    assert jnp.isfinite(seen).all()
+    assert jnp.isfinite(step.observation).all()
+    assert not step.terminated
+    assert float(step.state.evaluations) == pytest.approx(4)
 
 
 def test_episodes_end_with_the_time_or_the_carbon():

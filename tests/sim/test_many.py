@@ -116,7 +116,11 @@ def test_common_grid_of_emissions_by_hand():
         ({"start": "June"}, "--start 'June' is no ISO 8601 time"),
         ({"cost": "money"}, "has no column 'money'"),
         ({"zone": "XX"}, "unknown zone 'XX'"),
-        ({"devices": 500}, r"--devices 500: an hour brings 128 proposals, which cannot feed more; use at most 128"),
+        ({"devices": 2001}, r"--devices 2001: an hour brings 2000 proposals, .*; use at most 2000"),
+        (
+            {"devices": 500, "stage": "none"},
+            r"--devices 500: an hour brings 128 proposals, which cannot feed more",
+        ),
         ({"table": "nas-bench-macro", "stage": "supernet"}, "has no supernet estimates; use --stage predictor or none"),
         ({"plot": Path("progress.pdf")}, r"--plot progress.pdf: the file's name must end in .png"),
     ],

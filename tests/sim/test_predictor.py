@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from jcenas.moo import hypervolume
+from jcenas.moo.kernels import squared_distances
 from jcenas.moo.surrogate import Warp
 from jcenas.sim import predictor
 from jcenas.sim.inputs import inputs_of
@@ -59,7 +60,7 @@ def test_improvement_equals_sampled_hypervolume(rng):
     front = jnp.array([[4.0, 6.0], [6.0, 3.0], [0.0, 0.0]])
     known, reference = jnp.array([True, True, False]), jnp.array([10.0, 8.0])
     mean, deviation, cost = jnp.log(jnp.array([5.0, 3.0, 9.0])), jnp.array([0.3, 0.2, 0.5]), jnp.array([4.0, 7.0, 9.0])
-    got = predictor.improvement((mean, deviation, IDENTITY), cost, front, known, reference)
+    got = predictor.improvement(mean, deviation, IDENTITY, cost, predictor.Front(front, known), reference)
     before = float(hypervolume(front, reference, known))
     for i in range(3):
         errors = np.exp(rng.normal(float(mean[i]), float(deviation[i]), 4000)).astype(np.float32)
@@ -130,7 +131,7 @@ def test_inputs_of_tables():
     assert inputs.scores.shape == (table.size, 0)
     twins = jnp.array([[2, 0, 0, 0, 1, 0], [1, 0, 0, 0, 2, 0], [3, 0, 0, 0, 1, 0]])  # 1x1 then skip, skip then 1x1, 3x3
     rows = table.rows(twins)
-    apart = predictor.squared_distances(inputs.computes[rows], inputs.computes[rows])
+    apart = squared_distances(inputs.computes[rows], inputs.computes[rows])
     assert float(apart[0, 1]) < predictor.SAME < float(apart[0, 2])
     frame = pd.DataFrame({"a": [0, 0, 1], "b": [0, 1, 0], "log_synflow": [1.0, 1e9, 3.0], "params": [1.0, 1.0, 5.0]})
     inputs = inputs_of(Table.from_frame(frame, genome=["a", "b"]))
@@ -138,7 +139,7 @@ def test_inputs_of_tables():
     np.testing.assert_allclose(inputs.scores.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_array_equal(jnp.argsort(inputs.scores[:, 0]), [0, 2, 1])
     assert float(inputs.scores[0, 1]) == float(inputs.scores[1, 1])
-    np.testing.assert_allclose(predictor.squared_distances(inputs.computes, inputs.computes)[0, 1], 0.98, rtol=1e-5)
+    np.testing.assert_allclose(squared_distances(inputs.computes, inputs.computes)[0, 1], 0.98, rtol=1e-5)
 
 
 @pytest.mark.data

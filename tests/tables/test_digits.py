@@ -16,6 +16,7 @@ def test_columns_by_hand(tmp_path):
         # Two seeds; after the short and the whole budget; on 10 validation and 20 test images.
         right=np.array([[[[4, 8], [9, 18]], [[6, 8], [7, 14]]], [[[1, 2], [1, 2]], [[1, 2], [1, 2]]]], np.uint16),
         seconds=np.array([1.5, 2.0], np.float32),
+        log_synflow=np.array([np.log(3), -np.inf], np.float32),
         oneshot_right=np.array([5, 0], np.uint16),
         images=np.array([10, 20], np.uint16),
     )
@@ -26,6 +27,7 @@ def test_columns_by_hand(tmp_path):
     np.testing.assert_allclose(frame["short_error"], [50, 90])
     np.testing.assert_allclose(frame["oneshot_error"], [50, 100])
     np.testing.assert_allclose(frame["train_seconds"], [5400, 7200])
+    np.testing.assert_allclose(frame["log_synflow"], [np.log(4), 0], rtol=1e-6)
     np.testing.assert_allclose(frame["noise"], [np.sqrt(200), 0], atol=1e-9)  # 10 and 30 %: variance 200
 
 
@@ -60,4 +62,5 @@ def test_the_shipped_table_is_plausible(table):
     for estimate, least in (("validation_error", 0.5), ("short_error", 0.3), ("oneshot_error", 0.15)):
         ranks = [np.argsort(np.argsort(columns[name][live])) for name in (estimate, "error")]
         assert np.corrcoef(*ranks)[0, 1] > least, estimate
+    assert columns["log_synflow"][~live].max() == 0 < columns["log_synflow"][live].min()
     assert np.corrcoef(columns["seconds"], columns["flops"])[0, 1] > 0.5

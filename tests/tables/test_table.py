@@ -6,10 +6,11 @@ import pytest
 
 from jcenas.errors import InputError
 from jcenas.spaces import NasBench201
+from jcenas.spaces.nasbench201 import PATHS
 from jcenas.tables.grid import Grid, Listed
 from jcenas.tables.names import TABLES, check_table, load_table
 from jcenas.tables.table import Table
-from jcenas.tables.toy import PATHS, toy, toy_frame
+from jcenas.tables.toy import toy, toy_frame
 
 
 def grid_frame():
@@ -36,6 +37,13 @@ def test_list_of_genomes_by_hand():
     np.testing.assert_array_equal(
         table.space.neighbours, [[1, 2], [0, 2], [1, 0]]
     )  # 011-020: 2, 011-100: 3, 020-100: 2
+
+
+def test_some_of_a_space():
+    frame = pd.DataFrame({"ops": ["000001", "314444"], "x": [1.0, 2.0]})
+    space = Table.from_frame(frame, genome="ops", space=NasBench201()).space
+    assert isinstance(space, Listed)
+    assert space.of == NasBench201()
 
 
 @pytest.mark.parametrize("space", [Grid((2, 1, 3)), Listed(np.array([[0, 1], [2, 2], [1, 1], [2, 0]], np.int32))])

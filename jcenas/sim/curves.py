@@ -1,0 +1,116 @@
+"""How fast a search learns, by how many devices train at once: what the allocator's training ground is made of.
+
+Trainings that run side by side cannot learn from each other, so the hundredth evaluation of eight devices is worth less
+than the hundredth of one. A search is therefore recorded at several *widths*. Where it stands is one number, its level
+-log(1 - hypervolume over the largest); training at some width moves it along that width's curve, from the place where
+the curve has the same level.
+
+Letters: B curves, W widths, K points of a curve.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jcenas.sim.config import SimulateConfig
+from jcenas.sim.run import simulate
+
+WIDTHS = (1, 2, 4, 8)
+DEVICE_HOURS = 400  # of one recorded search, as far as `MOST_HOURS` allows
+MOST_HOURS = 120
+RESAMPLES = 8
+MOST_LEVEL = 11.5  # 1e-5 of the hypervolume is missing
+
+
+class Curves(struct.PyTreeNode):
+    """Recorded learning curves."""
+
+    levels: jax.Array  # (B, W, K) float32 after 0, 1, ... K-1 evaluations; rising along K
+    widths: jax.Array  # (W,) float32, devices that train at once, ascending
+    train_s: jax.Array  # () float32, mean seconds of a training
+
+
+def hypervolume_of(level: jax.Array) -> jax.Array:
+    """Hypervolume over the largest, of the same shape as the level."""
+    return -jnp.expm1(-level)
+
+
+def advance(curve: jax.Array, widths: jax.Array, level: jax.Array, width: jax.Array, finished: jax.Array) -> jax.Array:
+    """The level after some more evaluations, float32 ().
+
+    Args:
+      curve: float32 (W, K).
+      widths: float32 (W,).
+      level: float32 (), before.
+      width: () devices that train; between two recorded widths the level follows the logarithm of the width.
+      finished: float32 (), evaluations, perhaps a fraction of one.
+    """
+    places = jnp.arange(curve.shape[1], dtype=jnp.float32)
+    after = jax.vmap(lambda c: jnp.interp(jnp.interp(level, c, places) + finished, places, c))(curve)
+    risen = jnp.interp(jnp.log(jnp.maximum(width, 1).astype(jnp.float32)), jnp.log(widths), after)
+    return jnp.maximum(level, risen)
+
+
+def measure(table: str, searches: int, seed: int, *, error: str = "", cost: str = "") -> Curves:
+    """Curves of real searches that always train, on a cluster of each width (the predictor is their cheap stage).
+
+    Each of the B curves is the mean over a bootstrap of the searches, and at least as high as that of a wider cluster,
+    which learns later; what is lower is chance. A narrow search makes fewer evaluations in its time; behind its end its
+    curve goes on like the next wider one.
+
+    Args:
+      table: as in `SimulateConfig`, like the columns.
+      searches: at each width.
+      seed: of the first search.
+      error: column of the first objective.
+      cost: column of the second objective.
+    """
+    found, busy_s, finished = [], 0.0, 0
+    for width in WIDTHS:
+        hours = min(DEVICE_HOURS // width, MOST_HOURS)
+        done = simulate(
+            SimulateConfig(
+                table=table,
+                error=error,
+                cost=cost,
+                optimizer="random",
+                policy="evaluate-all",
+                stage="predictor",
+                devices=width,
+                seeds=searches,
+                hours=hours,
+                seed=seed,
+            )
+        )
+        each = done.result.intervals
+        busy_s += float(np.sum(each.device_s["training"]))
+        finished += int(np.sum(each.finished))
+        found.append(levels_of(np.asarray(each.evaluations), np.asarray(each.hypervolume) / done.benchmark.largest))
+    draws = np.random.default_rng(seed).integers(searches, size=(RESAMPLES, searches))
+    means = [np.stack([levels[draw].mean(axis=0) for draw in draws]) for levels in found]
+    most = max(levels.shape[1] for levels in means)
+    wider = np.pad(means[-1], ((0, 0), (0, most - means[-1].shape[1])), mode="edge")
+    for w in reversed(range(len(means))):
+        continued = np.stack([_continued(a, b, most) for a, b in zip(means[w], wider, strict=True)])
+        wider = means[w] = np.maximum(continued, wider)
+    levels = np.stack(means, axis=1) + 1e-6 * np.arange(most)  # strictly rising, so that each level has one place
+    return Curves(
+        jnp.asarray(levels, jnp.float32), jnp.asarray(WIDTHS, jnp.float32), jnp.float32(busy_s / max(finished, 1))
+    )
+
+
+def levels_of(evaluations: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Levels after 0, 1, 2, ... evaluations, float64 (n, K), of n searches' counts and hypervolumes by the hour."""
+    k = np.arange(int(evaluations.max(axis=1).min()) + 1)
+    rows = [np.interp(k, [0, *n], [0.0, *share]) for n, share in zip(evaluations, shares, strict=True)]
+    missing = np.maximum(1 - np.maximum.accumulate(np.stack(rows), axis=1), np.exp(-MOST_LEVEL))
+    return -np.log(missing)
+
+
+def _continued(level: np.ndarray, wider: np.ndarray, most: int) -> np.ndarray:
+    """A curve of `most` points that goes on like a wider one behind its end, from the same level."""
+    short = most - len(level)
+    start = np.interp(level[-1], wider, np.arange(len(wider)))
+    behind = np.interp(start + 1 + np.arange(short), np.arange(len(wider)), wider)
+    return np.concatenate([level, np.maximum(behind, level[-1])])

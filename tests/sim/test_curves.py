@@ -1,0 +1,42 @@
+"""Learning curves by width: by hand, and the order that recorded ones must have."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcenas.sim import curves
+from jcenas.sim.curves import advance, hypervolume_of, levels_of, measure
+
+WIDTHS = jnp.array([1.0, 4.0])
+CURVE = jnp.array([[0.0, 2.0, 4.0, 6.0], [0.0, 1.0, 2.0, 3.0]])
+
+
+def level_after(level, width, finished):
+    return float(advance(CURVE, WIDTHS, jnp.float32(level), jnp.int32(width), jnp.float32(finished)))
+
+
+def test_a_width_moves_along_its_own_curve():
+    assert level_after(2.0, 1, 1.5) == pytest.approx(5.0)
+    assert level_after(2.0, 4, 1.0) == pytest.approx(3.0)
+    assert level_after(2.0, 2, 1.0) == pytest.approx(3.5)  # two is half-way between one and four
+    assert level_after(2.0, 8, 1.0) == pytest.approx(3.0)  # wider than recorded
+    assert level_after(2.0, 0, 0.0) == pytest.approx(2.0)
+    assert level_after(5.0, 4, 1.0) == pytest.approx(5.0)  # a curve that ends lower takes nothing away
+    assert float(hypervolume_of(jnp.log(4.0))) == pytest.approx(0.75)
+
+
+def test_levels_by_hand():
+    # Two evaluations an hour reach half, then three quarters, of the hypervolume; a dip is no loss.
+    levels = levels_of(np.array([[2, 4, 6]]), np.array([[0.5, 0.75, 0.7]]))
+    np.testing.assert_allclose(levels[0], -np.log([1, 0.75, 0.5, 0.375, 0.25, 0.25, 0.25]))
+
+
+@pytest.mark.slow
+def test_recorded_curves_rise(monkeypatch):
+    monkeypatch.setattr(curves, "WIDTHS", (1, 2))
+    monkeypatch.setattr(curves, "DEVICE_HOURS", 24)
+    found = measure("toy", 2, 0)
+    assert found.levels.shape[:2] == (curves.RESAMPLES, 2)
+    assert (jnp.diff(found.levels, axis=2) > 0).all()
+    assert float(found.levels[0, 0, -1]) > 1  # 63 % of the hypervolume
+    assert 0 < float(found.train_s) < 36_000
