@@ -7,6 +7,7 @@ PPO policy that ships was trained on January to June of other grids (`jcenas.sim
 import argparse
 import datetime
 import functools
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from jcenas.sim.run import RELEASED_INITIAL, sizes_for
 from jcenas.sim.search import make_search
 from jcenas.sim.stage import Stage
 from jcenas.sim.state import SimulationConfig
-from jcenas.tables import load_table
+from jcenas.tables.names import check_table, load_table
 from jcenas.tables.store import locate
 from jcenas.train import sharding
 
@@ -66,6 +67,7 @@ class Study(NamedTuple):
         parser.add_argument("--smoke", action="store_true", help=smoke)
         parser.add_argument("--seeds", type=int, default=52)
         parser.add_argument("--dry", action="store_true", help="print, but record nothing")
+        parser.add_argument("--update", action="store_true", help="leave the recorded rows that do not run again")
         for name, values in flags.items():
             parser.add_argument(f"--{name}", nargs="+", type=type(values[0]), default=list(values))
         options = parser.parse_args(arguments)
@@ -82,8 +84,23 @@ class Study(NamedTuple):
         """Record the table of experiments/NAME.py, with what `recording.record` wants; the rows."""
         if not self.options.smoke and not self.options.dry:
             command = f"OPENBLAS_NUM_THREADS=1 python -m experiments.{name}"
-            recording.record(name, command=command, rows=self.rows, **record)
+            if self.options.update:
+                record = updated(json.loads((recording.RESULTS / f"{name}.json").read_text()), self.rows, record)
+            recording.record(name, command=command, **{"rows": self.rows, **record})
         return self.rows
+
+
+def updated(old: dict, rows: list[list], record: dict) -> dict:
+    """The record with the new rows in the places of those with the same labels (the cells before "searches")."""
+    labels = record["columns"].index("searches")
+    fresh = {tuple(row[:labels]): row for row in rows}
+    kept = [fresh.pop(tuple(row[:labels]), row) for row in old["rows"]]
+    for row in fresh.values():  # new ones, behind their like
+        like = [i for i, other in enumerate(kept) if other[0] == row[0]]
+        kept.insert(like[-1] + 1 if like else len(kept), row)
+    stale = [row for row in kept if row not in rows]
+    note = f"{len(stale)} of the {len(kept)} rows are of {old['environment']['date_utc'][:10]} or before."
+    return {**record, "rows": kept, "notes": [*record["notes"], *([note] if stale else [])]}
 
 
 class Method(NamedTuple):
@@ -122,13 +139,8 @@ def hourly(grid: str) -> np.ndarray:
 @functools.cache
 def benchmark_of(accounting: str, name: str = "nasbench201"):
     """Table and benchmark: in the released accounting CE-NAS's own columns, else true errors and measured energy."""
-    table = load_table(name)
-    if accounting == "released" and name == "nasbench201":
-        columns = {"error": "released_error", "cost": "edge_gpu_energy_mj", "reference": (100, 50)}
-    else:
-        columns = {"cost": "fpga_energy_mj" if name == "nasbench201" else "energy_mj", "reference": (100, 70)}
-    estimate = "fewshot_error" if name == "nasbench201" else "oneshot_error"
-    return table, make_benchmark(table, estimate=estimate, **columns)
+    table, entry = load_table(name), check_table(name)
+    return table, make_benchmark(table, **entry.objectives(accounting)._asdict(), estimate=entry.estimate)
 
 
 @functools.cache

@@ -7,7 +7,7 @@ Cost:     52 seeds take about fifteen minutes on two cores, training of two poli
 
 Switching: seconds that a device loses when it changes stage, without a carbon budget. Deadline: 10 kg may be spent
 within 20 hours (within 80: `simulate_budgets`). Action: two policies trained alike but for the action (`jcenas
-train-policy`, released accounting, other grids and months), under 10 and 30 kg. All in the released accounting but for
+train-policy`, both accountings, other grids and months), under 10 and 30 kg. All in the released accounting but for
 switching, which draws power in the full one only.
 """
 
@@ -18,8 +18,7 @@ import numpy as np
 
 from experiments.simulate_common import HELD_OUT, METHODS, Method, Study, ours, quartiles, run
 from jcenas.sim.config import TrainPolicyConfig
-from jcenas.sim.curves import measure
-from jcenas.sim.train_policy import train_policy
+from jcenas.sim.train_policy import measure_books, train_policy
 
 SWITCH_S = (0.0, 600.0)
 DEADLINES_H = (20,)
@@ -58,32 +57,36 @@ def outcome(result, benchmark) -> list:
 
 def trained(folder: pathlib.Path, table: str, updates: int) -> dict[str, Method]:
     """Policies with discrete and continuous actions, trained alike."""
-    methods, curves = {}, measure(table, 8, 0)
+    methods, books = {}, None
     for action in ("discrete", "continuous"):
         out = folder / f"{action}.npz"
-        config = TrainPolicyConfig(out=out, table=table, updates=updates, accounting="released", action=action)
-        train_policy(config, curves=curves)
+        config = TrainPolicyConfig(out=out, table=table, updates=updates, action=action)
+        books = books or measure_books(config)
+        train_policy(config, books=books)
         methods[f"PPO, {action}"] = ours(str(out))
     return methods
 
 
 def main(arguments=None):
-    study = Study.begin(__doc__, arguments, 12, studies=("switching", "deadline", "action"))
+    study = Study.begin(
+        __doc__, arguments, 12, studies=("switching", "deadline", "action"), policies=tuple({**SWITCHING, **HURRIED})
+    )
     smoke, studies = study.options.smoke, study.options.studies
     seeds, hours, name = study.seeds, study.hours, study.table
+    chosen = lambda methods: [(label, method) for label, method in methods.items() if label in study.options.policies]
     if "switching" in studies:
-        for label, method in list(SWITCHING.items())[: 1 if smoke else None]:
+        for label, method in chosen(SWITCHING)[: 1 if smoke else None]:
             for seconds in (600.0,) if smoke else SWITCH_S:
                 done = run(method, "full", seeds, hours, name=name, switch_s=seconds)
                 study.add("switching", label, f"{seconds:g} s", *outcome(*done))
     if "deadline" in studies and not smoke:
-        for label, method in HURRIED.items():
+        for label, method in chosen(HURRIED):
             for most in DEADLINES_H:
                 done = run(method, "released", seeds, most, name=name, budget_g=10_000.0)
                 study.add("deadline, 10 kg", label, f"{most} h", *outcome(*done))
     if "action" in studies and not smoke:
         with tempfile.TemporaryDirectory() as folder:
-            for label, method in trained(pathlib.Path(folder), name, 150).items():
+            for label, method in trained(pathlib.Path(folder), name, 300).items():
                 for kg in (10, 30):
                     done = run(method, "released", seeds, hours, name=name, budget_g=1000.0 * kg)
                     study.add("action", label, f"{kg} kg", *outcome(*done))

@@ -61,13 +61,19 @@ class AllocationConfig:
     forecast_error: float = 0.1
 
 
+class Books(struct.PyTreeNode):
+    """An accounting."""
+
+    curves: Curves
+    power: Power
+    given: jax.Array  # () int32, evaluations before the first hour
+
+
 class Ground(struct.PyTreeNode):
     """Data that episodes are drawn from."""
 
     traces: jax.Array  # (Z, Y) float32, gCO2eq/kWh
-    curves: Curves
-    powers: Power  # leaves (A,), one for each accounting
-    given: jax.Array  # (A,) int32, evaluations before the first hour
+    books: Books  # leaves (A, ...)
 
 
 class Episode(struct.PyTreeNode):
@@ -75,9 +81,9 @@ class Episode(struct.PyTreeNode):
 
     intensity: jax.Array  # (PAST + hours + LEAD,) float32
     wobble: jax.Array  # (LEAD,) float32, relative error of the forecast by lead
-    curve: jax.Array  # (W, K) float32, one of `Curves.levels`
-    level: jax.Array  # () float32, -log(missing hypervolume)
+    curve: Curves  # one of the accounting: levels (W, K)
     power: Power
+    level: jax.Array  # () float32, -log(missing hypervolume)
     budget_g: jax.Array  # () float32
     hour: jax.Array  # () int32
     evaluations: jax.Array  # () float32
@@ -119,26 +125,26 @@ def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
     zones, length = ground.traces.shape
 
     def reset(key: jax.Array):
-        where, when, shape, money, books, error, free = jax.random.split(key, 7)
+        where, when, shape, money, kind, error, free = jax.random.split(key, 7)
         first = jax.random.randint(when, (), 0, length - (PAST + config.hours + LEAD))
         trace = ground.traces[jax.random.randint(where, (), 0, zones)]
         log_h = jax.random.uniform(money, (), jnp.float32, jnp.log(config.least_h), jnp.log(config.most_h))
-        book = jax.random.randint(books, (), 0, ground.given.shape[0])
-        power, given = jax.tree.map(lambda array: array[book], (ground.powers, ground.given))
+        book = jax.random.randint(kind, (), 0, ground.books.given.shape[0])
+        books: Books = jax.tree.map(lambda array: array[book], ground.books)
         walk = jnp.cumsum(jax.random.normal(error, (LEAD,), jnp.float32)) * config.forecast_error / LEAD**0.5
-        curve = ground.curves.levels[jax.random.randint(shape, (), 0, ground.curves.levels.shape[0])]
+        curve = books.curves.drawn(shape)
         intensity = jax.lax.dynamic_slice(trace, (first,), (PAST + config.hours + LEAD,))
         mean = jnp.mean(intensity[PAST : PAST + config.hours])
-        budget_g = jnp.exp(log_h) * power.training_kw * mean
+        budget_g = jnp.exp(log_h) * books.power.training_kw * mean
         episode = Episode(
             intensity=intensity,
             wobble=walk.at[0].set(0.0),
             curve=curve,
-            level=curve[-1, given],
-            power=power,
+            power=books.power,
+            level=curve.levels[-1, books.given],
             budget_g=jnp.where(jax.random.bernoulli(free, config.unlimited), jnp.inf, budget_g),
             hour=jnp.int32(0),
-            evaluations=given.astype(jnp.float32),
+            evaluations=books.given.astype(jnp.float32),
             emissions_g=jnp.float32(0.0),
             evaluating=jnp.int32(-1),
         )
@@ -155,8 +161,8 @@ def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
         limit = (episode.budget_g - episode.emissions_g) / jnp.maximum(intensity, 1e-3)
         end = cluster.time_of_energy(phases, episode.power, hour_s, limit)
         grams = cluster.energy_kwh(phases, episode.power, end) * intensity
-        finished = cluster.device_seconds(phases, end)["training"] / ground.curves.train_s
-        level = advance(episode.curve, ground.curves.widths, episode.level, evaluating, finished)
+        finished = cluster.device_seconds(phases, end)["training"] / episode.curve.train_s
+        level = advance(episode.curve, episode.level, evaluating, finished)
         new = episode.replace(
             hour=episode.hour + 1,
             level=level,

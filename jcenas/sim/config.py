@@ -32,7 +32,6 @@ class SimulateConfig:
     Attributes:
         table: benchmark: toy (analytic, ships with the package), nasbench201, nasbench201-cifar100,
             nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000.
-        error: column of the first objective; `error` if empty.
         cost: column of the second objective; the table's own default if empty.
         zone: grid zone whose typical year is followed, where no trace is given.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
@@ -50,7 +49,7 @@ class SimulateConfig:
         devices: accelerators of the cluster.
         seeds: searches.
         accounting: full (training, scoring, idling, switching, PUE), or released (1 kW for each training device, all
-            else free: CE-NAS's own simulator).
+            else free, and its columns on nasbench201: CE-NAS's own simulator).
         switch_s: seconds that a device loses when it changes between sampling and training.
         supernet_s: device-seconds of supernet training up front in the full accounting (NAS-Bench-201's time for a
             random search with shared weights), where the stage is a supernet.
@@ -65,7 +64,6 @@ class SimulateConfig:
     """
 
     table: str = "digits"
-    error: str = ""
     cost: str = ""
     zone: str = "US-CAL-CISO"
     trace: Path | None = None
@@ -110,8 +108,6 @@ class TrainPolicyConfig:
     Attributes:
         out: file to write.
         table: table whose searches give the learning curves.
-        error: column of their first objective; `error` if empty.
-        cost: column of their second objective; the table's own default if empty.
         curves: searches that give them, at each of four widths.
         zones: grids to train on, drawn from the typical-year model without the test zones.
         updates: of PPO; each is `environments` x 80 hours.
@@ -127,8 +123,6 @@ class TrainPolicyConfig:
 
     out: Path = Path("policy.npz")
     table: str = "toy"
-    error: str = ""
-    cost: str = ""
     curves: int = 8
     zones: int = 40
     updates: int = 200

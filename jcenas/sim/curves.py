@@ -13,13 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jcenas.sim.config import SimulateConfig
-from jcenas.sim.run import simulate
+from jcenas.moo import hypervolume
+from jcenas.sim.config import Accounting, SimulateConfig
+from jcenas.sim.run import RELEASED_INITIAL, simulate
 
 WIDTHS = (1, 2, 4, 8)
-DEVICE_HOURS = 400  # of one recorded search, as far as `MOST_HOURS` allows
+DEVICE_HOURS = 640  # of one recorded search, as far as `MOST_HOURS` allows
 MOST_HOURS = 120
 RESAMPLES = 8
+SLOPE = 1e-5  # at least, so that each level has one place on its curve
 MOST_LEVEL = 11.5  # 1e-5 of the hypervolume is missing
 
 
@@ -30,29 +32,39 @@ class Curves(struct.PyTreeNode):
     widths: jax.Array  # (W,) float32, devices that train at once, ascending
     train_s: jax.Array  # () float32, mean seconds of a training
 
+    def drawn(self, key: jax.Array) -> "Curves":
+        """One of the B, levels (W, K)."""
+        return self.replace(levels=self.levels[jax.random.randint(key, (), 0, self.levels.shape[0])])
+
+    def padded(self, most: int) -> "Curves":
+        """With K = most; nothing is learnt behind the end."""
+        *outer, k = self.levels.shape
+        levels = jnp.pad(self.levels, [(0, 0)] * len(outer) + [(0, most - k)], mode="edge")
+        behind = jnp.maximum(jnp.arange(most) - (k - 1), 0).astype(jnp.float32)
+        return self.replace(levels=levels + jnp.broadcast_to(SLOPE * behind, levels.shape))
+
 
 def hypervolume_of(level: jax.Array) -> jax.Array:
     """Hypervolume over the largest, of the same shape as the level."""
     return -jnp.expm1(-level)
 
 
-def advance(curve: jax.Array, widths: jax.Array, level: jax.Array, width: jax.Array, finished: jax.Array) -> jax.Array:
+def advance(curve: Curves, level: jax.Array, width: jax.Array, finished: jax.Array) -> jax.Array:
     """The level after some more evaluations, float32 ().
 
     Args:
-      curve: float32 (W, K).
-      widths: float32 (W,).
+      curve: one, levels (W, K).
       level: float32 (), before.
       width: () devices that train; between two recorded widths the level follows the logarithm of the width.
       finished: float32 (), evaluations, perhaps a fraction of one.
     """
-    places = jnp.arange(curve.shape[1], dtype=jnp.float32)
-    after = jax.vmap(lambda c: jnp.interp(jnp.interp(level, c, places) + finished, places, c))(curve)
-    risen = jnp.interp(jnp.log(jnp.maximum(width, 1).astype(jnp.float32)), jnp.log(widths), after)
+    places = jnp.arange(curve.levels.shape[1], dtype=jnp.float32)
+    after = jax.vmap(lambda c: jnp.interp(jnp.interp(level, c, places) + finished, places, c))(curve.levels)
+    risen = jnp.interp(jnp.log(jnp.maximum(width, 1).astype(jnp.float32)), jnp.log(curve.widths), after)
     return jnp.maximum(level, risen)
 
 
-def measure(table: str, searches: int, seed: int, *, error: str = "", cost: str = "") -> Curves:
+def measure(table: str, searches: int, seed: int, accounting: Accounting) -> Curves:
     """Curves of real searches that always train, on a cluster of each width (the predictor is their cheap stage).
 
     Each of the B curves is the mean over a bootstrap of the searches, and at least as high as that of a wider cluster,
@@ -60,11 +72,10 @@ def measure(table: str, searches: int, seed: int, *, error: str = "", cost: str 
     curve goes on like the next wider one.
 
     Args:
-      table: as in `SimulateConfig`, like the columns.
+      table: as in `SimulateConfig`.
       searches: at each width.
       seed: of the first search.
-      error: column of the first objective.
-      cost: column of the second objective.
+      accounting: what the objectives are, and whether evaluations are given.
     """
     found, busy_s, finished = [], 0.0, 0
     for width in WIDTHS:
@@ -72,8 +83,7 @@ def measure(table: str, searches: int, seed: int, *, error: str = "", cost: str 
         done = simulate(
             SimulateConfig(
                 table=table,
-                error=error,
-                cost=cost,
+                accounting=accounting,
                 optimizer="random",
                 policy="evaluate-all",
                 stage="predictor",
@@ -86,7 +96,11 @@ def measure(table: str, searches: int, seed: int, *, error: str = "", cost: str 
         each = done.result.intervals
         busy_s += float(np.sum(each.device_s["training"]))
         finished += int(np.sum(each.finished))
-        found.append(levels_of(np.asarray(each.evaluations), np.asarray(each.hypervolume) / done.benchmark.largest))
+        given = jnp.asarray(done.result.objectives[:, : RELEASED_INITIAL if accounting == "released" else 0])
+        begin = jax.vmap(hypervolume, (0, None))(given, done.benchmark.reference)
+        counts = np.concatenate([np.full((searches, 1), given.shape[1]), each.evaluations], axis=1)
+        volumes = np.concatenate([np.asarray(begin)[:, None], each.hypervolume], axis=1)
+        found.append(levels_of(counts, volumes / float(done.benchmark.largest)))
     draws = np.random.default_rng(seed).integers(searches, size=(RESAMPLES, searches))
     means = [np.stack([levels[draw].mean(axis=0) for draw in draws]) for levels in found]
     most = max(levels.shape[1] for levels in means)
@@ -94,14 +108,17 @@ def measure(table: str, searches: int, seed: int, *, error: str = "", cost: str 
     for w in reversed(range(len(means))):
         continued = np.stack([_continued(a, b, most) for a, b in zip(means[w], wider, strict=True)])
         wider = means[w] = np.maximum(continued, wider)
-    levels = np.stack(means, axis=1) + 1e-6 * np.arange(most)  # strictly rising, so that each level has one place
+    levels = np.stack(means, axis=1) + SLOPE * np.arange(most)
     return Curves(
         jnp.asarray(levels, jnp.float32), jnp.asarray(WIDTHS, jnp.float32), jnp.float32(busy_s / max(finished, 1))
     )
 
 
 def levels_of(evaluations: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Levels after 0, 1, 2, ... evaluations, float64 (n, K), of n searches' counts and hypervolumes by the hour."""
+    """Levels after 0, 1, 2, ... evaluations, float64 (n, K), of n searches' counts and hypervolumes by the hour.
+
+    Linear between the hours, and from nothing to what is given at the start.
+    """
     k = np.arange(int(evaluations.max(axis=1).min()) + 1)
     rows = [np.interp(k, [0, *n], [0.0, *share]) for n, share in zip(evaluations, shares, strict=True)]
     missing = np.maximum(1 - np.maximum.accumulate(np.stack(rows), axis=1), np.exp(-MOST_LEVEL))

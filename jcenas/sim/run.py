@@ -17,7 +17,7 @@ from jcenas.sim.problem import Benchmark, full_power, make_benchmark, make_scena
 from jcenas.sim.search import make_search
 from jcenas.sim.stage import Stage
 from jcenas.sim.state import Result, SimulationConfig
-from jcenas.tables.names import check_table, load_table
+from jcenas.tables.names import Objectives, check_table, load_table
 from jcenas.tables.table import Table
 from jcenas.train import sharding
 
@@ -48,13 +48,11 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     if stage == "supernet" and entry.estimate is None:
         raise InputError(f"table {config.table} has no supernet estimates; use --stage predictor or none")
     table = load_table(config.table)
-    benchmark = make_benchmark(
-        table,
-        error=config.error or "error",
-        cost=config.cost or entry.cost,
-        reference=_reference(config, entry, table),
-        estimate=entry.estimate,
-    )
+    objectives = entry.objectives(config.accounting)
+    if config.cost and config.cost != objectives.cost:  # the reference point: 5 % beyond the dearest architecture
+        dearest = float(np.max(table.column(config.cost)))
+        objectives = Objectives(objectives.error, config.cost, (objectives.reference[0], 1.05 * dearest))
+    benchmark = make_benchmark(table, **objectives._asdict(), estimate=entry.estimate)
     released = config.accounting == "released"
     power = released_power() if released else full_power(config.power)
     trace, first = traces.choose(config)
@@ -127,13 +125,6 @@ def _preparation_s(config: SimulateConfig, stage: Stage, table: Table) -> float:
 def sizes_for(room: int) -> tuple[int, ...]:
     """Rooms for which the predictor is compiled: the whole one, and a smaller one where that saves something."""
     return (2 * PROPOSALS, room) if room > 4 * PROPOSALS else (room,)
-
-
-def _reference(config: SimulateConfig, entry, table) -> tuple[float, float]:
-    """The reference point: the table's own for its own cost, else 5 % beyond the dearest architecture."""
-    if not config.cost or config.cost == entry.cost:
-        return entry.reference
-    return entry.reference[0], 1.05 * float(np.max(table.column(config.cost)))
 
 
 def summary_rows(done: Simulation) -> list[tuple[str, str]]:

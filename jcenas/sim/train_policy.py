@@ -15,9 +15,10 @@ from jcenas.alloc.learned import save_policy
 from jcenas.alloc.ppo import PpoConfig, PpoState, make_ppo
 from jcenas.carbon import generator, zones
 from jcenas.carbon.typical_year import zone_statistics
-from jcenas.sim.allocation import AllocationConfig, Ground, make_allocation
-from jcenas.sim.config import TrainPolicyConfig
-from jcenas.sim.curves import Curves, measure
+from jcenas.sim.allocation import AllocationConfig, Books, Ground, make_allocation
+from jcenas.sim.cluster import Power
+from jcenas.sim.config import Accounting, TrainPolicyConfig
+from jcenas.sim.curves import measure
 from jcenas.sim.problem import full_power, released_power
 from jcenas.sim.run import RELEASED_INITIAL
 
@@ -44,25 +45,38 @@ def training_traces(names: list[str], seed: int) -> jax.Array:
     return jnp.maximum(draw(keys, stacked, calendar), 1.0)
 
 
+def measure_books(config: TrainPolicyConfig) -> Books:
+    """The accountings that the episodes take turns with, leaves (A, ...), with curves of fresh searches."""
+    kinds: dict[Accounting, tuple[Power, int]] = {
+        "full": (full_power(), 0),
+        "released": (released_power(), RELEASED_INITIAL),
+    }
+    found = []
+    for accounting, (power, given) in kinds.items():
+        if config.accounting in (accounting, "both"):
+            curves = measure(config.table, config.curves, config.seed, accounting)
+            found.append(Books(curves, power, jnp.int32(given)))
+    most = max(books.curves.levels.shape[-1] for books in found)
+    found = [books.replace(curves=books.curves.padded(most)) for books in found]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
+
+
 def train_policy(
     config: TrainPolicyConfig,
     progress: Callable[[int, float], None] | None = None,
-    curves: Curves | None = None,
+    books: Books | None = None,
 ) -> tuple[PpoState, list[float]]:
     """Train and write the policy; returns the final state and the mean return of each update.
 
     Args:
       config: what to train.
       progress: told (updates done, mean return) after each update.
-      curves: learning curves to use instead of fresh searches.
+      books: accountings to use instead of those of `measure_books`.
     """
-    if curves is None:
-        curves = measure(config.table, config.curves, config.seed, error=config.error, cost=config.cost)
+    if books is None:
+        books = measure_books(config)
     traces = training_traces(training_zones(config.zones, config.seed), config.seed)
-    books = {"full": (full_power(), 0), "released": (released_power(), RELEASED_INITIAL)}
-    used = [books[name] for name in books if config.accounting in (name, "both")]
-    powers = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(power for power, _ in used))
-    ground = Ground(traces, curves, powers, jnp.array([given for _, given in used]))
+    ground = Ground(traces, books)
     allocation = AllocationConfig(discrete=config.action == "discrete", reward=config.reward)
     ppo = make_ppo(
         PpoConfig(

@@ -80,7 +80,7 @@ def test_the_shipped_policy_is_small_and_waits_for_clean_hours(key):
         forecast[0] = now
         seen = observe(
             now, [100.0, 300.0], forecast=forecast, time_left=0.9, carbon_left=0.9, hours_left=72, affordable=1000.0,
-            hypervolume=0.95, evaluations=40, queue=8, capacity=16, half_finished=2, future=np.zeros(80),
+            hypervolume=0.99, evaluations=40, queue=22, capacity=24, half_finished=2, future=np.zeros(80),
         )  # fmt: skip
         return float(policy.apply(key, params, seen))
 

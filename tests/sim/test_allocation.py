@@ -7,7 +7,7 @@ import pytest
 
 from jcenas.alloc.learned import LEVELS
 from jcenas.carbon import zone_names
-from jcenas.sim.allocation import PAST, AllocationConfig, Ground, make_allocation
+from jcenas.sim.allocation import PAST, AllocationConfig, Books, Ground, make_allocation
 from jcenas.sim.curves import Curves
 from jcenas.sim.problem import released_power
 from jcenas.sim.train_policy import TEST_ZONES, training_traces, training_zones
@@ -20,8 +20,8 @@ CONFIG = AllocationConfig(
 def ground(given=0):
     alone = -jnp.log(1 - jnp.linspace(0, 0.9, 10))  # a tenth of the hypervolume more with each evaluation
     curves = Curves(jnp.stack([alone, alone / 2])[None], jnp.array([1.0, 2.0]), jnp.float32(1800.0))
-    powers = jax.tree.map(lambda x: jnp.stack([x]), released_power())
-    return Ground(jnp.full((1, 200), 100.0), curves, powers, jnp.array([given]))
+    books = Books(curves, released_power(), jnp.int32(given))
+    return Ground(jnp.full((1, 200), 100.0), jax.tree.map(lambda x: jnp.stack([x]), books))
 
 
 def test_an_hour_by_hand():

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from jcenas.sim import curves
-from jcenas.sim.curves import advance, hypervolume_of, levels_of, measure
+from jcenas.sim.curves import Curves, advance, hypervolume_of, levels_of, measure
 
-WIDTHS = jnp.array([1.0, 4.0])
-CURVE = jnp.array([[0.0, 2.0, 4.0, 6.0], [0.0, 1.0, 2.0, 3.0]])
+LEVELS = jnp.array([[0.0, 2.0, 4.0, 6.0], [0.0, 1.0, 2.0, 3.0]])
+CURVE = Curves(LEVELS, jnp.array([1.0, 4.0]), jnp.float32(1.0))
 
 
 def level_after(level, width, finished):
-    return float(advance(CURVE, WIDTHS, jnp.float32(level), jnp.int32(width), jnp.float32(finished)))
+    return float(advance(CURVE, jnp.float32(level), jnp.int32(width), jnp.float32(finished)))
 
 
 def test_a_width_moves_along_its_own_curve():
@@ -31,11 +31,17 @@ def test_levels_by_hand():
     np.testing.assert_allclose(levels[0], -np.log([1, 0.75, 0.5, 0.375, 0.25, 0.25, 0.25]))
 
 
+def test_a_padded_curve_stays():
+    found = CURVE.padded(6)
+    np.testing.assert_allclose(found.levels, [[0, 2, 4, 6, 6, 6], [0, 1, 2, 3, 3, 3]], atol=1e-5)
+    assert (jnp.diff(found.levels, axis=1) > 0).all()
+
+
 @pytest.mark.slow
 def test_recorded_curves_rise(monkeypatch):
     monkeypatch.setattr(curves, "WIDTHS", (1, 2))
     monkeypatch.setattr(curves, "DEVICE_HOURS", 24)
-    found = measure("toy", 2, 0)
+    found = measure("toy", 2, 0, "full")
     assert found.levels.shape[:2] == (curves.RESAMPLES, 2)
     assert (jnp.diff(found.levels, axis=2) > 0).all()
     assert float(found.levels[0, 0, -1]) > 1  # 63 % of the hypervolume
