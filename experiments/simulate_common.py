@@ -20,10 +20,11 @@ from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.sim import traces
+from jcenas.sim.config import Accounting
 from jcenas.sim.many import concatenate, make_many, stack
 from jcenas.sim.optimizers import optimizer_maker
 from jcenas.sim.problem import full_power, make_benchmark, make_scenario, most_evaluations, released_power
-from jcenas.sim.run import RELEASED_INITIAL, sizes_for
+from jcenas.sim.run import given_evaluations, sizes_for
 from jcenas.sim.search import make_search
 from jcenas.sim.stage import Stage
 from jcenas.sim.state import SimulationConfig
@@ -83,16 +84,16 @@ class Study(NamedTuple):
     def end(self, name: str, **record: Any) -> list[list]:
         """Record the table of experiments/NAME.py, with what `recording.record` wants; the rows."""
         if not self.options.smoke and not self.options.dry:
-            command = f"OPENBLAS_NUM_THREADS=1 python -m experiments.{name}"
+            record |= {"command": f"OPENBLAS_NUM_THREADS=1 python -m experiments.{name}", "rows": self.rows}
             if self.options.update:
-                record = updated(json.loads((recording.RESULTS / f"{name}.json").read_text()), self.rows, record)
-            recording.record(name, command=command, **{"rows": self.rows, **record})
+                record = updated(json.loads((recording.RESULTS / f"{name}.json").read_text()), record)
+            recording.record(name, **record)
         return self.rows
 
 
-def updated(old: dict, rows: list[list], record: dict) -> dict:
+def updated(old: dict, record: dict) -> dict:
     """The record with the new rows in the places of those with the same labels (the cells before "searches")."""
-    labels = record["columns"].index("searches")
+    labels, rows = record["columns"].index("searches"), record["rows"]
     fresh = {tuple(row[:labels]): row for row in rows}
     kept = [fresh.pop(tuple(row[:labels]), row) for row in old["rows"]]
     for row in fresh.values():  # new ones, behind their like
@@ -181,10 +182,10 @@ def scenarios(
 
 
 @functools.cache
-def runner(method: Method, accounting: str, hours: int, name: str = "nasbench201"):
+def runner(method: Method, accounting: Accounting, hours: int, name: str = "nasbench201"):
     """The compiled searches of one method, and its policy."""
     table, benchmark = benchmark_of(accounting, name)
-    initial = RELEASED_INITIAL if accounting == "released" else 0
+    initial = given_evaluations(accounting)
     room = min(initial + most_evaluations(benchmark, DEVICES * hours * 3600.0), table.size)
     shapes = SimulationConfig.of_stage(
         method.stage, devices=DEVICES, room=room, proposals=PROPOSALS[method.stage], initial=initial

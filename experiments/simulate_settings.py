@@ -57,11 +57,10 @@ def outcome(result, benchmark) -> list:
 
 def trained(folder: pathlib.Path, table: str, updates: int) -> dict[str, Method]:
     """Policies with discrete and continuous actions, trained alike."""
-    methods, books = {}, None
+    methods, books = {}, measure_books(TrainPolicyConfig(table=table))
     for action in ("discrete", "continuous"):
         out = folder / f"{action}.npz"
         config = TrainPolicyConfig(out=out, table=table, updates=updates, action=action)
-        books = books or measure_books(config)
         train_policy(config, books=books)
         methods[f"PPO, {action}"] = ours(str(out))
     return methods

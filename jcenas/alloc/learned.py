@@ -90,6 +90,7 @@ def load_policy(path: str | os.PathLike, name: str = "ppo") -> Policy:
 def default_policy() -> Policy:
     """The policy that ships with the package.
 
-    Made by `jcenas train-policy --table nasbench201 --curves 32 --updates 1500 --accounting released`.
+    Settings: `jcenas train-policy --table nasbench201 --curves 32 --updates 1500 --accounting released`, with curves
+    padded to those of the full accounting, so that the command gives one that may differ by rounding.
     """
     return load_policy(DEFAULT)

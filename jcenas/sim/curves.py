@@ -15,7 +15,7 @@ from flax import struct
 
 from jcenas.moo import hypervolume
 from jcenas.sim.config import Accounting, SimulateConfig
-from jcenas.sim.run import RELEASED_INITIAL, simulate
+from jcenas.sim.run import given_evaluations, simulate
 
 WIDTHS = (1, 2, 4, 8)
 DEVICE_HOURS = 640  # of one recorded search, as far as `MOST_HOURS` allows
@@ -77,41 +77,41 @@ def measure(table: str, searches: int, seed: int, accounting: Accounting) -> Cur
       seed: of the first search.
       accounting: what the objectives are, and whether evaluations are given.
     """
-    found, busy_s, finished = [], 0.0, 0
-    for width in WIDTHS:
-        hours = min(DEVICE_HOURS // width, MOST_HOURS)
-        done = simulate(
-            SimulateConfig(
-                table=table,
-                accounting=accounting,
-                optimizer="random",
-                policy="evaluate-all",
-                stage="predictor",
-                devices=width,
-                seeds=searches,
-                hours=hours,
-                seed=seed,
-            )
-        )
-        each = done.result.intervals
-        busy_s += float(np.sum(each.device_s["training"]))
-        finished += int(np.sum(each.finished))
-        given = jnp.asarray(done.result.objectives[:, : RELEASED_INITIAL if accounting == "released" else 0])
-        begin = jax.vmap(hypervolume, (0, None))(given, done.benchmark.reference)
-        counts = np.concatenate([np.full((searches, 1), given.shape[1]), each.evaluations], axis=1)
-        volumes = np.concatenate([np.asarray(begin)[:, None], each.hypervolume], axis=1)
-        found.append(levels_of(counts, volumes / float(done.benchmark.largest)))
+    found = [_record(table, width, searches, seed, accounting) for width in WIDTHS]
     draws = np.random.default_rng(seed).integers(searches, size=(RESAMPLES, searches))
-    means = [np.stack([levels[draw].mean(axis=0) for draw in draws]) for levels in found]
+    means = [np.stack([levels[draw].mean(axis=0) for draw in draws]) for levels, _, _ in found]
     most = max(levels.shape[1] for levels in means)
     wider = np.pad(means[-1], ((0, 0), (0, most - means[-1].shape[1])), mode="edge")
     for w in reversed(range(len(means))):
         continued = np.stack([_continued(a, b, most) for a, b in zip(means[w], wider, strict=True)])
         wider = means[w] = np.maximum(continued, wider)
     levels = np.stack(means, axis=1) + SLOPE * np.arange(most)
-    return Curves(
-        jnp.asarray(levels, jnp.float32), jnp.asarray(WIDTHS, jnp.float32), jnp.float32(busy_s / max(finished, 1))
+    train_s = sum(busy for _, busy, _ in found) / max(sum(finished for _, _, finished in found), 1)
+    return Curves(jnp.asarray(levels, jnp.float32), jnp.asarray(WIDTHS, jnp.float32), jnp.float32(train_s))
+
+
+def _record(table: str, width: int, searches: int, seed: int, accounting: Accounting) -> tuple[np.ndarray, float, int]:
+    """Searches on so many devices: their levels (n, K), seconds of training, and trainings that ended."""
+    done = simulate(
+        SimulateConfig(
+            table=table,
+            accounting=accounting,
+            optimizer="random",
+            policy="evaluate-all",
+            stage="predictor",
+            devices=width,
+            seeds=searches,
+            hours=min(DEVICE_HOURS // width, MOST_HOURS),
+            seed=seed,
+        )
     )
+    hours = done.result.intervals
+    given = jnp.asarray(done.result.objectives[:, : given_evaluations(accounting)])
+    begin = jax.vmap(hypervolume, (0, None))(given, done.benchmark.reference)
+    counts = np.concatenate([np.full((searches, 1), given.shape[1]), hours.evaluations], axis=1)
+    volumes = np.concatenate([np.asarray(begin)[:, None], hours.hypervolume], axis=1)
+    levels = levels_of(counts, volumes / float(done.benchmark.largest))
+    return levels, float(np.sum(hours.device_s["training"])), int(np.sum(hours.finished))
 
 
 def levels_of(evaluations: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from jcenas.alloc.policies import policy_from_name
 from jcenas.errors import InputError
 from jcenas.sim import traces
-from jcenas.sim.config import SimulateConfig
+from jcenas.sim.config import Accounting, SimulateConfig
 from jcenas.sim.inputs import SCORE
 from jcenas.sim.many import concatenate, make_many, stack
 from jcenas.sim.optimizers import optimizer_maker
@@ -21,7 +21,6 @@ from jcenas.tables.names import Objectives, check_table, load_table
 from jcenas.tables.table import Table
 from jcenas.train import sharding
 
-RELEASED_INITIAL = 10
 PROPOSALS = 128
 CHOICE = 2048  # proposals that the predictor chooses from, of optimisers whose time hardly grows with them
 TOGETHER = 256  # searches side by side on an accelerator
@@ -79,7 +78,7 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         switch_s=0.0 if released else config.switch_s,
         supernet_s=0.0 if released else _preparation_s(config, stage, table),
     )
-    initial = RELEASED_INITIAL if released else 0
+    initial = given_evaluations(config.accounting)
     room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
     wide = stage == "predictor" and config.optimizer in ("lamoo", "random")
     proposals = CHOICE if wide else PROPOSALS
@@ -113,6 +112,11 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         if progress is not None:
             progress(min(begin + part, config.seeds), config.seeds)
     return Simulation(config, concatenate(parts), benchmark, intensity, str(trace))
+
+
+def given_evaluations(accounting: Accounting) -> int:
+    """Random evaluations before the first hour: CE-NAS's simulator begins with ten, free of time and carbon."""
+    return 10 if accounting == "released" else 0
 
 
 def _preparation_s(config: SimulateConfig, stage: Stage, table: Table) -> float:

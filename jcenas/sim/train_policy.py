@@ -20,7 +20,7 @@ from jcenas.sim.cluster import Power
 from jcenas.sim.config import Accounting, TrainPolicyConfig
 from jcenas.sim.curves import measure
 from jcenas.sim.problem import full_power, released_power
-from jcenas.sim.run import RELEASED_INITIAL
+from jcenas.sim.run import given_evaluations
 
 TEST_ZONES = ("US-CAL-CISO", "DE", "US-MIDA-PJM", "US-TEX-ERCO", "GB", "AU-NSW", "CA-ON", "KR", "SG", "US-NY-NYIS")
 START = datetime.datetime(2022, 1, 1, tzinfo=datetime.UTC)
@@ -47,15 +47,12 @@ def training_traces(names: list[str], seed: int) -> jax.Array:
 
 def measure_books(config: TrainPolicyConfig) -> Books:
     """The accountings that the episodes take turns with, leaves (A, ...), with curves of fresh searches."""
-    kinds: dict[Accounting, tuple[Power, int]] = {
-        "full": (full_power(), 0),
-        "released": (released_power(), RELEASED_INITIAL),
-    }
+    powers: dict[Accounting, Power] = {"full": full_power(), "released": released_power()}
     found = []
-    for accounting, (power, given) in kinds.items():
+    for accounting, power in powers.items():
         if config.accounting in (accounting, "both"):
             curves = measure(config.table, config.curves, config.seed, accounting)
-            found.append(Books(curves, power, jnp.int32(given)))
+            found.append(Books(curves, power, jnp.int32(given_evaluations(accounting))))
     most = max(books.curves.levels.shape[-1] for books in found)
     found = [books.replace(curves=books.curves.padded(most)) for books in found]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)

@@ -29,8 +29,9 @@ class Entry(NamedTuple):
 
     def objectives(self, accounting: str) -> Objectives:
         """The default objectives in an accounting, "full" or "released"."""
-        own = Objectives("error", self.cost, self.reference)
-        return self.released or own if accounting == "released" else own
+        if accounting == "released" and self.released is not None:
+            return self.released
+        return Objectives("error", self.cost, self.reference)
 
 
 _NB201 = "jcenas.tables.measured"
