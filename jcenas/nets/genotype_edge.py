@@ -1,8 +1,7 @@
-"""An edge of DARTS and NASNet cells as a function with a hand-written gradient: `lax.switch` picks its operation.
+"""An edge of DARTS and NASNet cells, whose operation `lax.switch` picks, and its gradient.
 
-Automatic differentiation of a switch saves what any of its branches would need. Here an edge saves its inputs, and its
-gradient's switch computes the chosen operation again on the way back. As pure functions under `jax.jit`, all edges of a
-shape share one trace forwards and one backwards, however many there are in a network.
+Automatic differentiation of a switch saves what any of its branches would need. The gradient here has a switch of its
+own, which computes the chosen operation again from what the edge read.
 """
 
 import functools
@@ -22,24 +21,27 @@ class Choices(NamedTuple):
     """What an edge may do: with strides (1, 2) and n operations, number n + k is operation k of stride 2."""
 
     operations: tuple[str, ...]
-    strides: tuple[int, ...]  # (1,), (2,) or (1, 2)
+    strides: tuple[int, ...]  # (1,) or (1, 2)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def initial(operation: str, stride: int, channels: int, key: jax.Array) -> Any:
-    """First weights (`params`) and statistics (`batch_stats`) of one operation; empty where it has none."""
+def initial(operation: str, stride: int, channels: int, keys: jax.Array) -> Any:
+    """First weights (`params`) and statistics (`batch_stats`) of one operation at as many edges as there are keys (E,).
+
+    Every array has a leading axis E; empty where the operation has none.
+    """
     images = jnp.zeros((1, 2 * stride, 2 * stride, channels))
-    return Operation(operation, stride).init(key, images, "running")
+    return jax.vmap(lambda key: Operation(operation, stride).init(key, images, "running"))(keys)
 
 
 @functools.cache
 def has_weights(operation: str, stride: int, channels: int) -> bool:
     """Whether an operation has weights, and so statistics."""
     make = functools.partial(initial, operation, stride, channels)
-    return bool(jax.eval_shape(make, jax.random.key(0)))
+    return bool(jax.eval_shape(make, jax.random.split(jax.random.key(0), 1)))
 
 
-def branch_edge(
+def run(
     choices: Choices,
     statistics: Statistics,
     inputs: tuple[jax.Array, ...],
@@ -59,39 +61,9 @@ def branch_edge(
         running: running statistics of all operations.
 
     Returns:
-        The output (B, H, W, C), and the running statistics, moved where the operation ran with batch statistics; they
-        carry no gradient.
+        The output (B, H, W, C), and the running statistics, moved where the operation ran with batch statistics.
     """
-    return _edge(choices, statistics, inputs, index, weights, running)
 
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _edge(choices, statistics, inputs, index, weights, running):
-    return _run(choices, statistics, inputs, index, weights, running)
-
-
-def _forward(choices, statistics, inputs, index, weights, running):
-    return _run(choices, statistics, inputs, index, weights, running), (inputs, index, weights, running)
-
-
-def _backward(choices, statistics, saved, cotangents):
-    inputs, index, weights, running = saved
-    dinputs, dweights = _pull(choices, statistics, inputs, index, weights, running, cotangents[0])
-    return dinputs, None, dweights, jax.tree.map(jnp.zeros_like, running)
-
-
-_edge.defvjp(_forward, _backward)
-
-
-def _apply(name, stride, statistics, x, weights, running):
-    """One operation by its own variables: its output and the statistics after it."""
-    variables = {"params": weights.get(name, {}), "batch_stats": running.get(name, {})}
-    y, moved = Operation(name, stride).apply(variables, x, statistics, mutable=["batch_stats"])
-    return y, moved.get("batch_stats", {})
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _run(choices, statistics, inputs, index, weights, running):
     def branch(name, place):
         def run(inputs, weights, running):
             y, moved = _apply(name, choices.strides[place], statistics, inputs[place], weights, running)
@@ -99,13 +71,19 @@ def _run(choices, statistics, inputs, index, weights, running):
 
         return run
 
-    branches = [branch(name, place) for place in range(len(choices.strides)) for name in choices.operations]
-    return lax.switch(index, branches, inputs, weights, running)
+    return lax.switch(index, _branches(choices, branch), inputs, weights, running)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _pull(choices, statistics, inputs, index, weights, running, g):
-    """Gradients by the inputs and by the weights, from the gradient g of the output."""
+def pull(
+    choices: Choices,
+    statistics: Statistics,
+    inputs: tuple[jax.Array, ...],
+    index: jax.Array,
+    weights: Variables,
+    running: Variables,
+    g: jax.Array,
+) -> tuple[tuple[jax.Array, ...], Variables]:
+    """Gradients of `run` by the inputs and by the weights, from the gradient g (B, H, W, C) of its output."""
 
     def branch(name, place):
         def pull(inputs, weights, running, g):
@@ -117,5 +95,15 @@ def _pull(choices, statistics, inputs, index, weights, running, g):
 
         return pull
 
-    branches = [branch(name, place) for place in range(len(choices.strides)) for name in choices.operations]
-    return lax.switch(index, branches, inputs, weights, running, g)
+    return lax.switch(index, _branches(choices, branch), inputs, weights, running, g)
+
+
+def _branches(choices, branch):
+    return [branch(name, place) for place in range(len(choices.strides)) for name in choices.operations]
+
+
+def _apply(name, stride, statistics, x, weights, running):
+    """One operation by its own variables: its output and the statistics after it."""
+    variables = {"params": weights.get(name, {}), "batch_stats": running.get(name, {})}
+    y, moved = Operation(name, stride).apply(variables, x, statistics, mutable=["batch_stats"])
+    return y, moved.get("batch_stats", {})

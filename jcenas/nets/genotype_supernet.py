@@ -3,13 +3,13 @@
 Each edge holds the weights of all operations of the space, and the genome, an array, picks at run time which of them
 runs, which node it reads, and which nodes make a cell's output. With one genome throughout, the network is that
 candidate, equal to `GenotypeNetwork`; with another genome at every step, it is the single-path weight-sharing supernet
-(Guo et al., ECCV 2020, arXiv 1904.00420). An edge keeps its weights whichever node it reads.
+(Guo et al., ECCV 2020, arXiv 1904.00420). An edge keeps its weights whichever node it reads; the arrays of a cell hold
+those of all its edges.
 
 A cell's output has room for every node that a genome may put there; the others are zero, so that the convolution of
 the next cell skips them. `extract` takes the weights of one genome out.
 """
 
-import functools
 from typing import Any, Protocol
 
 import flax.linen as nn
@@ -20,6 +20,8 @@ from jax.typing import ArrayLike
 
 from jcenas.nets import genotype_edge as edge
 from jcenas.nets.cell_network import Statistics
+from jcenas.nets.genotype_edge import Choices
+from jcenas.nets.genotype_loop import Wiring, run_edges
 from jcenas.nets.genotype_network import STEM_MULTIPLIER, Stem, check_images, reductions
 from jcenas.nets.genotype_operations import FactorizedReduction, PointwiseNorm, path_masks
 from jcenas.spaces.genotype import CELL_INPUTS, NUMBER, Cells, from_cells
@@ -46,45 +48,6 @@ class CellSpace(Protocol):
     def cells(self, genomes: ArrayLike) -> Cells:
         """The arrays of genomes (..., d)."""
         ...
-
-
-class Edge(nn.Module):
-    """All operations of one edge, of which one runs.
-
-    Attributes:
-        operations: names.
-        halves: whether the edge may read an input of a reduction cell, and halves it then.
-        keeps: whether the edge may read a node that has the size of the output.
-    """
-
-    operations: tuple[str, ...]
-    halves: bool
-    keeps: bool
-
-    @nn.compact
-    def __call__(
-        self, large: jax.Array, small: jax.Array, operation: jax.Array, halve: jax.Array, statistics: Statistics
-    ) -> jax.Array:
-        """Apply operation int32 () to `large`, halving it, where `halve` () is true, and to `small` elsewhere."""
-        strides = tuple(stride for stride, there in ((1, self.keeps), (2, self.halves)) if there)
-        stride, channels = strides[-1], large.shape[-1]  # the strided form has all the weights of the other
-        named = [name for name in self.operations if edge.has_weights(name, stride, channels)]
-        first = {name: functools.partial(edge.initial, name, stride, channels) for name in named}
-        weights = {name: self.param(name, lambda key, name=name: first[name](key)["params"]) for name in named}
-        running = {
-            name: self.variable("batch_stats", name, lambda name=name: first[name](jax.random.key(0))["batch_stats"])
-            for name in named
-        }
-        if self.is_initializing():
-            return large[:, ::stride, ::stride]
-        index = operation + len(self.operations) * (halve if len(strides) == 2 else 0)
-        inputs = tuple(large if stride == 2 else small for stride in strides)
-        values = {name: variable.value for name, variable in running.items()}
-        y, moved = edge.branch_edge(edge.Choices(self.operations, strides), statistics, inputs, index, weights, values)
-        if self.is_mutable_collection("batch_stats"):
-            for name in named:
-                running[name].value = moved[name]
-        return y
 
 
 class SuperCell(nn.Module):
@@ -121,34 +84,38 @@ class SuperCell(nn.Module):
             halve(self.channels, name="input0")(before, statistics),
             PointwiseNorm(self.channels, name="input1")(last, statistics),
         ]
-        nodes = list(entries)
-        for block in range(operations.shape[0]):
-            total = []
-            for slot in range(2):
-                node, halved = inputs[block, slot], jnp.asarray(False)
-                if self.reduction:
-                    halved = node < CELL_INPUTS
-                    large = _pick(entries, node)
-                    small = _pick(nodes[CELL_INPUTS:], node - CELL_INPUTS) if block else large
-                else:
-                    large = small = _pick(nodes, node)
-                name, keeps = f"edge{2 * block + slot}", block > 0 or not self.reduction
-                apply = Edge(self.operations, self.reduction, keeps, name=name)
-                y = apply(large, small, operations[block, slot], halved.astype(jnp.int32), statistics)
-                if masks is not None:
-                    skips = operations[block, slot] == _place(self.operations, "skip_connect")
-                    y *= jnp.where(skips & ~halved, 1, masks[2 * block + slot]).astype(y.dtype)
-                total.append(y)
-            nodes.append(total[0] + total[1])
+        wiring = Wiring(operations.reshape(-1), inputs.reshape(-1), None)
+        if masks is not None:
+            identity = wiring.operations == _place(self.operations, "skip_connect")
+            if self.reduction:
+                identity &= wiring.inputs >= CELL_INPUTS
+            wiring = wiring._replace(factors=jnp.where(identity[:, None, None, None, None], 1, masks))
+        nodes = [*entries, *self._blocks(jnp.stack(entries), wiring, statistics)]
         kept = [jnp.where(concat[node], nodes[node], jnp.zeros((), last.dtype)) for node in self.outputs]
         return jnp.concatenate(kept, axis=-1)
 
+    def _blocks(self, entries: jax.Array, wiring: Wiring, statistics: Statistics) -> jax.Array:
+        """The nodes (N, B, H, W, C) of the blocks, from those of the cell's inputs (2, B, H, W, C)."""
+        edges, stride = wiring.inputs.shape[0], 1 + self.reduction  # the strided form has all the weights of the other
+        named = [name for name in self.operations if edge.has_weights(name, stride, self.channels)]
 
-def _pick(nodes: list[jax.Array], index: jax.Array) -> jax.Array:
-    """One of the nodes; the nearest one where the index is outside."""
-    if len(nodes) == 1:
-        return nodes[0]
-    return jax.lax.dynamic_index_in_dim(jnp.stack(nodes), jnp.clip(index, 0, len(nodes) - 1), keepdims=False)
+        def make(name: str, collection: str, key: jax.Array) -> Any:
+            return edge.initial(name, stride, self.channels, jax.random.split(key, edges))[collection]
+
+        weights = {name: self.param(name, lambda key, name=name: make(name, "params", key)) for name in named}
+        running = {
+            name: self.variable("batch_stats", name, lambda name=name: make(name, "batch_stats", jax.random.key(0)))
+            for name in named
+        }
+        if self.is_initializing():
+            return jnp.stack([entries[0, :, ::stride, ::stride]] * (edges // 2))
+        choices = Choices(self.operations, (1, 2)[:stride])
+        values = {name: variable.value for name, variable in running.items()}
+        nodes, moved = run_edges(choices, statistics, entries, wiring, weights, values)
+        if self.is_mutable_collection("batch_stats"):
+            for name in named:
+                running[name].value = moved[name]
+        return nodes
 
 
 def _place(operations: tuple[str, ...], name: str) -> int:
@@ -234,9 +201,9 @@ def extract(network: GenotypeSupernet, variables: dict[str, Any], genome: ArrayL
             moved[name] = statistics[name]
         for e, (operation, node) in enumerate(edges):
             identity = operation == "skip_connect" and not (kind and node < CELL_INPUTS)
-            if not identity and operation in whole[f"edge{e}"]:
-                own[f"edge{e}_{operation}"] = whole[f"edge{e}"][operation]
-                moved[f"edge{e}_{operation}"] = statistics[f"edge{e}"][operation]
+            if not identity and operation in whole:
+                for of_genome, of_all in ((own, whole), (moved, statistics)):
+                    of_genome[f"edge{e}_{operation}"] = jax.tree.map(lambda x, e=e: x[e], of_all[operation])
         params[f"cell{i}"], stats[f"cell{i}"] = own, moved
         places = [network.space.outputs[kind].index(node) for node in concat]
         rows = [rows[1], np.concatenate([np.arange(width * p, width * (p + 1)) for p in places])]
