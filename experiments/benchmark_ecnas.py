@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments import recording
+from experiments.recording import NOT_APPLICABLE
 from jcenas.spaces.nasbench101_catalog import catalog
 from jcenas.tables import ecnas_read, ecnas_surrogate
 from jcenas.tables.ecnas import SPACES, batched
@@ -47,9 +48,8 @@ def main(arguments=None):
         book = catalog(SPACES[name])
         if book.size != SIZES[name]:
             raise RuntimeError(f"{name} has {book.size} cells, not {SIZES[name]}")
-        rows.append(
-            [f"{name}: enumeration of all cells", f"{book.size:,} cells", time.perf_counter() - start, None, None]
-        )
+        took = time.perf_counter() - start
+        rows.append([f"{name}: enumeration of all cells", f"{book.size:,} cells", took, *[NOT_APPLICABLE] * 2])
         table = ecnas_read.load(name, linear_scaling=True)
         index = jax.random.randint(jax.random.key(0), (queries,), 0, table.size)
         budget = jax.random.randint(jax.random.key(1), (queries,), 0, 4)
@@ -60,9 +60,9 @@ def main(arguments=None):
         if not same:
             raise RuntimeError(f"{name}: queries by graph and by number disagree")
         first, median = timed(batched, table, "energy_kwh", index, budget)
-        rows.append([f"{name}: queries by number", f"{queries:,}", None, median, queries / median])
+        rows.append([f"{name}: queries by number", f"{queries:,}", NOT_APPLICABLE, median, queries / median])
         first, median = timed(look, table, genomes, budget)
-        rows.append([f"{name}: queries by graph", f"{queries:,}", None, median, queries / median])
+        rows.append([f"{name}: queries by graph", f"{queries:,}", NOT_APPLICABLE, median, queries / median])
         run = make_search(table, search_space(table, known_only=name == "7V"), "semoa", evaluations=evaluations)
         first, median = timed(run, jax.random.split(jax.random.key(0), seeds), repeats=1 if options.smoke else 3)
         label = f"{seeds} runs of {evaluations:,}"

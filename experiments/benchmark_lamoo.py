@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.svm import SVC
 
-from experiments.recording import record, time_compiled
+from experiments.recording import NOT_APPLICABLE, record, time_compiled
 from jcenas.moo import history, lamoo, partition, svm
 from jcenas.moo.svm import SvmConfig
 from jcenas.spaces import NasBench201
@@ -111,7 +111,7 @@ def run(smoke: bool):
         state = history.tell(optimizer.init(jax.random.key(0)), genomes, objectives)
         timing = time_compiled(optimizer.ask, jax.random.key(2), state, repeats=repeats)
         rows.append(
-            ["ask: tree, leaf, one proposal of 15,625", n, "poly", *milliseconds(timing), None, None, None, None, None]
+            ["ask: tree, leaf, one proposal of 15,625", n, "poly", *milliseconds(timing), *[NOT_APPLICABLE] * 5]
         )
     return rows
 

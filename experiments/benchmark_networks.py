@@ -134,11 +134,11 @@ def peer_rows(
     except (subprocess.CalledProcessError, OSError) as error:
         sys.stderr.write(f"PyTorch is not measured: {error} {getattr(error, 'stderr', '')}\n")
         return []
-    found, rows = json.loads(done.stdout), []
+    found, rows, eager = json.loads(done.stdout), [], [recording.NOT_APPLICABLE] * 2  # nothing is compiled
     for layout in ("default", "channels_last"):
         q1, median, q3 = found[layout]
         label = f"{name}, PyTorch {found['torch']} eager, {layout.replace('_', ' ')} layout: {workload.name}"
-        rows.append([label, workload.batch_size / median, *(1e3 * s for s in (median, q1, q3)), None, None])
+        rows.append([label, workload.batch_size / median, *(1e3 * s for s in (median, q1, q3)), *eager])
     return rows
 
 

@@ -2,22 +2,31 @@
 
 Command:  OPENBLAS_NUM_THREADS=1 python -m experiments.benchmark_ppo [--smoke]
 Expected: at least 226,000 steps/s with 4 environments and 259,000 with 8 on two cores; a mean return above 300.
-Cost:     under a minute on two cores.
+Cost:     about two minutes on two cores.
 
 128 steps, 4 epochs, 4 minibatches, two hidden layers of 64 units. Learning is checked before speed is reported.
-The goals are purejaxrl's figures, measured once on a machine like CI's; it is not measured again here.
+stable-baselines3 is installed by this script and trained with the same settings. The goals are purejaxrl's figures,
+measured once on a machine like CI's; its published release does not run with today's packages.
 """
 
 import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import jax
 import numpy as np
 
+from experiments import moo_peers
+from experiments.benchmark_forecast import TORCH
 from experiments.cartpole import cartpole
-from experiments.recording import compile_timed, record, time_calls
+from experiments.recording import NOT_APPLICABLE, compile_timed, record, time_calls
 from jcenas.alloc.ppo import PpoConfig, make_train
 
 COLUMNS = (
+    "who",
     "environments",
     "environment steps",
     "compile s",
@@ -27,6 +36,25 @@ COLUMNS = (
     "mean return, last tenth",
 )
 GOALS = {4: 226_000, 8: 259_000}
+PEER = pathlib.Path(__file__).with_name("ppo_peer.py")
+PEER_PACKAGES = (*TORCH, "stable-baselines3", "gymnasium", "cloudpickle", "farama-notifications")
+PEER_STEPS = 100_000
+
+
+def peer_row(environments: int) -> list:
+    """stable-baselines3 with as many environments; None in every cell where it cannot be installed."""
+    try:
+        moo_peers.install(*PEER_PACKAGES)
+        environment = os.environ | {"PYTHONPATH": str(moo_peers.FOLDER)}
+        command = [sys.executable, str(PEER), str(environments), str(PEER_STEPS)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    except (subprocess.CalledProcessError, OSError) as error:
+        sys.stderr.write(f"stable-baselines3 is not measured: {error} {getattr(error, 'stderr', '')}\n")
+        return ["stable-baselines3", environments, *[None] * (len(COLUMNS) - 2)]
+    found = json.loads(done.stdout)
+    speed = found["steps"] / found["seconds"]
+    who = f"stable-baselines3 {found['version']}"
+    return [who, environments, found["steps"], NOT_APPLICABLE, found["seconds"], speed, NOT_APPLICABLE, found["return"]]
 
 
 def main(arguments=None):
@@ -45,8 +73,11 @@ def main(arguments=None):
         steps = updates * 128 * environments
         compile_s = compiling["trace_s"] + compiling["compile_s"]
         speed = steps / timing["median_s"]
-        rows.append([environments, steps, compile_s, timing["median_s"], speed, GOALS[environments], last])
-        print(*(f"{c:.4g}" if isinstance(c, float) else c for c in rows[-1]), sep="\t", flush=True)
+        rows.append(["jcenas", environments, steps, compile_s, timing["median_s"], speed, GOALS[environments], last])
+        if not smoke:
+            rows.append(peer_row(environments))
+    for row in rows:
+        print(*(f"{cell:.4g}" if isinstance(cell, float) else cell for cell in row), sep="\t", flush=True)
     if not smoke:
         record(
             "ppo_speed",
@@ -55,7 +86,10 @@ def main(arguments=None):
             columns=COLUMNS,
             rows=rows,
             expected="at least 226,000 steps/s with 4 environments and 259,000 with 8",
-            notes=["128 steps, 4 epochs, 4 minibatches, 64 units; training included; median of 3 runs."],
+            notes=[
+                "128 steps, 4 epochs, 4 minibatches, two layers of 64 units; training included; median of 3 runs.",
+                f"stable-baselines3: one run of {PEER_STEPS:,} steps on one thread (on two it is slower).",
+            ],
         )
     return rows
 

@@ -121,7 +121,7 @@ def main(arguments=None):
         evaluations = round(counted["n_rows"].mean())
         for i, point in enumerate(POINTS):
             rows.append(["recomputed", label, len(counted), evaluations, point, *texts(mine[i])])
-            rows.append(["paper", label, 10, None, point, *texts(PAPER[label, i])])
+            rows.append(["paper", label, 10, "not stated", point, *texts(PAPER[label, i])])
     if not options.smoke:
         table = ecnas_read.load("7V", linear_scaling=True)
         space = search_space(table, known_only=True)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import kendalltau
 
-from experiments.recording import record
+from experiments.recording import NOT_APPLICABLE, record
 from jcenas.tables import ecnas_published as published
 from jcenas.tables import ecnas_read
 from jcenas.tables import ecnas_surrogate as ours
@@ -48,9 +48,10 @@ def score(predicted, measured) -> tuple[float, float]:
 def line(what: str, cells: int, scores: list[tuple[float, float]]) -> list:
     tau, error = np.array(scores).T
     # A single fit has no spread.
-    spread = (tau.std(), error.std()) if len(scores) > 1 else (None, None)
-    summary = (tau.mean(), spread[0], error.mean(), spread[1], tau.min(), error.max())
-    return [what, cells, len(scores), *(None if value is None else float(value) for value in summary)]
+    single = len(scores) == 1
+    spread = [NOT_APPLICABLE if single else float(x.std()) for x in (tau, error)]
+    ends = float(tau.min()), float(error.max())
+    return [what, cells, len(scores), float(tau.mean()), spread[0], float(error.mean()), spread[1], *ends]
 
 
 def fit_ours(seed: int, genomes, energy, rows, config):

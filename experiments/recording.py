@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+NOT_APPLICABLE = "-"  # a cell that nothing could stand in, other than None: nobody measured it
 RESULTS = pathlib.Path(__file__).parent / "results"
 PACKAGES = ("jcenas", "jax", "jaxlib", "flax", "numpy")
 
@@ -46,7 +47,8 @@ def record(
       title: Heading of the table.
       command: What a reader types at the root of the repository to repeat it.
       columns: Names of the columns, with units.
-      rows: One sequence of cells a row: str, int, float, bool or None ("not measured"); scalars of NumPy are taken too.
+      rows: One sequence of cells a row: str, int, float, bool, None ("not measured") or NOT_APPLICABLE; scalars of
+        NumPy are taken too.
       notes: Sentences under the table: how it was measured, what it does not show.
       expected: What the result should be, stated before measuring.
       devices: Kinds of the devices, where the experiment ran in other processes; default: those of JAX here.

@@ -56,7 +56,8 @@ EXPECTED = {
 HEAD = """# Benchmarks
 
 Written by `python -m experiments.write_benchmarks` from `experiments/results/*.json`; do not edit. Every table names
-the command that repeats it, the versions and the machine. A cell that nobody measured says "not measured".
+the command that repeats it, the versions and the machine. A cell that nobody measured says "not measured"; one in which
+nothing could stand has a dash.
 """
 
 
@@ -94,8 +95,9 @@ def _section(result: Mapping[str, Any]) -> str:
 def _table(columns: list[str], rows: list[list[Any]]) -> str:
     if not rows:
         return NOT_MEASURED
-    # A column of numbers is read from the right; one None or text does not make it text.
-    numeric = [all(isinstance(row[i], int | float | None) for row in rows) for i in range(len(columns))]
+    # A column of numbers is read from the right, whatever is missing in it.
+    number = lambda cell: isinstance(cell, int | float | None) or cell == recording.NOT_APPLICABLE
+    numeric = [all(number(row[i]) for row in rows) for i in range(len(columns))]
     lines = [[_escape(name) for name in columns], ["---:" if right else "---" for right in numeric]]
     lines += [[cell_text(cell) for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -10,7 +10,7 @@ RESULT = {
     "command": "python -m experiments.hypervolume",
     "expected": "exact",
     "columns": ["front", "n", "ms", "exact"],
-    "rows": [["2-D | sphere", 10000, 1.23456, True], ["3-D", 50, None, False]],
+    "rows": [["2-D | sphere", 10000, 1.23456, True], ["3-D", 50, None, False], ["4-D", 50, "-", True]],
     "notes": ["medians of 10"],
     "environment": {
         "versions": {"python": "3.11.7", "jax": "0.10.2", "flax": None},
@@ -32,6 +32,7 @@ Expected: exact
 | --- | ---: | ---: | ---: |
 | 2-D \\| sphere | 10,000 | 1.235 | yes |
 | 3-D | 50 | not measured | no |
+| 4-D | 50 | - | yes |
 
 - medians of 10
 
