@@ -48,6 +48,9 @@ PREPARATION_S = {
 HELD_OUT = "California, PJM, Texas and Germany in turn, starts in July to December 2023."
 
 
+SEEDS = 52
+
+
 class Study(NamedTuple):
     """A study's command line, and the table that it makes."""
 
@@ -66,7 +69,7 @@ class Study(NamedTuple):
         parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
         smoke = f"the toy table, two searches, {smoke_hours} hours, nothing recorded"
         parser.add_argument("--smoke", action="store_true", help=smoke)
-        parser.add_argument("--seeds", type=int, default=52)
+        parser.add_argument("--seeds", type=int, default=SEEDS)
         parser.add_argument("--dry", action="store_true", help="print, but record nothing")
         parser.add_argument("--update", action="store_true", help="leave the recorded rows that do not run again")
         for name, values in flags.items():
@@ -84,7 +87,8 @@ class Study(NamedTuple):
     def end(self, name: str, **record: Any) -> list[list]:
         """Record the table of experiments/NAME.py, with what `recording.record` wants; the rows."""
         if not self.options.smoke and not self.options.dry:
-            record |= {"command": f"OPENBLAS_NUM_THREADS=1 python -m experiments.{name}", "rows": self.rows}
+            more = "" if self.options.seeds == SEEDS else f" --seeds {self.options.seeds}"
+            record |= {"command": f"OPENBLAS_NUM_THREADS=1 python -m experiments.{name}{more}", "rows": self.rows}
             if self.options.update:
                 record = updated(json.loads((recording.RESULTS / f"{name}.json").read_text()), record)
             recording.record(name, **record)

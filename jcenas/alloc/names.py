@@ -25,6 +25,7 @@ KINDS = {
     "threshold": Kind("evaluate below this fraction of the window's range, sample above", default=0.5),
     "threshold-queue": Kind("the threshold; an empty queue samples, a full one evaluates", default=0.5),
     "plan": Kind("evaluate in the hours that the forecast calls cleanest, at most this fraction of them", default=0.5),
+    "pace": Kind("the cleanest hours on this share of the devices, more if that leaves carbon over", default=0.25),
     "oracle": Kind("the same with the true future, which no real run knows: a bound", default=0.5),
     "ppo": Kind("a network trained by proximal policy optimisation, as the package ships it"),
     "static": Kind("this evaluation share in every hour", required=True),

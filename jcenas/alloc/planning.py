@@ -16,6 +16,10 @@ w_t c_t) / (1 - s) for training. The problem is solved for every h, and the h th
 With the true future this is the **oracle**: no policy trains for more device-hours within the same carbon, whatever it
 knows. It bounds the timing only: a search learns from what it has trained, so *when* a candidate is trained also
 decides what is proposed next, which the bound leaves out.
+
+**Pace** takes that into account by a rule: of trainings that run side by side none learns from another, so the same
+number of them is worth more on few devices for long. It solves the problem with x_t <= W, W the least share that can
+still spend the carbon.
 """
 
 import jax
@@ -57,8 +61,10 @@ def expected_hours(observation: Observation) -> jax.Array:
     return median[jnp.where(i < lead, i, lead - period + (i - lead) % period)]
 
 
-def _share_now(intensity: jax.Array, fraction: jax.Array, observation: Observation) -> jax.Array:
-    """Share of this hour in the optimal plan, float32 () in [0, 1]."""
+def _share_now(
+    intensity: jax.Array, fraction: jax.Array, observation: Observation, most: jax.Array | float = 1.0
+) -> jax.Array:
+    """Share of this hour in the optimal plan whose shares are at most `most`, float32 () in [0, most]."""
     hour = jnp.arange(intensity.shape[0])
     width = jnp.clip(observation.hours_left - hour, min=0.0, max=1.0)
     wanted, idle = fraction * jnp.sum(width), observation.idle_share
@@ -66,14 +72,15 @@ def _share_now(intensity: jax.Array, fraction: jax.Array, observation: Observati
 
     def until(last):
         here = jnp.where(hour <= last, width, 0.0)
-        x = cheapest_first(intensity, here, (observation.affordable - waiting[last]) / (1 - idle), wanted)
-        return jnp.sum(here * x), x[0]
+        affordable = (observation.affordable - waiting[last]) / (1 - idle)
+        x = cheapest_first(intensity, here, affordable / most, wanted)
+        return jnp.sum(here * x), most * x[0]
 
     gain, now = jax.vmap(until)(hour)
-    most = jnp.max(gain)
-    longest = jnp.max(jnp.where(gain >= most * (1 - 1e-5), hour, 0))  # of equal plans the one with the most hours
+    best = jnp.max(gain)
+    longest = jnp.max(jnp.where(gain >= best * (1 - 1e-5), hour, 0))  # of equal plans the one with the most hours
     # Where waiting would use up everything, what is left is spent at once.
-    hopeless = (most <= 0) & (wanted > 0) & (observation.affordable > 0)
+    hopeless = (best <= 0) & (wanted > 0) & (observation.affordable > 0)
     return jnp.where(hopeless, 1.0, now[longest])
 
 
@@ -81,6 +88,20 @@ def plan(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Arr
     """Replan in every hour on the forecast; `params` is F, float32 ()."""
     del key
     return _share_now(expected_hours(observation), params, observation)
+
+
+def pace(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Array:
+    """Replan in every hour on the forecast, on few devices; `params` is the least W, float32 ().
+
+    W is larger where that share in all remaining hours would leave carbon over; without a budget it is 1.
+    """
+    del key
+    intensity, idle = expected_hours(observation), observation.idle_share
+    width = jnp.clip(observation.hours_left - jnp.arange(intensity.shape[0]), min=0.0, max=1.0)
+    price = jnp.sum(intensity * width)
+    even = (observation.affordable - idle * price) / jnp.where(price > 0, (1 - idle) * price, 1.0)
+    most = jnp.clip(jnp.maximum(params, even), min=1e-3, max=1.0)  # a share above 0 is a device at least
+    return _share_now(intensity, jnp.float32(1.0), observation, most)
 
 
 def oracle(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Array:

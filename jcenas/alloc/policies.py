@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jcenas.alloc.names import check_policy
 from jcenas.alloc.observation import Observation
-from jcenas.alloc.planning import oracle, plan
+from jcenas.alloc.planning import oracle, pace, plan
 
 
 class Apply(Protocol):
@@ -114,6 +114,7 @@ def policy_from_name(text: str) -> Policy:
         "threshold": threshold,
         "threshold-queue": queue_aware(threshold),
         "plan": plan,
+        "pace": pace,
         "oracle": oracle,
         "static": static,
         "evaluate-all": static,

@@ -37,8 +37,8 @@ class SimulateConfig:
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
         start: UTC time at which the searches begin, such as 2023-06-01T00:00Z.
         wrap: repeat the trace from its begin where it is too short.
-        policy: who splits the devices: heuristic, threshold, plan, oracle, ppo, static:SHARE, evaluate-all, sample-all,
-            or a file FILE.npz of `jcenas train-policy`.
+        policy: who splits the devices: heuristic, threshold, plan, pace, oracle, ppo, static:SHARE, evaluate-all,
+            sample-all, or a file FILE.npz of `jcenas train-policy`.
         optimizer: lamoo, lamoo-ehvi, nsga2, random.
         stage: what scores proposals before they are trained: a predictor fitted to the finished evaluations, the
             table's supernet estimates, or none.

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import linprog
 
 from jcenas.alloc.observation import observe
-from jcenas.alloc.planning import cheapest_first, expected_hours, oracle, plan
+from jcenas.alloc.planning import cheapest_first, expected_hours, oracle, pace, plan
 
 
 def test_by_hand():
@@ -45,6 +45,22 @@ def test_plan_waits_and_the_oracle_knows_better():
     assert float(plan(key, jnp.float32(1), observe(**seen, affordable=150.0))) == pytest.approx(0.25)
     assert float(oracle(key, jnp.float32(1), observe(**seen, affordable=150.0))) == 0.75
     assert float(plan(key, jnp.float32(1), observe(**seen))) == 1.0
+
+
+def test_pace_by_hand(key):
+    forecast = np.repeat(np.array([[200.0], [100.0], [300.0]]), 3, 1)
+    seen = {"intensity_now": 200, "window": [200], "forecast": forecast, "hours_left": 3.0}
+    share = lambda least, **more: float(pace(key, jnp.float32(least), observe(**seen, **more)))
+    assert share(0.5, affordable=150.0) == pytest.approx(0.5)  # half of the devices in the 200 and the 100
+    assert share(1.0, affordable=150.0) == pytest.approx(0.25)  # as the plan: all in the 100, then what is left
+    assert share(0.5, affordable=50.0) == 0  # pays half of them in the 100 alone
+    assert share(0.5, affordable=450.0) == pytest.approx(0.75)  # 600 would pay all in all three hours
+    assert share(0.5) == 1
+    assert share(0.5, affordable=0.0) == 0
+    # 300 and 100 with half the power for idling: 200 of 250 go there, the rest pays, at half price, half of the devices
+    # in the 100 and a sixth in the 300.
+    two = observe(300.0, [300.0], forecast=[[300.0] * 3, [100.0] * 3], hours_left=2.0, affordable=250.0, idle_share=0.5)
+    assert float(pace(key, jnp.float32(0.5), two)) == pytest.approx(1 / 6)
 
 
 def test_idling_is_paid_for_by_hand(key):
