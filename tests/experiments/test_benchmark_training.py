@@ -9,6 +9,8 @@ import pytest
 from experiments import benchmark_training, recording
 
 
+@pytest.mark.slow
+@pytest.mark.study
 def test_smoke(monkeypatch, capsys):
     compilations = []
     compile_timed = recording.compile_timed

@@ -51,6 +51,8 @@ def test_table_1_to_the_digit():
     assert compared == 9 * 4 - 3
 
 
+@pytest.mark.slow
+@pytest.mark.study
 def test_optimisers_smoke():
     rows = ecnas_optimisers.main(["--smoke"])
     assert all(len(row) == 1 + len(ecnas_optimisers.COLUMNS) for row in rows)

@@ -112,6 +112,8 @@ def test_zero_shot_and_weights(tmp_path, data):
     assert weights.load(path).linear is None
 
 
+@pytest.mark.slow
+@pytest.mark.study
 def test_benchmark(capsys):
     rows = benchmark_forecast.main(["--smoke"])
     assert [len(row) for row in rows] == [len(benchmark_forecast.COLUMNS)] * 2

@@ -23,6 +23,7 @@ def nothing_recorded(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.study
 def test_carbon_ratio(data):
     [row] = simulate_carbon_ratio.main(["--smoke"])
     assert len(row) == len(simulate_carbon_ratio.COLUMNS)

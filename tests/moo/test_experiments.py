@@ -48,6 +48,8 @@ def test_lamoo_benchmark_at_smoke_size():
 
 
 @pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.study
 def test_table_study_at_smoke_size(data, monkeypatch):
     monkeypatch.setenv("JCENAS_DATA", str(data))
     rows = moo_tables.main(["ecnas4v", "--smoke"])
