@@ -12,8 +12,7 @@ import time
 import jax
 import jax.numpy as jnp
 
-from experiments import recording
-from experiments.recording import NOT_APPLICABLE
+from experiments.recording import NOT_APPLICABLE, record
 from jcenas.spaces.nasbench101_catalog import catalog
 from jcenas.tables import ecnas_read, ecnas_surrogate
 from jcenas.tables.ecnas import SPACES, batched
@@ -75,7 +74,7 @@ def main(arguments=None):
     for row in rows:
         print(row, flush=True)
     if not options.smoke:
-        recording.record(
+        record(
             "ecnas_speed",
             title="EC-NAS: speed",
             command=COMMAND,

@@ -11,10 +11,7 @@ this size have. Checked before anything is timed: the loss falls.
 """
 
 import argparse
-import json
-import os
 import pathlib
-import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -57,26 +54,13 @@ def step_row(patch_h: int, batch: int, repeats: int, *, with_peer: bool) -> list
         raise RuntimeError(f"the network does not learn ({losses}): nothing to time")
     following = lambda args, outputs: (outputs[0], *args[1:])
     times = recording.time_calls(compiled, state, table, rows, repeats=repeats, next_args=following)
-    peer = _peer(network, batch, repeats) if with_peer else None
+    sizes = (network.width, network.layers, network.heads, network.patch_h, batch, repeats)
+    peer = moo_peers.run_script("PyTorch", PEER, TORCH, *sizes) if with_peer else None
     ratio = None if peer is None else peer["median_s"] / times["median_s"]
     seconds = [1e3 * times[key] for key in ("median_s", "q1_s", "q3_s")]
     torch_ms = None if peer is None else 1e3 * peer["median_s"]
     compile_s = compiling["trace_s"] + compiling["compile_s"]
     return [f"training step, {patch_h} h patches, batch {batch}", count, *seconds, torch_ms, ratio, compile_s]
-
-
-def _peer(network: ForecastNetwork, batch: int, repeats: int) -> dict[str, Any] | None:
-    """What `forecast_torch_peer` prints; None where PyTorch cannot be installed."""
-    sizes = (network.width, network.layers, network.heads, network.patch_h, batch, repeats)
-    try:
-        moo_peers.install(*TORCH)
-        environment = os.environ | {"PYTHONPATH": str(moo_peers.FOLDER)}
-        command = [sys.executable, str(PEER), *map(str, sizes)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    except (subprocess.CalledProcessError, OSError) as error:
-        sys.stderr.write(f"PyTorch is not measured: {error}\n")
-        return None
-    return json.loads(done.stdout)
 
 
 def forecast_row(repeats: int) -> list[Any]:

@@ -12,11 +12,8 @@ of its own for the population; a single training still uses all cores.
 """
 
 import argparse
-import json
 import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -121,20 +118,14 @@ def peer_rows(
     apply = lambda v: network.apply(v, images, *given, statistics="batch", mutable=["batch_stats"])
     logits: Any = jax.jit(apply)(variables)
     flat = {"/".join(str(k.key) for k in path): x for path, x in jax.tree.leaves_with_path(variables["params"])}
-    try:
-        moo_peers.install(*TORCH)
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "network.npz"
-            arrays: dict[str, Any] = {"images": images, "logits": logits[0]} | architecture | flat
-            np.savez(path, **arrays)
-            numbers = (workload.channels, workload.cells, repeats)
-            command = [sys.executable, str(script), str(path), *map(str, numbers)]
-            environment = os.environ | {"PYTHONPATH": str(moo_peers.FOLDER)}
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    except (subprocess.CalledProcessError, OSError) as error:
-        sys.stderr.write(f"PyTorch is not measured: {error} {getattr(error, 'stderr', '')}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "network.npz"
+        arrays: dict[str, Any] = {"images": images, "logits": logits[0]} | architecture | flat
+        np.savez(path, **arrays)
+        found = moo_peers.run_script("PyTorch", script, TORCH, path, workload.channels, workload.cells, repeats)
+    if found is None:
         return []
-    found, rows, eager = json.loads(done.stdout), [], [recording.NOT_APPLICABLE] * 2  # nothing is compiled
+    rows, eager = [], [recording.NOT_APPLICABLE] * 2  # nothing is compiled
     for layout in ("default", "channels_last"):
         q1, median, q3 = found[layout]
         label = f"{name}, PyTorch {found['torch']} eager, {layout.replace('_', ' ')} layout: {workload.name}"

@@ -10,11 +10,7 @@ measured once on a machine like CI's; its published release does not run with to
 """
 
 import argparse
-import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -43,15 +39,9 @@ PEER_STEPS = 100_000
 
 def peer_row(environments: int) -> list:
     """stable-baselines3 with as many environments; None in every cell where it cannot be installed."""
-    try:
-        moo_peers.install(*PEER_PACKAGES)
-        environment = os.environ | {"PYTHONPATH": str(moo_peers.FOLDER)}
-        command = [sys.executable, str(PEER), str(environments), str(PEER_STEPS)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    except (subprocess.CalledProcessError, OSError) as error:
-        sys.stderr.write(f"stable-baselines3 is not measured: {error} {getattr(error, 'stderr', '')}\n")
+    found = moo_peers.run_script("stable-baselines3", PEER, PEER_PACKAGES, environments, PEER_STEPS)
+    if found is None:
         return ["stable-baselines3", environments, *[None] * (len(COLUMNS) - 2)]
-    found = json.loads(done.stdout)
     speed = found["steps"] / found["seconds"]
     who = f"stable-baselines3 {found['version']}"
     return [who, environments, found["steps"], NOT_APPLICABLE, found["seconds"], speed, NOT_APPLICABLE, found["return"]]

@@ -5,12 +5,14 @@ dependencies, so that nothing of the project's own is replaced. A peer that cann
 cells say "not measured".
 """
 
+import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,19 @@ def install(*packages: str) -> None:
             (FOLDER / ".done" / package).touch()
     if str(FOLDER) not in sys.path:
         sys.path.append(str(FOLDER))
+
+
+def run_script(name: str, script: pathlib.Path, packages: Sequence[str], *arguments: object) -> dict[str, Any] | None:
+    """The JSON that a peer's script prints, run in this Python with its packages; None, and why, where it cannot."""
+    try:
+        install(*packages)
+        command = [sys.executable, str(script), *map(str, arguments)]
+        environment = os.environ | {"PYTHONPATH": str(FOLDER)}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    except (subprocess.CalledProcessError, OSError) as error:
+        sys.stderr.write(f"{name} is not measured: {error} {getattr(error, 'stderr', None) or ''}\n")
+        return None
+    return json.loads(done.stdout)
 
 
 PACKAGES = {

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jcenas.alloc.observation import Observation
-from jcenas.alloc.planning import cheapest_first, expected_hours
+from jcenas.alloc.planning import cheapest_first, expected_hours, widths
 from jcenas.alloc.policies import relative_intensity
 
 LEAD = 24  # hours of forecast that are seen
@@ -31,7 +31,7 @@ def features(observation: Observation) -> jax.Array:
     left = jnp.maximum(observation.hours_left, 1e-3)
     pays = jnp.where(limited, jnp.where(limited, observation.affordable, 0.0) / (level * left), 2.0)
     coming = expected_hours(observation)
-    width = jnp.clip(observation.hours_left - jnp.arange(coming.shape[0]), min=0.0, max=1.0)
+    width = widths(observation, coming.shape[0])
     plan = lambda part: cheapest_first(coming, width, observation.affordable, part * jnp.sum(width))[0]
     scalars = jnp.stack(
         [

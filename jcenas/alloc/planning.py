@@ -61,12 +61,16 @@ def expected_hours(observation: Observation) -> jax.Array:
     return median[jnp.where(i < lead, i, lead - period + (i - lead) % period)]
 
 
+def widths(observation: Observation, hours: int) -> jax.Array:
+    """How much of each coming hour lies within the time budget, float32 (hours,) in [0, 1]; this hour first."""
+    return jnp.clip(observation.hours_left - jnp.arange(hours), min=0.0, max=1.0)
+
+
 def _share_now(
     intensity: jax.Array, fraction: jax.Array, observation: Observation, most: jax.Array | float = 1.0
 ) -> jax.Array:
-    """Share of this hour in the optimal plan whose shares are at most `most`, float32 () in [0, most]."""
-    hour = jnp.arange(intensity.shape[0])
-    width = jnp.clip(observation.hours_left - hour, min=0.0, max=1.0)
+    """Share of this hour in the optimal plan whose shares are at most `most`, float32 () in [0, 1]."""
+    hour, width = jnp.arange(intensity.shape[0]), widths(observation, intensity.shape[0])
     wanted, idle = fraction * jnp.sum(width), observation.idle_share
     waiting = idle * jnp.cumsum(intensity * width)  # what idling to the end of each hour costs
 
@@ -97,8 +101,7 @@ def pace(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Arr
     """
     del key
     intensity, idle = expected_hours(observation), observation.idle_share
-    width = jnp.clip(observation.hours_left - jnp.arange(intensity.shape[0]), min=0.0, max=1.0)
-    price = jnp.sum(intensity * width)
+    price = jnp.sum(intensity * widths(observation, intensity.shape[0]))
     even = (observation.affordable - idle * price) / jnp.where(price > 0, (1 - idle) * price, 1.0)
     most = jnp.clip(jnp.maximum(params, even), min=1e-3, max=1.0)  # a share above 0 is a device at least
     return _share_now(intensity, jnp.float32(1.0), observation, most)
