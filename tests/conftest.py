@@ -3,10 +3,15 @@
 import collections
 import os
 import pathlib
+import shutil
+import tempfile
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads stall where workers share the cores; before JAX loads
 os.environ.setdefault("GLIBC_TUNABLES", "")  # set, so that no command replaces this process by one with huge pages
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")  # set, so that no command turns on the cache of the user
+# Workers, and the commands that they run, share what they compile; set, so that no command uses the user's cache.
+OWN_CACHE = "" if "JAX_COMPILATION_CACHE_DIR" in os.environ else tempfile.mkdtemp(prefix="jcenas-tests-")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", OWN_CACHE)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
 import pytest
@@ -33,6 +38,11 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if "data" in item.keywords:
                 item.add_marker(reason)
+
+
+def pytest_unconfigure():
+    if OWN_CACHE:  # made by this process, not by the one that began the session
+        shutil.rmtree(OWN_CACHE, ignore_errors=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from jcenas.alloc.observation import Observation
-from jcenas.alloc.planning import cheapest_first, expected_hours, widths
+from jcenas.alloc.planning import cheapest_first, expected_hours, widest, widths
 from jcenas.alloc.policies import relative_intensity
 
 LEAD = 24  # hours of forecast that are seen
-FEATURES = 14 + LEAD
+PACES = (0.125, 0.25)  # least shares of the two narrow plans
+FEATURES = 16 + LEAD
 
 
 def features(observation: Observation) -> jax.Array:
@@ -19,9 +20,9 @@ def features(observation: Observation) -> jax.Array:
 
     In order: remaining time, remaining carbon, whether there is a carbon budget; intensity now, relative intensity in
     the heuristics' window; share of the remaining hours that the carbon left would pay at the mean intensity (at most
-    2); this hour's share in the plans for all, half and a quarter of the remaining hours; spread of the forecast 12 h
-    ahead; hypervolume; evaluations (logarithm), queue (relative to its room), half-finished (over 8); then the median
-    forecast of 24 hours.
+    2); this hour's share in the plans for all, half and a quarter of the remaining hours, and in those on few devices
+    (`PACES`; idling not counted); spread of the forecast 12 h ahead; hypervolume; evaluations (logarithm), queue
+    (relative to its room), half-finished (over 8); then the median forecast of 24 hours.
     """
     median = observation.forecast[:, observation.forecast.shape[1] // 2]
     hours = jnp.minimum(jnp.arange(LEAD), median.shape[0] - 1)
@@ -32,7 +33,10 @@ def features(observation: Observation) -> jax.Array:
     pays = jnp.where(limited, jnp.where(limited, observation.affordable, 0.0) / (level * left), 2.0)
     coming = expected_hours(observation)
     width = widths(observation, coming.shape[0])
-    plan = lambda part: cheapest_first(coming, width, observation.affordable, part * jnp.sum(width))[0]
+
+    def plan(part: float, most: jax.Array | float = 1.0) -> jax.Array:
+        return most * cheapest_first(coming, width, observation.affordable / most, part * jnp.sum(width))[0]
+
     scalars = jnp.stack(
         [
             observation.time_left,
@@ -44,6 +48,7 @@ def features(observation: Observation) -> jax.Array:
             plan(1.0),
             plan(0.5),
             plan(0.25),
+            *(plan(1.0, widest(coming, least, observation)) for least in PACES),
             spread / level,
             observation.hypervolume,
             jnp.log1p(observation.evaluations.astype(jnp.float32)) / 6,

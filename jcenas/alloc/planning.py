@@ -94,17 +94,22 @@ def plan(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Arr
     return _share_now(expected_hours(observation), params, observation)
 
 
-def pace(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Array:
-    """Replan in every hour on the forecast, on few devices; `params` is the least W, float32 ().
+def widest(intensity: jax.Array, least: jax.Array | float, observation: Observation) -> jax.Array:
+    """W, the most devices at once that `pace` allows, float32 () in (0, 1].
 
-    W is larger where that share in all remaining hours would leave carbon over; without a budget it is 1.
+    It is `least`, or more where that share in all remaining hours would leave carbon over; without a budget it is 1.
     """
-    del key
-    intensity, idle = expected_hours(observation), observation.idle_share
+    idle = observation.idle_share
     price = jnp.sum(intensity * widths(observation, intensity.shape[0]))
     even = (observation.affordable - idle * price) / jnp.where(price > 0, (1 - idle) * price, 1.0)
-    most = jnp.clip(jnp.maximum(params, even), min=1e-3, max=1.0)  # a share above 0 is a device at least
-    return _share_now(intensity, jnp.float32(1.0), observation, most)
+    return jnp.clip(jnp.maximum(least, even), min=1e-3, max=1.0)  # a share above 0 is a device at least
+
+
+def pace(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Array:
+    """Replan in every hour on the forecast, on few devices; `params` is the least W, float32 ()."""
+    del key
+    intensity = expected_hours(observation)
+    return _share_now(intensity, jnp.float32(1.0), observation, widest(intensity, params, observation))
 
 
 def oracle(key: jax.Array, params: jax.Array, observation: Observation) -> jax.Array:

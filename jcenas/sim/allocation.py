@@ -24,6 +24,7 @@ from jcenas.sim.cluster import Phases, Power
 from jcenas.sim.curves import Curves, advance, hypervolume_of
 
 LEAD, PAST = 24, 24
+ROUNDING = 1e-3  # of a training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +84,14 @@ class Episode(struct.PyTreeNode):
     wobble: jax.Array  # (LEAD,) float32, relative error of the forecast by lead
     curve: Curves  # one of the accounting: levels (W, K)
     power: Power
-    level: jax.Array  # () float32, -log(missing hypervolume)
+    level: jax.Array  # () float32, -log(missing hypervolume), of the mean search
+    luck: jax.Array  # () float32, by how much this one's seems higher
     budget_g: jax.Array  # () float32
     hour: jax.Array  # () int32
     evaluations: jax.Array  # () float32
     emissions_g: jax.Array  # () float32
     evaluating: jax.Array  # () int32
+    halfway: jax.Array  # (G,) float32 in [0, 1), share that is done of each device's training; lost at the end
 
 
 def observe(config: AllocationConfig, episode: Episode) -> Observation:
@@ -106,10 +109,10 @@ def observe(config: AllocationConfig, episode: Episode) -> Observation:
         window_mask=jnp.ones(PAST, bool),
         queue=jnp.where(episode.evaluating < 0, 0, capacity - episode.evaluating).astype(jnp.int32),
         capacity=jnp.int32(capacity),
-        half_finished=jnp.maximum(episode.evaluating, 0),
+        half_finished=jnp.sum(episode.halfway > ROUNDING, dtype=jnp.int32),
         time_left=1.0 - hour / config.hours,
         carbon_left=jnp.where(limited, left / jnp.where(limited, episode.budget_g, 1.0), 1.0),
-        hypervolume=hypervolume_of(episode.level),
+        hypervolume=hypervolume_of(jnp.maximum(episode.level + episode.luck, 0.0)),
         evaluations=episode.evaluations.astype(jnp.int32),
         forecast=jnp.repeat(forecast[:, None], 3, axis=1),
         future=jnp.zeros(config.hours, jnp.float32),  # nobody looks: the network is no oracle
@@ -125,7 +128,7 @@ def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
     zones, length = ground.traces.shape
 
     def reset(key: jax.Array):
-        where, when, shape, money, kind, error, free = jax.random.split(key, 7)
+        where, when, shape, money, kind, error, free, chance = jax.random.split(key, 8)
         first = jax.random.randint(when, (), 0, length - (PAST + config.hours + LEAD))
         trace = ground.traces[jax.random.randint(where, (), 0, zones)]
         log_h = jax.random.uniform(money, (), jnp.float32, jnp.log(config.least_h), jnp.log(config.most_h))
@@ -142,11 +145,13 @@ def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
             curve=curve,
             power=books.power,
             level=curve.levels[-1, books.given],
+            luck=curve.scatter * jax.random.normal(chance, (), jnp.float32),
             budget_g=jnp.where(jax.random.bernoulli(free, config.unlimited), jnp.inf, budget_g),
             hour=jnp.int32(0),
             evaluations=books.given.astype(jnp.float32),
             emissions_g=jnp.float32(0.0),
             evaluating=jnp.int32(-1),
+            halfway=jnp.zeros(g, jnp.float32),
         )
         return episode, features(observe(config, episode))
 
@@ -161,7 +166,9 @@ def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
         limit = (episode.budget_g - episode.emissions_g) / jnp.maximum(intensity, 1e-3)
         end = cluster.time_of_energy(phases, episode.power, hour_s, limit)
         grams = cluster.energy_kwh(phases, episode.power, end) * intensity
-        finished = cluster.device_seconds(phases, end)["training"] / episode.curve.train_s
+        trained = episode.halfway + jnp.where(trains, jnp.maximum(end - ready, 0.0), 0.0) / episode.curve.train_s
+        ended = jnp.floor(trained + ROUNDING)
+        finished = jnp.sum(ended)
         level = advance(episode.curve, episode.level, evaluating, finished)
         new = episode.replace(
             hour=episode.hour + 1,
@@ -169,6 +176,7 @@ def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
             evaluations=episode.evaluations + finished,
             emissions_g=episode.emissions_g + grams,
             evaluating=evaluating,
+            halfway=jnp.maximum(trained - ended, 0.0),
         )
         if config.reward == "potential":
             reward = level - episode.level

@@ -19,7 +19,7 @@ from jcenas.sim.run import given_evaluations, simulate
 
 WIDTHS = (1, 2, 4, 8)
 DEVICE_HOURS = 640  # of one recorded search, as far as `MOST_HOURS` allows
-MOST_HOURS = 120
+MOST_HOURS = 240
 RESAMPLES = 8
 SLOPE = 1e-5  # at least, so that each level has one place on its curve
 MOST_LEVEL = 11.5  # 1e-5 of the hypervolume is missing
@@ -31,6 +31,7 @@ class Curves(struct.PyTreeNode):
     levels: jax.Array  # (B, W, K) float32 after 0, 1, ... K-1 evaluations; rising along K
     widths: jax.Array  # (W,) float32, devices that train at once, ascending
     train_s: jax.Array  # () float32, mean seconds of a training
+    scatter: jax.Array  # () float32, standard deviation of a single search's level about its curve
 
     def drawn(self, key: jax.Array) -> "Curves":
         """One of the B, levels (W, K)."""
@@ -67,9 +68,9 @@ def advance(curve: Curves, level: jax.Array, width: jax.Array, finished: jax.Arr
 def measure(table: str, searches: int, seed: int, accounting: Accounting) -> Curves:
     """Curves of real searches that always train, on a cluster of each width (the predictor is their cheap stage).
 
-    Each of the B curves is the mean over a bootstrap of the searches, and at least as high as that of a wider cluster,
-    which learns later; what is lower is chance. A narrow search makes fewer evaluations in its time; behind its end its
-    curve goes on like the next wider one.
+    Each of the B curves is the mean over a bootstrap of the searches. A narrow search makes fewer evaluations in its
+    time; behind its end its curve goes on like the next wider one. A wider cluster learns later: where a narrow one's
+    curve is lower that is chance, and they are pooled.
 
     Args:
       table: as in `SimulateConfig`.
@@ -83,11 +84,13 @@ def measure(table: str, searches: int, seed: int, accounting: Accounting) -> Cur
     most = max(levels.shape[1] for levels in means)
     wider = np.pad(means[-1], ((0, 0), (0, most - means[-1].shape[1])), mode="edge")
     for w in reversed(range(len(means))):
-        continued = np.stack([_continued(a, b, most) for a, b in zip(means[w], wider, strict=True)])
-        wider = means[w] = np.maximum(continued, wider)
-    levels = np.stack(means, axis=1) + SLOPE * np.arange(most)
+        wider = means[w] = np.stack([_continued(a, b, most) for a, b in zip(means[w], wider, strict=True)])
+    levels = np.moveaxis(pooled(np.stack(means)), 0, 1) + SLOPE * np.arange(most)
     train_s = sum(busy for _, busy, _ in found) / max(sum(finished for _, _, finished in found), 1)
-    return Curves(jnp.asarray(levels, jnp.float32), jnp.asarray(WIDTHS, jnp.float32), jnp.float32(train_s))
+    scatter = np.mean(np.concatenate([levels.std(axis=0) for levels, _, _ in found]))
+    return Curves(
+        jnp.asarray(levels, jnp.float32), jnp.asarray(WIDTHS, jnp.float32), jnp.float32(train_s), jnp.float32(scatter)
+    )
 
 
 def _record(table: str, width: int, searches: int, seed: int, accounting: Accounting) -> tuple[np.ndarray, float, int]:
@@ -123,6 +126,17 @@ def levels_of(evaluations: np.ndarray, shares: np.ndarray) -> np.ndarray:
     rows = [np.interp(k, [0, *n], [0.0, *share]) for n, share in zip(evaluations, shares, strict=True)]
     missing = np.maximum(1 - np.maximum.accumulate(np.stack(rows), axis=1), np.exp(-MOST_LEVEL))
     return -np.log(missing)
+
+
+def pooled(levels: np.ndarray) -> np.ndarray:
+    """The nearest numbers, by least squares, that do not rise along the first axis; of the same shape (W, ...).
+
+    The min-max formula of isotonic regression (Barlow, Bartholomew, Bremner and Brunk 1972).
+    """
+    w = len(levels)
+    mean = lambda a, b: levels[a : b + 1].mean(axis=0)
+    fit = lambda i: np.min([np.max([mean(a, b) for b in range(i, w)], axis=0) for a in range(i + 1)], axis=0)
+    return np.stack([fit(i) for i in range(w)])
 
 
 def _continued(level: np.ndarray, wider: np.ndarray, most: int) -> np.ndarray:

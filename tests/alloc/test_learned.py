@@ -17,16 +17,21 @@ from jcenas.errors import InputError
 def test_features_by_hand():
     forecast = np.repeat(np.where(np.arange(24) < 12, 100.0, 300.0)[:, None], 3, axis=1)
     forecast[12] = [250, 300, 350]
-    seen = observe(
-        100, [100, 300], forecast=forecast, time_left=0.5, carbon_left=0.25, hours_left=24, affordable=1200.0,
+    seen = lambda affordable: observe(
+        100, [100, 300], forecast=forecast, time_left=0.5, carbon_left=0.25, hours_left=24, affordable=affordable,
         hypervolume=0.9, evaluations=0, queue=5, capacity=10, half_finished=4, future=np.zeros(24),
     )  # fmt: skip
-    vector = np.asarray(features(seen))
+    vector = np.asarray(features(seen(1200.0)))
     assert vector.shape == (FEATURES,)
     # Mean 200: 1,200 g/kWh h pay a quarter of 24 h at the mean; all 12 clean hours are in the plans that reach so far.
     np.testing.assert_allclose(vector[:6], [0.5, 0.25, 1, 0.5, 0, 0.25])
-    np.testing.assert_allclose(vector[6:14], [1, 1, 1, 0.5, 0.9, 0, 0.5, 0.5], rtol=1e-6)
-    np.testing.assert_allclose(vector[14:], np.where(np.arange(24) < 12, 0.5, 1.5))
+    np.testing.assert_allclose(vector[6:9], [1, 1, 1])
+    np.testing.assert_allclose(vector[11:16], [0.5, 0.9, 0, 0.5, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(vector[16:], np.where(np.arange(24) < 12, 0.5, 1.5))
+    # A quarter of the devices in every hour costs 1,200, so no plan is narrower; 300 leave the choice to each plan.
+    np.testing.assert_allclose(vector[9:11], [0.25, 0.25])
+    np.testing.assert_allclose(features(seen(300.0))[9:11], [0.125, 0.25])
+    np.testing.assert_allclose(features(seen(np.inf))[6:11], [1, 1, 1, 1, 1])
     assert features(observe(100, [100]))[2] == 0  # no carbon budget
     assert jnp.isfinite(features(observe(0, [0], forecast=np.zeros((1, 3)), affordable=0.0, hours_left=0.0))).all()
 
@@ -75,14 +80,15 @@ def test_the_shipped_policy_is_small_and_waits_for_clean_hours(key):
     policy = load_policy(DEFAULT)
     params = policy.init_params(key)
 
-    def share(now):
-        forecast = np.repeat(np.tile([100.0] * 8 + [300.0] * 4, 2)[:, None], 3, axis=1)
-        forecast[0] = now
+    def share(day, time_left, affordable):
+        forecast = np.repeat(np.tile(day, 2)[:, None], 3, axis=1)
         seen = observe(
-            now, [100.0, 300.0], forecast=forecast, time_left=0.9, carbon_left=0.9, hours_left=72, affordable=1000.0,
-            hypervolume=0.99, evaluations=40, queue=22, capacity=24, half_finished=2, future=np.zeros(80),
+            day[0], [100.0, 300.0], forecast=forecast, time_left=time_left, carbon_left=time_left,
+            hours_left=80 * time_left, affordable=affordable, hypervolume=0.99, evaluations=40, queue=22, capacity=24,
+            half_finished=2, future=np.zeros(80),
         )  # fmt: skip
         return float(policy.apply(key, params, seen))
 
-    assert share(60.0) > share(300.0)
-    assert share(300.0) < 0.3
+    clean, dirty = [100.0] * 8 + [300.0] * 4, [300.0] * 4 + [100.0] * 8
+    assert share(clean, 0.5, 500.0) > share(dirty, 0.5, 500.0) == 0  # pays for one device in the clean hours, no more
+    assert share(clean, 0.25, 4000.0) > 0.5  # pays for all devices in all hours

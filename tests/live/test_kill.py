@@ -16,7 +16,7 @@ SMALL = (
 
 
 def start(folder, arguments):
-    environment = dict(os.environ, JAX_COMPILATION_CACHE_DIR=str(folder.parents[1] / "xla-cache"), GLIBC_TUNABLES="")
+    environment = dict(os.environ, GLIBC_TUNABLES="")
     command = [sys.executable, "-m", "jcenas.cli", "search", "--quiet", "--no-report", *arguments.split()]
     with (folder / "said").open("w") as said:
         return subprocess.Popen(command, env=environment, cwd=folder, stderr=said)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from jcenas.sim import curves
-from jcenas.sim.curves import Curves, advance, hypervolume_of, levels_of, measure
+from jcenas.sim.curves import Curves, advance, hypervolume_of, levels_of, measure, pooled
 
 LEVELS = jnp.array([[0.0, 2.0, 4.0, 6.0], [0.0, 1.0, 2.0, 3.0]])
-CURVE = Curves(LEVELS, jnp.array([1.0, 4.0]), jnp.float32(1.0))
+CURVE = Curves(LEVELS, jnp.array([1.0, 4.0]), jnp.float32(1.0), jnp.float32(0.0))
 
 
 def level_after(level, width, finished):
@@ -39,6 +39,11 @@ def test_a_padded_curve_stays():
     assert (jnp.diff(found.levels, axis=1) > 0).all()
 
 
+def test_curves_that_cross_by_chance_are_pooled():
+    levels = np.array([[3.0, 1.0], [4.0, 2.0], [1.0, 3.0], [2.0, 0.0]])
+    np.testing.assert_allclose(pooled(levels), [[3.5, 2.0], [3.5, 2.0], [1.5, 2.0], [1.5, 0.0]])
+
+
 @pytest.mark.slow
 def test_recorded_curves_rise(monkeypatch):
     monkeypatch.setattr(curves, "WIDTHS", (1, 2))
@@ -47,4 +52,6 @@ def test_recorded_curves_rise(monkeypatch):
     assert found.levels.shape[:2] == (curves.RESAMPLES, 2)
     assert (jnp.diff(found.levels, axis=2) > 0).all()
     assert float(found.levels[0, 0, -1]) > 1  # 63 % of the hypervolume
+    assert (found.levels[:, 0] >= found.levels[:, 1]).all()
     assert 0 < float(found.train_s) < 36_000
+    assert 0 < float(found.scatter) < 3
