@@ -166,7 +166,7 @@ def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
         limit = (episode.budget_g - episode.emissions_g) / jnp.maximum(intensity, 1e-3)
         end = cluster.time_of_energy(phases, episode.power, hour_s, limit)
         grams = cluster.energy_kwh(phases, episode.power, end) * intensity
-        trained = episode.halfway + jnp.where(trains, jnp.maximum(end - ready, 0.0), 0.0) / episode.curve.train_s
+        trained = episode.halfway + cluster.worked_s(phases, end) / episode.curve.train_s
         ended = jnp.floor(trained + ROUNDING)
         finished = jnp.sum(ended)
         level = advance(episode.curve, episode.level, evaluating, finished)

@@ -87,12 +87,17 @@ def schedule(
     return Schedule(start, finish, jnp.where(evaluates, free, ready_s))
 
 
+def worked_s(phases: Phases, at_s: jax.Array) -> jax.Array:
+    """Seconds that each device has worked by time `at_s` (), training or scoring, float32 (G,)."""
+    return jnp.clip(at_s - phases.ready_s, min=0.0, max=phases.busy_s - phases.ready_s)
+
+
 def device_seconds(phases: Phases, at_s: jax.Array) -> dict[str, jax.Array]:
     """Device-seconds by time `at_s` (): `supernet`, `switching`, `training`, `scoring`, `idle`; float32 () each."""
     n = phases.ready_s.shape[0]
     supernet = n * jnp.minimum(at_s, phases.prelude_s)
     switching = jnp.sum(jnp.clip(at_s - phases.prelude_s, min=0.0, max=phases.ready_s - phases.prelude_s))
-    work = jnp.clip(at_s - phases.ready_s, min=0.0, max=phases.busy_s - phases.ready_s)
+    work = worked_s(phases, at_s)
     training = jnp.sum(jnp.where(phases.evaluates, work, 0.0))
     scoring = jnp.sum(jnp.where(phases.evaluates, 0.0, work))
     idle = jnp.sum(jnp.maximum(at_s - phases.busy_s, 0.0))
