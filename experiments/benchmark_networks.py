@@ -32,7 +32,7 @@ from jcenas.nets.darts_supernet import MIXTURE_SHAPE
 from jcenas.spaces import NasBench201
 from jcenas.spaces.darts import Darts
 from jcenas.spaces.nasbench201 import EDGES, OPERATIONS
-from jcenas.train import sharding
+from jcenas.train import compilation, sharding
 from jcenas.train.population import make_population
 from jcenas.train.training import TrainConfig, Trainer, make_trainer
 
@@ -86,7 +86,7 @@ def step_rows(
     for name, of_steps in architectures.items():
         arguments = (init(jax.random.key(0), jnp.int32(1000)), of_steps(trainer.chunk_steps), data)
         if compiled is None:
-            compiled, cells = compile_twice(lambda: jax.jit(trainer.chunk, donate_argnums=0), *arguments)
+            compiled, cells = compile_twice(lambda: compilation.jit(trainer.chunk, donate_argnums=0), *arguments)
         following = lambda args, outputs: (outputs[0], *args[1:])
         times = recording.time_calls(compiled, *arguments, repeats=repeats, next_args=following)
         rows.append(_row(f"{name}: {workload.name}", workload.batch_size, trainer.chunk_steps, times, cells))
@@ -192,7 +192,7 @@ def population_rows(workload: Workload, members: int, repeats: int) -> list[list
         if where is not None:
             arguments = (*jax.device_put(arguments[:2], where), jax.device_put(data, whole))
         population = make_population(trainer, within=within, spread=where)
-        compiled, compiling = compile_twice(lambda population=population: jax.jit(population.chunk), *arguments)
+        compiled, compiling = compile_twice(lambda population=population: compilation.jit(population.chunk), *arguments)
         losses.append(np.asarray(compiled(*arguments)[1]))
         times = recording.time_calls(compiled, *arguments, repeats=repeats)
         label = f"{members} different cells, {name}: {workload.name}"

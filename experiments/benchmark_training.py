@@ -21,7 +21,7 @@ from experiments import recording
 from jcenas.live.terminal import start_with_huge_pages
 from jcenas.nets import CellNetwork
 from jcenas.proxies.one_shot import supernet_paths
-from jcenas.train import images, sharding
+from jcenas.train import compilation, images, sharding
 from jcenas.train.images import ImageSet, Split
 from jcenas.train.training import TrainConfig, make_trainer
 
@@ -81,7 +81,9 @@ def measure(workload: Workload, repeats: int) -> list[list[Any]]:
 
     state = fresh()
     supernet = supernet_paths(state, trainer.chunk_steps)
-    compiled, compiling = recording.compile_timed(jax.jit(trainer.chunk, donate_argnums=0), state, supernet, data)
+    compiled, compiling = recording.compile_timed(
+        compilation.jit(trainer.chunk, donate_argnums=0), state, supernet, data
+    )
     genomes = {name: jnp.tile(jnp.asarray(cell, jnp.int32), (trainer.chunk_steps, 1)) for name, cell in CELLS.items()}
     rows = []
     for name, paths in {**genomes, "supernet, one uniform path a step": supernet}.items():

@@ -30,7 +30,7 @@ from jcenas.spaces import nasbench201
 from jcenas.spaces.genotype import Genotype, to_cells
 from jcenas.spaces.nasnet import NASNET_A
 from jcenas.tables.store import locate
-from jcenas.train import images, sharding
+from jcenas.train import compilation, images, sharding
 from jcenas.train.images import ImageSet, Split
 from jcenas.train.training import TrainConfig, make_trainer
 
@@ -157,7 +157,7 @@ def train(candidate: Candidate, data: ImageSet) -> list[Any]:
     total = jnp.int32(candidate.epochs * trainer.steps_per_epoch)
     state = jax.jit(trainer.init)(jax.random.key(0), total)
     genomes = jnp.tile(jnp.asarray(candidate.genome), (trainer.chunk_steps, 1))
-    chunk, compiling = recording.compile_timed(jax.jit(trainer.chunk, donate_argnums=0), state, genomes, data)
+    chunk, compiling = recording.compile_timed(compilation.jit(trainer.chunk, donate_argnums=0), state, genomes, data)
     chunks = trainer.steps_per_epoch // trainer.chunk_steps
     begin, loss = time.perf_counter(), float("nan")
     for epoch in range(candidate.epochs):

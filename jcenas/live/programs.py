@@ -16,7 +16,7 @@ import numpy as np
 from jcenas.live.config import SearchConfig
 from jcenas.nets import CellNetwork, FixedNetwork, Macro
 from jcenas.proxies.one_shot import make_score, supernet_paths
-from jcenas.train import sharding
+from jcenas.train import compilation, sharding
 from jcenas.train.augment import scale
 from jcenas.train.images import ImageSet
 from jcenas.train.training import TrainConfig, TrainState, make_trainer
@@ -60,7 +60,8 @@ class DevicePrograms:
 
             def compiled(function: Callable, *arguments: Any, **options: Any) -> Future:
                 """Trace here, compile beside the tracing of the next: compiling needs no Python."""
-                return pool.submit(jax.jit(function, **options).lower(*sharding.abstract(arguments, device)).compile)
+                jitted = compilation.jit(function, platform=device.platform, **options)
+                return pool.submit(jitted.lower(*sharding.abstract(arguments, device)).compile)
 
             chunk = compiled(self.trainer.chunk, state, genomes, data, donate_argnums=0)
             init = compiled(self.trainer.init, key, total)
@@ -70,7 +71,7 @@ class DevicePrograms:
             paths = compiled(lambda state: supernet_paths(state, steps), state)
         self._init, self._chunk, self._paths = init.result(), chunk.result(), paths.result()
         self._accuracy, self._score = accuracy.result(), scores.result()
-        self._test_accuracy = jax.jit(self.trainer.accuracy)
+        self._test_accuracy = compilation.jit(self.trainer.accuracy, platform=device.platform)
 
     def init(self, key: jax.Array, epochs: int) -> TrainState:
         """Fresh weights for a training of so many epochs."""
@@ -109,7 +110,7 @@ class DevicePrograms:
         images = scale(self.data.train.images[:1], self.data).repeat(batch, axis=0)
         variables = jax.eval_shape(network.init, jax.random.key(0), images)
         variables = sharding.place(jax.tree.map(lambda x: jnp.full(x.shape, 0.01, x.dtype), variables), self.device)
-        call = _compile(jax.jit(network.apply), variables, images)
+        call = _compile(compilation.jit(network.apply, platform=self.device.platform), variables, images)
         times = []
         for _ in range(LATENCY_REPEATS):
             began = time.perf_counter()
@@ -147,7 +148,7 @@ class MeshSupernet:
         )
         self.trainer = make_trainer(network, train_config(config), data, batch_sharding=sharding.split(mesh))
         self.data = jax.device_put(data, self._everywhere)
-        self._chunk = jax.jit(self._step, donate_argnums=0)
+        self._chunk = compilation.jit(self._step, platform=devices[0].platform, donate_argnums=0)
 
     def _step(self, state: TrainState, data: ImageSet) -> tuple[TrainState, jax.Array]:
         return self.trainer.chunk(state, supernet_paths(state, self.trainer.chunk_steps), data)

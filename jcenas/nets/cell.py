@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jcenas.nets import operations as ops
+from jcenas.nets.convolution import conv, conv_gradients
 from jcenas.nets.operations import Moments
 from jcenas.spaces.nasbench201 import EDGES
 
@@ -101,7 +102,7 @@ def _run(x, choice, weights: CellWeights, running: Moments, statistics) -> _Ran:
         lambda x: plain(jnp.zeros_like(x)),
         lambda x: plain(x),
         normed(ops.pointwise, weights.conv1x1, 0),
-        normed(ops.conv, weights.conv3x3, 1),
+        normed(conv, weights.conv3x3, 1),
         lambda x: plain(ops.average_pool_3x3(x)),
     ]
     return lax.switch(choice, branches, x)
@@ -147,7 +148,7 @@ def _pull(x, z, g, choice, weights: CellWeights, used: Moments, statistics) -> t
         lambda x, z, g: (jnp.zeros_like(x), none),
         lambda x, z, g: (g, none),
         normed(ops.pointwise_gradients, "conv1x1", 0),
-        normed(ops.conv_gradients, "conv3x3", 1),
+        normed(conv_gradients, "conv3x3", 1),
         lambda x, z, g: (jax.vjp(ops.average_pool_3x3, x)[1](g)[0], none),
     ]
     return lax.switch(choice, branches, x, z, g)

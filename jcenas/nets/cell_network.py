@@ -27,6 +27,7 @@ from jax import lax
 
 from jcenas.nets import operations as ops
 from jcenas.nets.cell import CellWeights, Statistics, branch_cell
+from jcenas.nets.convolution import conv, conv_of_many
 from jcenas.nets.mixed_cell import mixed_cell
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP
 
@@ -70,9 +71,9 @@ class ResidualBlock(nn.Module):
     def __call__(self, x: jax.Array, statistics: Statistics) -> jax.Array:
         """Halve the image and widen it: (B, H, W, C) -> (B, H / 2, W / 2, channels)."""
         c, d = x.shape[-1], self.channels
-        y = ops.conv(nn.relu(x), self.param("conv_a", he_normal(), (3, 3, c, d)), 2)
+        y = conv(nn.relu(x), self.param("conv_a", he_normal(), (3, 3, c, d)), 2)
         y = BatchNorm(name="norm_a")(y, statistics)
-        y = ops.conv(nn.relu(y), self.param("conv_b", he_normal(), (3, 3, d, d)), 1)
+        y = conv(nn.relu(y), self.param("conv_b", he_normal(), (3, 3, d, d)), 1)
         y = BatchNorm(name="norm_b")(y, statistics)
         return y + ops.pointwise(ops.average_pool_2x2(x), self.param("shortcut", he_normal(), (c, d)))
 
@@ -150,7 +151,7 @@ def _blend_cell(x, genome, weights, running, statistics):
 def _blend_edge(x, choice, weights: CellWeights, running, statistics):
     centred = jnp.pad(weights.conv1x1[None, None], ((1, 1), (1, 1), (0, 0), (0, 0)))
     row = (choice == CONV_3X3).astype(jnp.int32)
-    y = ops.conv_of_many(nn.relu(x), jnp.where(choice == CONV_3X3, weights.conv3x3, centred))
+    y = conv_of_many(nn.relu(x), jnp.where(choice == CONV_3X3, weights.conv3x3, centred))
     used = ops.moments(y) if statistics == "batch" else ops.Moments(running.mean[row], running.variance[row])
     y = ops.normalise(y, used, weights.scale[row], weights.bias[row])
     convolved = ((choice == CONV_1X1) | (choice == CONV_3X3)).astype(x.dtype)
@@ -186,7 +187,7 @@ class CellNetwork(nn.Module):
         """
         if images.ndim != 4 or images.shape[1] % 4 or images.shape[2] % 4:
             raise ValueError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
-        x = ops.conv(images, self.param("stem", he_normal(), (3, 3, images.shape[-1], self.channels)), 1)
+        x = conv(images, self.param("stem", he_normal(), (3, 3, images.shape[-1], self.channels)), 1)
         x = BatchNorm(name="stem_norm")(x, statistics)
         if self.choose == "mix":
             genome = genome.astype(x.dtype)

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jcenas.nets import operations as ops
 from jcenas.nets.cell_network import Statistics, he_normal
+from jcenas.nets.convolution import conv
 from jcenas.nets.genotype_network import STEM_MULTIPLIER, check_images, reductions
 from jcenas.nets.mixed_edge import (
     OPERATIONS,
@@ -135,7 +135,7 @@ class DartsSupernet(nn.Module):
         check_images(images, self.channels)
         mixture, channels = mixture.astype(images.dtype), self.channels
         stem = self.param("stem", he_normal(), (3, 3, images.shape[-1], STEM_MULTIPLIER * channels))
-        before = last = standardise(ops.conv(images, stem))
+        before = last = standardise(conv(images, stem))
         halved = False
         for i in range(self.cells):
             reduce = i in reductions(self.cells)

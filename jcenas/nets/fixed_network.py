@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jcenas.nets import operations as ops
 from jcenas.nets.cell_network import N_STAGES, BatchNorm, ResidualBlock, Statistics, he_normal
+from jcenas.nets.convolution import conv
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, POOL
 
 _CONVOLUTIONS = {CONV_1X1: "conv1x1", CONV_3X3: "conv3x3"}
@@ -43,7 +44,7 @@ class FixedCell(nn.Module):
         if choice == CONV_1X1:
             y = ops.pointwise(nn.relu(x), self.param(name, he_normal(), (c, c)))
         else:
-            y = ops.conv(nn.relu(x), self.param(name, he_normal(), (3, 3, c, c)), 1)
+            y = conv(nn.relu(x), self.param(name, he_normal(), (3, 3, c, c)), 1)
         return BatchNorm(name=f"norm_{e}")(y, statistics)
 
 
@@ -58,7 +59,7 @@ class FixedNetwork(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, *, statistics: Statistics = "running") -> jax.Array:
         """Logits (B, classes) of images (B, H, W, C)."""
-        x = ops.conv(images, self.param("stem", he_normal(), (3, 3, images.shape[-1], self.channels)), 1)
+        x = conv(images, self.param("stem", he_normal(), (3, 3, images.shape[-1], self.channels)), 1)
         x = BatchNorm(name="stem_norm")(x, statistics)
         for stage in range(N_STAGES):
             if stage > 0:

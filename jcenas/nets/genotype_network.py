@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jcenas.errors import InputError
 from jcenas.nets import operations as ops
 from jcenas.nets.cell_network import BatchNorm, Statistics, he_normal
+from jcenas.nets.convolution import conv
 from jcenas.nets.genotype_operations import FactorizedReduction, Operation, PointwiseNorm, path_masks
 from jcenas.spaces.genotype import CELL_INPUTS, Edge, Genotype
 
@@ -160,7 +161,7 @@ class Stem(nn.Module):
     def __call__(self, images: jax.Array, statistics: Statistics) -> jax.Array:
         """(B, H, W, C) -> (B, H, W, channels)."""
         kernel = self.param("kernel", he_normal(), (3, 3, images.shape[-1], self.channels))
-        return BatchNorm(name="norm")(ops.conv(images, kernel, 1), statistics)
+        return BatchNorm(name="norm")(conv(images, kernel, 1), statistics)
 
 
 def check_images(images: jax.Array, channels: int) -> None:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jcenas.nets import depthwise as dw
 from jcenas.nets import operations as ops
 from jcenas.nets.cell_network import BatchNorm, Statistics, he_normal
+from jcenas.nets.convolution import conv
 
 # Every edge of a shape shares one trace, which takes most of the tracing time off a network of many edges.
 _depthwise = jax.jit(dw.depthwise, static_argnames=("stride", "dilation"))
@@ -79,7 +80,7 @@ class DenseNorm(nn.Module):
         """Apply to x (B, H, W, C)."""
         c = x.shape[-1]
         weights = self.param("kernel", he_normal(), (self.size, self.size, c, c))
-        return BatchNorm(name="norm")(ops.conv(nn.relu(x), weights, self.stride), statistics)
+        return BatchNorm(name="norm")(conv(nn.relu(x), weights, self.stride), statistics)
 
 
 class LinesNorm(nn.Module):

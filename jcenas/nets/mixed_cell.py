@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jcenas.nets import depthwise as dw
 from jcenas.nets import operations as ops
 from jcenas.nets.cell import CellWeights, Statistics
+from jcenas.nets.convolution import conv, input_gradient, kernel_gradient, planes
 from jcenas.nets.fusion import once
 from jcenas.nets.operations import Moments, PixelMoments
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, POOL, SKIP
@@ -101,7 +102,7 @@ def _forward(x, mixture, weights, running, statistics):
         rectified.append(once(jax.nn.relu, nodes[-1]))
         sums.append(ops.pixel_moments(rectified[-1]))
         share, own, of_running = _pick(target, mixture, weights, running)
-        z = [ops.conv(source, kernel) for source, kernel in zip(rectified, own.conv3x3, strict=True)]
+        z = [conv(source, kernel) for source, kernel in zip(rectified, own.conv3x3, strict=True)]
         moments = _stack([once(ops.moments, one) for one in z])
         affine, now = _affine_of_edges(statistics, share, own, _stack(sums), moments, of_running)
         products = [ops.pointwise(source, kernel) for source, kernel in zip(rectified, affine.kernel, strict=True)]
@@ -124,7 +125,7 @@ def _backward(statistics, saved, cotangents):
     nodes, maps, sums, used, mixture, weights, running = saved
     n, c = nodes[0].size // nodes[0].shape[-1], nodes[0].shape[-1]
     rectified = [once(jax.nn.relu, node) for node in nodes]
-    planes = [once(ops.planes, one) for one in rectified]
+    of_rectified = [planes(one) for one in rectified]
     g, into = cotangents[0], _Arrived.nothing(c)
     arrived: list[_Arrived] = [into] * len(nodes)
     of_mixture, of_weights = [], []
@@ -148,8 +149,8 @@ def _backward(statistics, saved, cotangents):
         conv3x3 = []
         for s in sources:
             dz = once(_before_norm, g, z[s], affine.factor[s], by_z[s], constant[s])
-            conv3x3.append(ops.kernel_gradient(planes[s], once(ops.pixels_first, dz)))
-            parts = [ops.input_gradient(dz, own.conv3x3[s]), ops.pointwise(g, affine.kernel[s].T)]
+            conv3x3.append(kernel_gradient(rectified[s], of_rectified[s], dz, 3))
+            parts = [input_gradient(dz, own.conv3x3[s]), ops.pointwise(g, affine.kernel[s].T)]
             here = jax.tree.map(lambda array, s=s: array[s], dsums)
             arrived[s] = arrived[s].plus(parts, here, (share[s], g, pooled))
         of_weights.append(dweights._replace(conv3x3=jnp.stack(conv3x3)))

@@ -15,6 +15,7 @@ from jcenas.errors import InputError
 from jcenas.nets import depthwise as dw
 from jcenas.nets import operations as ops
 from jcenas.nets.cell_network import BatchNorm, Statistics, he_normal
+from jcenas.nets.convolution import conv
 from jcenas.nets.genotype_operations import path_masks
 from jcenas.nets.mobilenet_cost import HEAD_FACTOR, SQUEEZE
 from jcenas.spaces.mobilenet import STAGES, STRIDES, TOTAL_STRIDE, MobileNet
@@ -110,7 +111,7 @@ class MobileNetwork(nn.Module):
             drawn = path_masks(self.make_rng("drop_path"), total, images.shape[0], rates.reshape(total, 1, 1, 1, 1))
             masks = list(drawn)
         kernel = self.param("stem", he_normal(), (3, 3, images.shape[-1], widths[0]))
-        x = nn.silu(BatchNorm(name="stem_norm")(ops.conv(images, kernel, 2), statistics))
+        x = nn.silu(BatchNorm(name="stem_norm")(conv(images, kernel, 2), statistics))
         for s in range(STAGES):
             choice = (int(chosen.expansion[s]), int(chosen.kernel[s]), bool(chosen.squeeze[s]))
             for i in range(int(chosen.layers[s])):

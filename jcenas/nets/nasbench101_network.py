@@ -17,6 +17,7 @@ from jcenas.errors import InputError
 from jcenas.nets import depthwise as dw
 from jcenas.nets import operations as ops
 from jcenas.nets.cell_network import BatchNorm, Statistics, he_normal
+from jcenas.nets.convolution import conv
 from jcenas.nets.nasbench101 import vertex_channels, wiring
 from jcenas.spaces import nasbench101 as nb
 
@@ -34,7 +35,7 @@ class ConvNorm(nn.Module):
         if self.size == 1:
             y = ops.pointwise(x, self.param("kernel", he_normal(), shape))
         else:
-            y = ops.conv(x, self.param("kernel", he_normal(), (self.size, self.size, *shape)), 1)
+            y = conv(x, self.param("kernel", he_normal(), (self.size, self.size, *shape)), 1)
         return nn.relu(BatchNorm(name="norm")(y, statistics))
 
 

@@ -1,14 +1,9 @@
-"""Operations on NHWC images, written so that their gradients stay fast inside loops and branches.
+"""Operations on NHWC images beside convolutions: 1x1 convolutions, pools, statistics and norms, with their gradients.
 
-XLA:CPU rewrites a convolution into the form that its fast kernel accepts only at the top level of a program; inside
-`scan`, `cond` or `switch` the transposed convolutions of automatic gradients fall to a naive loop, 40 times slower
-(jax-ml/jax issue 12868). `conv` therefore writes both of its gradients as plain NHWC/HWIO convolutions.
-
-Letters: B images, H, W height and width, C channels in, D channels out, K kernel size.
+Letters: B images, H, W height and width, C channels in, D channels out.
 """
 
-import functools
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,127 +11,7 @@ from jax import lax
 
 from jcenas.nets.depthwise import average_pool_3x3 as average_pool_3x3
 
-_NHWC = ("NHWC", "HWIO", "NHWC")
 BATCH_NORM_EPSILON = 1e-5
-_NARROW = 16  # output channels up to which two columns are computed at once
-
-
-def _conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    pad = kernel.shape[0] // 2
-    return lax.conv_general_dilated(x, kernel, (stride, stride), ((pad, pad), (pad, pad)), dimension_numbers=_NHWC)
-
-
-def _two_columns(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same as `_conv` of stride 1, two neighbouring output columns at once: kernel (K, K + 1, C, 2 D), stride 2.
-
-    XLA:CPU's matrix kernel needs 32 and more output channels to be busy: at D = 16 this is 1.35 times faster in spite
-    of a third more products, all of them by zero.
-    """
-    pad = kernel.shape[0] // 2
-    pair = jnp.concatenate([jnp.pad(kernel, ((0, 0), (i, 1 - i), (0, 0), (0, 0))) for i in range(2)], axis=-1)
-    y = lax.conv_general_dilated(x, pair, (1, 2), ((pad, pad), (pad, pad)), dimension_numbers=_NHWC)
-    return y.reshape(*x.shape[:3], kernel.shape[-1])
-
-
-def _same(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Convolution of stride 1, in the form that suits the platform and the number of output channels."""
-    if kernel.shape[-1] > _NARROW or x.shape[2] % 2:
-        return _conv(x, kernel, 1)
-    return lax.platform_dependent(x, kernel, cpu=_two_columns, default=lambda x, kernel: _conv(x, kernel, 1))
-
-
-def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-    """Convolve x (B, H, W, C) with kernel (K, K, C, D), K odd, padding K // 2, H and W multiples of `stride`."""
-    return cast(jax.Array, _conv_with_gradients(x, kernel, stride))
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _conv_with_gradients(x, kernel, stride):
-    return _same(x, kernel) if stride == 1 else _conv(x, kernel, stride)
-
-
-def _forward(x, kernel, stride):
-    return _conv_with_gradients(x, kernel, stride), (x, kernel)
-
-
-def _backward(stride, saved, g):
-    x, kernel = saved
-    return conv_gradients(x, kernel, g, stride)
-
-
-_conv_with_gradients.defvjp(_forward, _backward)
-
-
-def conv_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array, stride: int = 1) -> tuple[jax.Array, jax.Array]:
-    """Gradients by x and by the kernel, where g (B, H / stride, W / stride, D) is that of `conv`'s output."""
-    if stride > 1:  # the strided output is the dense one at every stride-th pixel: put its gradient back there
-        gap = (0, stride - 1, stride - 1)
-        g = lax.pad(g, jnp.zeros((), g.dtype), ((0, 0, 0), gap, gap, (0, 0, 0)))
-    return input_gradient(g, kernel), kernel_gradient(planes(x), pixels_first(g), kernel.shape[0])
-
-
-def input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Gradient of `conv` of stride 1 by its input, from that of its output, g (B, H, W, D)."""
-    return _same(g, kernel[::-1, ::-1].swapaxes(2, 3))
-
-
-def planes(x: jax.Array) -> jax.Array:
-    """(B, H, W, C) -> (C, H, W, B), as `kernel_gradient` reads the input."""
-    return x.transpose(3, 1, 2, 0)
-
-
-def pixels_first(g: jax.Array) -> jax.Array:
-    """(B, H, W, D) -> (H, W, B, D), as `kernel_gradient` reads the output's gradient."""
-    return g.transpose(1, 2, 0, 3)
-
-
-def kernel_gradient(x: jax.Array, g: jax.Array, size: int = 3) -> jax.Array:
-    """Gradient (K, K, C, D) of `conv` of stride 1 by its kernel, from `planes(x)` and `pixels_first(g)`."""
-    pad = ((size // 2, size // 2),) * 2
-    return lax.conv_general_dilated(x, g, (1, 1), pad, dimension_numbers=_NHWC).transpose(1, 2, 0, 3)
-
-
-def conv_of_many(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv` of stride 1 for use under `vmap` over kernels: on CPU a matrix product with the patches of x.
-
-    A convolution batched over its kernels becomes a grouped one, which XLA:CPU runs by a naive loop; batched matrix
-    products are fast everywhere.
-    """
-    return cast(jax.Array, _conv_of_many(x, kernel))
-
-
-def _patches(x: jax.Array, size: int) -> jax.Array:
-    """The K x K neighbours of every pixel: (B * H * W, K * K * C), rows in the order of a kernel's."""
-    _, h, w, c = x.shape
-    pad = size // 2
-    x = lax.optimization_barrier(x)  # what computes x would be fused into every one of the K * K slices
-    x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    shifted = [x[:, i : i + h, j : j + w] for i in range(size) for j in range(size)]
-    return jnp.concatenate(shifted, axis=-1).reshape(-1, size * size * c)
-
-
-def _by_patches(x, kernel):
-    return (_patches(x, kernel.shape[0]) @ kernel.reshape(-1, kernel.shape[-1])).reshape(*x.shape[:3], -1)
-
-
-@jax.custom_vjp
-def _conv_of_many(x, kernel):
-    return lax.platform_dependent(x, kernel, cpu=_by_patches, default=lambda x, kernel: _conv(x, kernel, 1))
-
-
-def _forward_of_many(x, kernel):
-    return _conv_of_many(x, kernel), (x, kernel)
-
-
-def _backward_of_many(saved, g):
-    def on_cpu(x, kernel, g):
-        dkernel = _patches(x, kernel.shape[0]).T @ g.reshape(-1, g.shape[-1])
-        return _by_patches(g, kernel[::-1, ::-1].swapaxes(2, 3)), dkernel.reshape(kernel.shape)
-
-    return lax.platform_dependent(*saved, g, cpu=on_cpu, default=conv_gradients)
-
-
-_conv_of_many.defvjp(_forward_of_many, _backward_of_many)
 
 
 def pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
