@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(5)
+WARM_UP = 12  # steps before the timed ones, as ours
 
 
 def relu_conv_norm(c_in, c_out, size, stride=1):
@@ -160,7 +161,7 @@ def time_steps(network, images, labels, layout, repeats):
     network, images = network.to(memory_format=layout), images.contiguous(memory_format=layout)
     optimizer = torch.optim.SGD(network.parameters(), 1e-3, 0.9, weight_decay=5e-4, nesterov=True)
     seconds = []
-    for _ in range(repeats + 2):
+    for _ in range(WARM_UP + repeats):
         begin = time.perf_counter()
         optimizer.zero_grad()
         loss = F.cross_entropy(network(images), labels)
@@ -169,7 +170,7 @@ def time_steps(network, images, labels, layout, repeats):
         optimizer.step()
         loss.item()
         seconds.append(time.perf_counter() - begin)
-    return statistics.quantiles(seconds[2:], n=4)
+    return statistics.quantiles(seconds[WARM_UP:], n=4)
 
 
 def compare_and_time(network, arrays, repeats):

@@ -6,14 +6,16 @@ node s into node t adds
 
     rectified_s @ kernel + factor * z + shift + skip * x_s + pool(share * x_s),
 
-with z the 3x3 convolution before its norm, the only map that an edge saves. The 1x1 convolution has its norm and its
-share in its kernel: the statistics after it follow from the moments of `rectified_s` (`ops.moments_after_pointwise`).
+with z the 3x3 convolution before its norm, the only map that an edge saves. The 3x3 convolutions that leave a node are
+one, with their outputs side by side: wider products keep a CPU busier. The 1x1 convolution has its norm and its share
+in its kernel: the statistics after it follow from the moments of `rectified_s` (`ops.moments_after_pointwise`).
 The pool is linear: one for all edges into a node, and one for its gradient.
 
 `_affine` makes kernel, factor and shift, numbers of channels only, from weights, mixture and moments; its gradient is
 automatic. The maps are written out by `once`, without which XLA:CPU computes them anew in every reader.
 
-Letters: B images, H, W height and width, C channels, T edges into a node, which come from nodes 0 to T - 1.
+Letters: B images, H, W height and width, C channels, T edges into a node, which come from nodes 0 to T - 1, L edges out
+of a node.
 """
 
 import functools
@@ -28,7 +30,7 @@ from jcenas.nets.cell import CellWeights, Statistics
 from jcenas.nets.convolution import conv, input_gradient, kernel_gradient, planes
 from jcenas.nets.fusion import once
 from jcenas.nets.operations import Moments, PixelMoments
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, POOL, SKIP
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP
 
 
 def mixed_cell(
@@ -79,6 +81,22 @@ def _into(target: int) -> slice:
     return slice(target * (target - 1) // 2, target * (target + 1) // 2)
 
 
+def _out_of(source: int) -> list[int]:
+    """The edges that leave a node, by their targets."""
+    return [e for e, (start, _) in enumerate(EDGES) if start == source]
+
+
+def _side_by_side(kernels: jax.Array, source: int) -> jax.Array:
+    """Kernels (6, 3, 3, C, C) of the edges that leave a node as one, (3, 3, C, L * C)."""
+    return jnp.concatenate([kernels[e] for e in _out_of(source)], axis=-1)
+
+
+def _of_edge(tree, number: int, like: jax.Array):
+    """Part `number` of arrays (..., L * C) whose parts lie side by side, each as wide as another map."""
+    c = like.shape[-1]
+    return jax.tree.map(lambda array: array[..., number * c : (number + 1) * c], tree)
+
+
 def _pick(target, *trees):
     return jax.tree.map(lambda array: array[_into(target)], trees)
 
@@ -97,27 +115,28 @@ def _cell(x, mixture, weights, running, statistics):
 
 
 def _forward(x, mixture, weights, running, statistics):
-    nodes, rectified, sums, maps, used = [x], [], [], [], []
+    nodes, rectified, sums, maps, of_maps, used = [x], [], [], [], [], []
     for target in (1, 2, 3):
         rectified.append(once(jax.nn.relu, nodes[-1]))
         sums.append(ops.pixel_moments(rectified[-1]))
+        maps.append(conv(rectified[-1], _side_by_side(weights.conv3x3, target - 1)))
+        of_maps.append(once(ops.moments, maps[-1]))
         share, own, of_running = _pick(target, mixture, weights, running)
-        z = [conv(source, kernel) for source, kernel in zip(rectified, own.conv3x3, strict=True)]
-        moments = _stack([once(ops.moments, one) for one in z])
+        moments = _stack([_of_edge(of, target - 1 - s, x) for s, of in enumerate(of_maps)])
         affine, now = _affine_of_edges(statistics, share, own, _stack(sums), moments, of_running)
         products = [ops.pointwise(source, kernel) for source, kernel in zip(rectified, affine.kernel, strict=True)]
         pooled = once(lambda share, nodes: ops.average_pool_3x3(_weighted(share, nodes)), share[:, POOL], nodes)
         rows = affine.factor.astype(x.dtype), jnp.sum(affine.shift, axis=0).astype(x.dtype), share[:, SKIP]
-        nodes = [*nodes, once(_node, pooled, products, z, nodes, *rows)]
-        maps, used = maps + z, [*used, now]
+        nodes = [*nodes, once(_node, pooled, products, maps, nodes, *rows)]
+        used = [*used, now]
     seen = jax.tree.map(lambda *targets: jnp.concatenate(targets), *used)
     return (nodes[-1], seen), (nodes[:-1], maps, sums, seen, mixture, weights, running)
 
 
-def _node(pooled, products, z, nodes, factor, shift, skip):
+def _node(pooled, products, maps, nodes, factor, shift, skip):
     total = pooled + shift[None, None, None]
-    for product, one, by in zip(products, z, factor, strict=True):
-        total += product + one * by[None, None, None]
+    for s, (product, z, by) in enumerate(zip(products, maps, factor, strict=True)):
+        total += product + _of_edge(z, len(maps) - 1 - s, total) * by[None, None, None]
     return total + _weighted(skip, nodes)
 
 
@@ -125,61 +144,70 @@ def _backward(statistics, saved, cotangents):
     nodes, maps, sums, used, mixture, weights, running = saved
     n, c = nodes[0].size // nodes[0].shape[-1], nodes[0].shape[-1]
     rectified = [once(jax.nn.relu, node) for node in nodes]
-    of_rectified = [planes(one) for one in rectified]
     g, into = cotangents[0], _Arrived.nothing(c)
     arrived: list[_Arrived] = [into] * len(nodes)
-    of_mixture, of_weights = [], []
+    of_mixture, of_weights, of_conv3x3 = [], [], {}
     for target in (3, 2, 1):
         share, own, statistics_of, of_running = _pick(target, mixture, weights, used, running)
-        z, sources = maps[_into(target)], range(target)
+        sources = range(target)
         moments = jax.tree.map(lambda array: array[:, 1], statistics_of)
         affine, pull = jax.vjp(
             lambda *edges, rest=of_running: _affine_of_edges(statistics, *edges, rest)[0],
             *(share, own, _stack(sums[:target]), moments),
         )
         dkernel = jnp.stack([ops.pixel_products(rectified[s], g) for s in sources]).astype(g.dtype)
-        dfactor = jnp.stack([once(_channel_product, g, one) for one in z])
+        dfactor = jnp.stack([once(functools.partial(_channel_product, target - 1 - s), g, maps[s]) for s in sources])
         dshift = jnp.sum(g, axis=(0, 1, 2), dtype=jnp.float32)
         dshare, dweights, dsums, dmoments = pull(_Affine(dkernel, dfactor, jnp.tile(dshift[None], (target, 1))))
         pooled = once(_pool_gradient, g)
         skips, pools = (jnp.stack([jnp.sum(h * nodes[s]) for s in sources]) for h in (g, pooled))
         of_mixture.append(dshare.at[:, SKIP].add(skips).at[:, POOL].add(pools))
+        of_weights.append(dweights)
         by_z = 2 * dmoments.variance / n  # of the moments' gradient; the rest is constant
         constant = dmoments.mean / n - by_z * moments.mean
-        conv3x3 = []
         for s in sources:
-            dz = once(_before_norm, g, z[s], affine.factor[s], by_z[s], constant[s])
-            conv3x3.append(kernel_gradient(rectified[s], of_rectified[s], dz, 3))
-            parts = [input_gradient(dz, own.conv3x3[s]), ops.pointwise(g, affine.kernel[s].T)]
             here = jax.tree.map(lambda array, s=s: array[s], dsums)
-            arrived[s] = arrived[s].plus(parts, here, (share[s], g, pooled))
-        of_weights.append(dweights._replace(conv3x3=jnp.stack(conv3x3)))
-        g = arrived[target - 1].at_node(rectified[target - 1])
+            before_norm = (g, affine.factor[s], by_z[s], constant[s])
+            arrived[s] = arrived[s].plus(ops.pointwise(g, affine.kernel[s].T), here, (share[s], g, pooled), before_norm)
+        source = target - 1  # whose edges have all had their gradients now
+        dz = once(_before_norms, maps[source], arrived[source].before_norm[::-1])
+        kernel = _side_by_side(weights.conv3x3, source)
+        dkernels = kernel_gradient(rectified[source], planes(rectified[source]), dz, 3)
+        for number, e in enumerate(_out_of(source)):
+            of_conv3x3[e] = _of_edge(dkernels, number, g)
+        g = arrived[source].at_node(rectified[source], input_gradient(dz, kernel))
     join = lambda *targets: jnp.concatenate(targets[::-1])
-    return g, join(*of_mixture), jax.tree.map(join, *of_weights), jax.tree.map(jnp.zeros_like, running)
+    dweights = jax.tree.map(join, *of_weights)._replace(conv3x3=jnp.stack([of_conv3x3[e] for e in range(len(EDGES))]))
+    return g, join(*of_mixture), dweights, jax.tree.map(jnp.zeros_like, running)
 
 
 _cell.defvjp(_forward, _backward)
 
 
 class _Arrived(NamedTuple):
-    """What the gradients of the edges that leave a node bring there, before they are summed."""
+    """What the gradients of the edges that leave a node bring there, edge by edge, before they are summed."""
 
-    behind_relu: list[jax.Array]  # (B, H, W, C) each
+    of_products: list[jax.Array]  # of the 1x1 convolutions, behind the ReLU: (B, H, W, C) each
     sums: PixelMoments
     direct: list[tuple[jax.Array, jax.Array, jax.Array]]  # mixture of the edge, gradient as it is, and pooled
+    before_norm: list[tuple[jax.Array, ...]]  # what `_before_norms` makes of the 3x3 convolutions' outputs
 
     @staticmethod
     def nothing(channels: int) -> "_Arrived":
-        return _Arrived([], PixelMoments(jnp.zeros(channels), jnp.zeros((channels, channels))), [])
+        return _Arrived([], PixelMoments(jnp.zeros(channels), jnp.zeros((channels, channels))), [], [])
 
-    def plus(self, parts, sums, direct) -> "_Arrived":
-        return _Arrived(self.behind_relu + parts, jax.tree.map(jnp.add, self.sums, sums), [*self.direct, direct])
+    def plus(self, product, sums, direct, before_norm) -> "_Arrived":
+        return _Arrived(
+            [*self.of_products, product],
+            jax.tree.map(jnp.add, self.sums, sums),
+            [*self.direct, direct],
+            [*self.before_norm, before_norm],
+        )
 
-    def at_node(self, rectified) -> jax.Array:
-        """Gradient of the node, which is `rectified` after its ReLU."""
+    def at_node(self, rectified, of_3x3) -> jax.Array:
+        """Gradient of the node, which is `rectified` after its ReLU, with that of its 3x3 convolutions."""
         product, row = ops.pixel_moments_gradient(rectified, self.sums)
-        return once(_sum_of_arrived, rectified, [*self.behind_relu, product], row, self.direct)
+        return once(_sum_of_arrived, rectified, [*self.of_products, of_3x3, product], row, self.direct)
 
 
 def _sum_of_arrived(rectified, parts, constant, direct):
@@ -189,13 +217,18 @@ def _sum_of_arrived(rectified, parts, constant, direct):
     return total
 
 
-def _before_norm(g, z, factor, by_z, constant):
-    factor, by_z, constant = (row[None, None, None] for row in (factor, by_z, constant))
-    return (g * factor + z * by_z + constant).astype(z.dtype)
+def _before_norms(z, edges):
+    """Gradients of 3x3 convolutions' outputs z (B, H, W, L * C), from those behind their norms."""
+
+    def before(number, g, *rows):
+        factor, by_z, constant = (row[None, None, None] for row in rows)
+        return g * factor + _of_edge(z, number, g) * by_z + constant
+
+    return jnp.concatenate([before(i, *edge) for i, edge in enumerate(edges)], axis=-1).astype(z.dtype)
 
 
-def _channel_product(g, z):
-    return jnp.sum(g.astype(jnp.float32) * z, axis=(0, 1, 2))
+def _channel_product(number, g, z):
+    return jnp.sum(g.astype(jnp.float32) * _of_edge(z, number, g), axis=(0, 1, 2))
 
 
 def _pool_gradient(g):
