@@ -22,6 +22,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
 
 from experiments import moo_peers, recording
 from experiments.benchmark_forecast import TORCH
@@ -220,6 +221,7 @@ def measure(part: str, *, smoke: bool) -> list[list[Any]]:
         try:
             for name, value in _CACHE_OPTIONS.items():
                 jax.config.update(name, folder if value is None else value)
+            compilation_cache.reset_cache()  # JAX opens the folder once
             if part == "cells":
                 return cell_rows(large, repeats, with_peer=not smoke)
             if part == "darts":
@@ -228,6 +230,7 @@ def measure(part: str, *, smoke: bool) -> list[list[Any]]:
         finally:
             for name, value in before.items():
                 jax.config.update(name, value)
+            compilation_cache.reset_cache()
 
 
 _CACHE_OPTIONS = {
@@ -243,7 +246,7 @@ _PEER_NOTES = (
     "PyTorch's logits equal ours within 1e-3 of the largest, from the same weights and images.",
 )
 _TIMING_NOTE = (
-    "Median and quartiles of 7 calls after 12 steps of warm-up; glibc's huge pages on both sides. From the cache: traced anew, "
+    "Median and quartiles of 7 calls after 12 steps of warm-up; huge pages on both sides. From the cache: traced anew, "
     "the executable read from JAX's persistent cache."
 )
 
@@ -285,13 +288,17 @@ PARTS = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
-    """Measure part after part, record each unless `--smoke`, and return all rows."""
+def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="a tiny network, no PyTorch; records nothing")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
-    options = parser.parse_args(arguments)
-    every = []
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
+    """Measure part after part, record each unless `--smoke`, and return all rows."""
+    options, every = options_of(arguments), []
     for part in options.parts:
         rows = measure(part, smoke=options.smoke)
         for row in rows:
@@ -312,5 +319,6 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
 
 if __name__ == "__main__":
     start_with_huge_pages()
-    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    if "population" in options_of(None).parts:  # the others are what one device does
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     main()
