@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcenas.nets.fusion import apart, once
+from jcenas.nets.fusion import apart
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
 _FEW_PIXELS = 4  # up to which an image on a CPU is convolved 2.5 times faster by a product with its patches
@@ -78,7 +78,7 @@ def conv_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array, stride: int = 
     if stride > 1:  # the strided output is the dense one at every stride-th pixel: put its gradient back there
         gap = (0, stride - 1, stride - 1)
         g = lax.pad(g, jnp.zeros((), g.dtype), ((0, 0, 0), gap, gap, (0, 0, 0)))
-    return input_gradient(g, kernel), kernel_gradient(x, planes(x), g, kernel.shape[0])
+    return input_gradient(g, kernel), kernel_gradient(x, g, kernel.shape[0])
 
 
 def input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -86,34 +86,20 @@ def input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
     return _conv(g, kernel[::-1, ::-1].swapaxes(2, 3), 1)
 
 
-def planes(x: jax.Array) -> jax.Array:
-    """(B, H, W, C) -> (C, H, W, B), as `kernel_gradient` reads the input on CPU."""
-    return once(lambda x: x.transpose(3, 1, 2, 0), x)
+def kernel_gradient(x: jax.Array, g: jax.Array, size: int) -> jax.Array:
+    """Gradient (K, K, C, D) of `conv` of stride 1 by its kernel, K = `size`, from that of its output, g (B, H, W, D)."""
 
-
-def kernel_gradient(x: jax.Array, of_x: jax.Array, g: jax.Array, size: int) -> jax.Array:
-    """Gradient (K, K, C, D) of `conv` of stride 1 by its kernel, K = `size`.
-
-    Args:
-        x: the input, (B, H, W, C).
-        of_x: `planes(x)`, which several convolutions of x can share; not read on accelerators.
-        g: gradient of the output, (B, H, W, D).
-        size: of the kernel.
-    """
-
-    def library(x: jax.Array, of_x: jax.Array, g: jax.Array) -> jax.Array:
-        del of_x
+    def library(x: jax.Array, g: jax.Array) -> jax.Array:
         kernel = jnp.zeros((size, size, x.shape[-1], g.shape[-1]), g.dtype)
         return jax.vjp(lambda kernel: _library(x, kernel, 1), kernel)[1](g)[0]
 
-    def on_cpu(x: jax.Array, of_x: jax.Array, g: jax.Array) -> jax.Array:
-        """Images and channels change places: a convolution of planes whose kernel is the output's gradient."""
-        del x
+    def on_cpu(x: jax.Array, g: jax.Array) -> jax.Array:
+        """Images and channels change places: a convolution of planes (C, H, W, B) with kernel (H, W, B, D)."""
         pad = ((size // 2, size // 2),) * 2
-        kernel = apart(lambda g: g.transpose(1, 2, 0, 3), g)
-        return lax.conv_general_dilated(of_x, kernel, (1, 1), pad, dimension_numbers=_NHWC).transpose(1, 2, 0, 3)
+        planes, kernel = apart(lambda x: x.transpose(3, 1, 2, 0), x), apart(lambda g: g.transpose(1, 2, 0, 3), g)
+        return lax.conv_general_dilated(planes, kernel, (1, 1), pad, dimension_numbers=_NHWC).transpose(1, 2, 0, 3)
 
-    return lax.platform_dependent(x, of_x, g, cpu=on_cpu, default=library)
+    return lax.platform_dependent(x, g, cpu=on_cpu, default=library)
 
 
 def conv_of_many(x: jax.Array, kernel: jax.Array) -> jax.Array:

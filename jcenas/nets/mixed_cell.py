@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from jcenas.nets import depthwise as dw
 from jcenas.nets import operations as ops
 from jcenas.nets.cell import CellWeights, Statistics
-from jcenas.nets.convolution import conv, input_gradient, kernel_gradient, planes
+from jcenas.nets.convolution import conv, input_gradient, kernel_gradient
 from jcenas.nets.fusion import once
 from jcenas.nets.operations import Moments, PixelMoments
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP
@@ -128,7 +128,7 @@ def _forward(x, mixture, weights, running, statistics):
         pooled = once(lambda share, nodes: ops.average_pool_3x3(_weighted(share, nodes)), share[:, POOL], nodes)
         rows = affine.factor.astype(x.dtype), jnp.sum(affine.shift, axis=0).astype(x.dtype), share[:, SKIP]
         nodes = [*nodes, once(_node, pooled, products, maps, nodes, *rows)]
-        used = [*used, now]
+        used.append(now)
     seen = jax.tree.map(lambda *targets: jnp.concatenate(targets), *used)
     return (nodes[-1], seen), (nodes[:-1], maps, sums, seen, mixture, weights, running)
 
@@ -144,8 +144,7 @@ def _backward(statistics, saved, cotangents):
     nodes, maps, sums, used, mixture, weights, running = saved
     n, c = nodes[0].size // nodes[0].shape[-1], nodes[0].shape[-1]
     rectified = [once(jax.nn.relu, node) for node in nodes]
-    g, into = cotangents[0], _Arrived.nothing(c)
-    arrived: list[_Arrived] = [into] * len(nodes)
+    g, arrived = cotangents[0], [_Arrived.nothing(c)] * len(nodes)
     of_mixture, of_weights, of_conv3x3 = [], [], {}
     for target in (3, 2, 1):
         share, own, statistics_of, of_running = _pick(target, mixture, weights, used, running)
@@ -171,11 +170,9 @@ def _backward(statistics, saved, cotangents):
             arrived[s] = arrived[s].plus(ops.pointwise(g, affine.kernel[s].T), here, (share[s], g, pooled), before_norm)
         source = target - 1  # whose edges have all had their gradients now
         dz = once(_before_norms, maps[source], arrived[source].before_norm[::-1])
-        kernel = _side_by_side(weights.conv3x3, source)
-        dkernels = kernel_gradient(rectified[source], planes(rectified[source]), dz, 3)
-        for number, e in enumerate(_out_of(source)):
-            of_conv3x3[e] = _of_edge(dkernels, number, g)
-        g = arrived[source].at_node(rectified[source], input_gradient(dz, kernel))
+        dkernels = kernel_gradient(rectified[source], dz, 3)
+        of_conv3x3 |= {e: _of_edge(dkernels, number, g) for number, e in enumerate(_out_of(source))}
+        g = arrived[source].at_node(rectified[source], input_gradient(dz, _side_by_side(weights.conv3x3, source)))
     join = lambda *targets: jnp.concatenate(targets[::-1])
     dweights = jax.tree.map(join, *of_weights)._replace(conv3x3=jnp.stack([of_conv3x3[e] for e in range(len(EDGES))]))
     return g, join(*of_mixture), dweights, jax.tree.map(jnp.zeros_like, running)
