@@ -87,7 +87,7 @@ def input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def kernel_gradient(x: jax.Array, g: jax.Array, size: int) -> jax.Array:
-    """Gradient of stride-1 `conv` by its kernel (K = `size`, K, C, D), where g (B, H, W, D) is that of its output."""
+    """Gradient (K, K, C, D) of stride-1 `conv` by its kernel, K = `size`; g (B, H, W, D) is that of its output."""
 
     def library(x: jax.Array, g: jax.Array) -> jax.Array:
         kernel = jnp.zeros((size, size, x.shape[-1], g.shape[-1]), g.dtype)

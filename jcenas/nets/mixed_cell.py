@@ -169,7 +169,7 @@ def _backward(statistics, saved, cotangents):
             before_norm = (g, affine.factor[s], by_z[s], constant[s])
             arrived[s] = arrived[s].plus(ops.pointwise(g, affine.kernel[s].T), here, (share[s], g, pooled), before_norm)
         source = target - 1  # whose edges have all had their gradients now
-        dz = once(_before_norms, maps[source], arrived[source].before_norm[::-1])
+        dz = once(_before_norms, maps[source], arrived[source].before_norm[::-1])  # by targets, the first first
         dkernels = kernel_gradient(rectified[source], dz, 3)
         of_conv3x3 |= {e: _of_edge(dkernels, number, g) for number, e in enumerate(_out_of(source))}
         g = arrived[source].at_node(rectified[source], input_gradient(dz, _side_by_side(weights.conv3x3, source)))
