@@ -14,10 +14,11 @@ import jax.numpy as jnp
 
 from experiments.recording import NOT_APPLICABLE, record
 from jcenas.spaces.nasbench101_catalog import catalog
-from jcenas.tables import ecnas_read, ecnas_surrogate
-from jcenas.tables.ecnas import SPACES, batched
-from jcenas.tables.ecnas_search import make_search
-from jcenas.tables.ecnas_space import search_space
+from jcenas.tables.ecnas import read as ecnas_read
+from jcenas.tables.ecnas import surrogate as ecnas_surrogate
+from jcenas.tables.ecnas.dataset import SPACES, batched
+from jcenas.tables.ecnas.search import make_search
+from jcenas.tables.ecnas.space import search_space
 
 COMMAND = "OPENBLAS_NUM_THREADS=1 python -m experiments.benchmark_ecnas"
 COLUMNS = ("what", "result", "first call, s", "median s", "a second")

@@ -29,11 +29,11 @@ from experiments.benchmark_forecast import TORCH
 from experiments.benchmark_training import SMOKE, WORKLOADS, Workload, data_of
 from jcenas.live.terminal import start_with_huge_pages
 from jcenas.nets import CellNetwork, DartsSupernet, FixedNetwork, GenotypeSupernet
-from jcenas.nets.darts_supernet import MIXTURE_SHAPE
+from jcenas.nets.darts.supernet import MIXTURE_SHAPE
+from jcenas.runtime import compilation, sharding
 from jcenas.spaces import NasBench201
 from jcenas.spaces.darts import Darts
 from jcenas.spaces.nasbench201 import EDGES, OPERATIONS
-from jcenas.train import compilation, sharding
 from jcenas.train.population import make_population
 from jcenas.train.training import TrainConfig, Trainer, make_trainer
 

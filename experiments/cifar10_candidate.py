@@ -25,12 +25,15 @@ import numpy as np
 
 from experiments import recording
 from jcenas.live.terminal import start_with_huge_pages
-from jcenas.nets import CellNetwork, GenotypeNetwork, Macro, MacroGenotype, cost, genotype_cost
+from jcenas.nets import CellNetwork, GenotypeNetwork, Macro, MacroGenotype
+from jcenas.nets.genotype import cost as genotype_cost
+from jcenas.nets.nasbench201 import cost
+from jcenas.runtime import compilation, sharding
 from jcenas.spaces import nasbench201
 from jcenas.spaces.genotype import Genotype, to_cells
 from jcenas.spaces.nasnet import NASNET_A
 from jcenas.tables.store import locate
-from jcenas.train import compilation, images, sharding
+from jcenas.train import images
 from jcenas.train.images import ImageSet, Split
 from jcenas.train.training import TrainConfig, make_trainer
 

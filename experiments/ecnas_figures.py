@@ -19,12 +19,13 @@ from experiments.ecnas_published import published_runs
 from experiments.recording import load, record
 from jcenas.report import ecnas as plots
 from jcenas.report.style import style
-from jcenas.tables import ecnas_published as published
-from jcenas.tables import ecnas_read, ecnas_surrogate
-from jcenas.tables.ecnas import SPACES, EcNas, front
-from jcenas.tables.ecnas_analysis import attainment, cost_of_making, swaps
-from jcenas.tables.ecnas_search import REFERENCE_KWH, make_search
-from jcenas.tables.ecnas_space import search_space
+from jcenas.tables.ecnas import published
+from jcenas.tables.ecnas import read as ecnas_read
+from jcenas.tables.ecnas import surrogate as ecnas_surrogate
+from jcenas.tables.ecnas.analysis import attainment, cost_of_making, swaps
+from jcenas.tables.ecnas.dataset import SPACES, EcNas, front
+from jcenas.tables.ecnas.search import REFERENCE_KWH, make_search
+from jcenas.tables.ecnas.space import search_space
 from jcenas.tables.store import locate
 
 COMMAND = "OPENBLAS_NUM_THREADS=1 python -m experiments.ecnas_figures"

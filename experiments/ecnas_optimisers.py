@@ -28,10 +28,10 @@ import pandas as pd
 from experiments.ecnas_published import published_runs
 from experiments.recording import load, record
 from jcenas.moo import Budgeted, hypervolume
-from jcenas.tables import ecnas_read
-from jcenas.tables.ecnas import EcNas
-from jcenas.tables.ecnas_search import make_search, reference
-from jcenas.tables.ecnas_space import search_space
+from jcenas.tables.ecnas import read as ecnas_read
+from jcenas.tables.ecnas.dataset import EcNas
+from jcenas.tables.ecnas.search import make_search, reference
+from jcenas.tables.ecnas.space import search_space
 from jcenas.tables.store import locate
 
 COMMAND = "OPENBLAS_NUM_THREADS=1 python -m experiments.ecnas_optimisers"

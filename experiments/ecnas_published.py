@@ -19,10 +19,10 @@ import pandas as pd
 
 from experiments.recording import record
 from jcenas.moo import extremes, knee
-from jcenas.tables import ecnas_read
-from jcenas.tables.ecnas import EcNas
-from jcenas.tables.ecnas_search import make_search
-from jcenas.tables.ecnas_space import search_space
+from jcenas.tables.ecnas import read as ecnas_read
+from jcenas.tables.ecnas.dataset import EcNas
+from jcenas.tables.ecnas.search import make_search
+from jcenas.tables.ecnas.space import search_space
 from jcenas.tables.store import locate
 
 COMMAND = "python -m experiments.ecnas_published"

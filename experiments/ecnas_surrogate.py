@@ -19,9 +19,9 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from experiments.recording import NOT_APPLICABLE, record
-from jcenas.tables import ecnas_published as published
-from jcenas.tables import ecnas_read
-from jcenas.tables import ecnas_surrogate as ours
+from jcenas.tables.ecnas import published
+from jcenas.tables.ecnas import read as ecnas_read
+from jcenas.tables.ecnas import surrogate as ours
 from jcenas.tables.store import locate
 
 COMMAND = "OPENBLAS_NUM_THREADS=1 python -m experiments.ecnas_surrogate"

@@ -41,8 +41,8 @@ from jcenas.moo import (
     semoa,
     sh_emoa,
 )
-from jcenas.tables.ecnas_read import load
-from jcenas.tables.ecnas_space import cell_space
+from jcenas.tables.ecnas.read import load
+from jcenas.tables.ecnas.space import cell_space
 from jcenas.tables.macro import nas_bench_macro
 from jcenas.tables.measured import nasbench201
 

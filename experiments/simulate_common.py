@@ -19,6 +19,7 @@ from jcenas.alloc.learned import load_policy
 from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
 from jcenas.carbon.trace import CarbonTrace
+from jcenas.runtime import sharding
 from jcenas.sim import traces
 from jcenas.sim.config import Accounting
 from jcenas.sim.many import concatenate, make_many, stack
@@ -30,7 +31,6 @@ from jcenas.sim.stage import Stage
 from jcenas.sim.state import SimulationConfig
 from jcenas.tables.names import check_table, load_table
 from jcenas.tables.store import locate
-from jcenas.train import sharding
 
 GRIDS = ("US-CAL-CISO", "US-MIDA-PJM", "US-TEX-ERCO", "DE-LU")
 JULY_2023_H = (365 + 365 + 181) * 24  # the files begin in January 2021

@@ -299,7 +299,7 @@ def ecnas(
 def _ecnas(
     action: str, cell: str, space: str, epochs: int, metric: str | None, optimiser: str, evaluations: int, seed: int
 ) -> int:
-    from jcenas.tables import ecnas_text
+    from jcenas.tables.ecnas import text as ecnas_text
 
     if action == "query":
         _table(("metric", "value", "meaning"), ecnas_text.query_rows(space, cell, epochs, metric))

@@ -11,7 +11,7 @@ from jcenas.carbon.forecast.forecaster import forecast
 from jcenas.carbon.forecast.weights import default_forecaster
 from jcenas.moo import lamoo
 from jcenas.nets import CellNetwork, DartsSupernet, GenotypeSupernet
-from jcenas.nets.darts_supernet import MIXTURE_SHAPE
+from jcenas.nets.darts.supernet import MIXTURE_SHAPE
 from jcenas.proxies import MEASURES
 from jcenas.proxies.one_shot import make_score
 from jcenas.proxies.zero_shot import make_proxy

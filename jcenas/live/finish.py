@@ -15,7 +15,7 @@ from jcenas.live.objectives import CostObjective
 from jcenas.live.programs import DevicePrograms
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import SearchState
-from jcenas.train import checkpoint
+from jcenas.runtime import checkpoint
 
 MEASURED = [
     "device time of training and scoring",

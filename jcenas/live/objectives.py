@@ -6,7 +6,8 @@ import numpy as np
 
 from jcenas.live.config import COST_UNITS, SearchConfig
 from jcenas.live.programs import DevicePrograms
-from jcenas.nets import Macro, cost
+from jcenas.nets import Macro
+from jcenas.nets.nasbench201 import cost
 
 _FORMULAS = {"params": cost.parameters, "flops": cost.multiply_adds, "energy": cost.inference_energy_j}
 REFERENCE_ERRORS = {"digits": 0.1, "mnist": 0.1, "fashion-mnist": 0.3, "cifar10": 0.7, "flowers": 0.9}

@@ -15,9 +15,10 @@ from jcenas.live.config import SearchConfig
 from jcenas.live.objectives import CostObjective
 from jcenas.live.programs import DevicePrograms, macro_of
 from jcenas.moo import LamooConfig, Optimizer, lamoo, nsga2, random_search
+from jcenas.runtime import sharding
 from jcenas.spaces import NasBench201
 from jcenas.tables.store import locate
-from jcenas.train import images, sharding
+from jcenas.train import images
 from jcenas.train.images import ImageSet
 
 _COMPILED_IN = ("dataset", "seed", "channels", "cells", "batch_size", "learning_rate", "proposals")

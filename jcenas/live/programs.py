@@ -16,7 +16,7 @@ import numpy as np
 from jcenas.live.config import SearchConfig
 from jcenas.nets import CellNetwork, FixedNetwork, Macro
 from jcenas.proxies.one_shot import make_score, supernet_paths
-from jcenas.train import compilation, sharding
+from jcenas.runtime import compilation, sharding
 from jcenas.train.augment import scale
 from jcenas.train.images import ImageSet
 from jcenas.train.training import TrainConfig, TrainState, make_trainer

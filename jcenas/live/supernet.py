@@ -15,7 +15,7 @@ from jcenas.live.prepare import Prepared
 from jcenas.live.programs import MeshSupernet
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.worker import CHECKPOINT_EVERY_S
-from jcenas.train import checkpoint, sharding
+from jcenas.runtime import checkpoint, sharding
 from jcenas.train.training import TrainState
 
 _SUPERNET_KEY = 2**31 - 1  # folded into the run's key; candidates use their numbers

@@ -14,7 +14,7 @@ from jcenas.live.objectives import CostObjective
 from jcenas.live.programs import DevicePrograms
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import Outcome, Proposal, SearchState
-from jcenas.train import checkpoint
+from jcenas.runtime import checkpoint
 from jcenas.train.training import TrainState
 
 CHECKPOINT_EVERY_S = 10.0  # of training; what a kill can cost at most

@@ -1,16 +1,16 @@
 """Networks as Linen modules, and what they cost without training."""
 
-from jcenas.nets.cell_network import CellNetwork
-from jcenas.nets.cost import Macro
-from jcenas.nets.darts_supernet import DartsSupernet
-from jcenas.nets.fixed_network import FixedNetwork, extract
-from jcenas.nets.genotype_cost import MacroGenotype
-from jcenas.nets.genotype_network import GenotypeNetwork
-from jcenas.nets.genotype_supernet import GenotypeSupernet
-from jcenas.nets.mobilenet import MobileNetwork
-from jcenas.nets.mobilenet_cost import MacroMobile
-from jcenas.nets.nasbench101 import Macro101
-from jcenas.nets.nasbench101_network import Network101
+from jcenas.nets.darts.supernet import DartsSupernet
+from jcenas.nets.genotype.cost import MacroGenotype
+from jcenas.nets.genotype.network import GenotypeNetwork
+from jcenas.nets.genotype.supernet import GenotypeSupernet
+from jcenas.nets.mobilenet.cost import MacroMobile
+from jcenas.nets.mobilenet.network import MobileNetwork
+from jcenas.nets.nasbench101.cost import Macro101
+from jcenas.nets.nasbench101.network import Network101
+from jcenas.nets.nasbench201.cost import Macro
+from jcenas.nets.nasbench201.fixed import FixedNetwork, extract
+from jcenas.nets.nasbench201.network import CellNetwork
 
 __all__ = [
     "CellNetwork",

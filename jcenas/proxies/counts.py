@@ -1,7 +1,7 @@
 """Parameters and multiply-adds as scores: the baselines that any proxy has to beat (arXiv 2101.08134; 2110.07432)."""
 
-from jcenas.nets import cost
-from jcenas.nets.cost import Macro
+from jcenas.nets.nasbench201 import cost
+from jcenas.nets.nasbench201.cost import Macro
 from jcenas.proxies.zero_shot import Proxy
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from jcenas.engine.predictor import Inputs
 from jcenas.proxies.features import WORDS, cell_features
-from jcenas.sim.predictor import Inputs
 from jcenas.spaces.nasbench201 import NasBench201
 from jcenas.tables.grid import Listed
 from jcenas.tables.table import Table

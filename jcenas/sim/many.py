@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcenas.moo import hypervolume
+from jcenas.runtime import sharding
 from jcenas.sim.problem import Benchmark, Scenario
 from jcenas.sim.search import Simulate
 from jcenas.sim.state import Result
-from jcenas.train import sharding
 
 Many = Callable[[jax.Array, Any, Benchmark, Scenario], Result]
 

@@ -11,11 +11,11 @@ import numpy as np
 from flax import struct
 
 from jcenas.carbon.power import PowerModel
+from jcenas.engine.predictor import Inputs
 from jcenas.errors import InputError
 from jcenas.moo import hypervolume
 from jcenas.sim.cluster import Power
 from jcenas.sim.inputs import inputs_of
-from jcenas.sim.predictor import Inputs
 from jcenas.tables.table import Table
 
 RELEASED_KW = 1.0  # of an evaluating device in CE-NAS's released simulator; scoring and idling are free there

@@ -8,6 +8,7 @@ import numpy as np
 
 from jcenas.alloc.policies import policy_from_name
 from jcenas.errors import InputError
+from jcenas.runtime import sharding
 from jcenas.sim import traces
 from jcenas.sim.config import Accounting, SimulateConfig
 from jcenas.sim.inputs import SCORE
@@ -19,7 +20,6 @@ from jcenas.sim.stage import Stage
 from jcenas.sim.state import Result, SimulationConfig
 from jcenas.tables.names import Objectives, check_table, load_table
 from jcenas.tables.table import Table
-from jcenas.train import sharding
 
 PROPOSALS = 128
 CHOICE = 2048  # proposals that the predictor chooses from, of optimisers whose time hardly grows with them

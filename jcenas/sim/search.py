@@ -23,10 +23,11 @@ import jax.numpy as jnp
 from jcenas.alloc.devices import devices_for_share
 from jcenas.alloc.observation import Observation
 from jcenas.alloc.policies import Policy
+from jcenas.engine import predictor
+from jcenas.engine import queue as lines
 from jcenas.moo import hypervolume
 from jcenas.moo.types import Optimizer
-from jcenas.sim import cluster, predictor
-from jcenas.sim import queue as lines
+from jcenas.sim import cluster
 from jcenas.sim.problem import Benchmark, Scenario
 from jcenas.sim.sized import by_size, growing
 from jcenas.sim.state import Interval, Result, SearchState, SimulationConfig

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jcenas.engine.queue import EMPTY, Ranking
 from jcenas.errors import InputError
-from jcenas.sim.queue import EMPTY, Ranking
 from jcenas.sim.stage import STAGES, Stage
 
 

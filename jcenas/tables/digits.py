@@ -14,7 +14,8 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from jcenas.nets import Macro, cost
+from jcenas.nets import Macro
+from jcenas.nets.nasbench201 import cost
 from jcenas.spaces.nasbench201 import NasBench201
 from jcenas.tables.table import Table
 

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 _NB201 = "jcenas.tables.measured"
 _MACRO = "jcenas.tables.macro"
-_ECNAS = ("jcenas.tables.ecnas_table", "ecnas_table")
+_ECNAS = ("jcenas.tables.ecnas.table", "ecnas_table")
 TABLES = {
     "digits": Entry(
         "jcenas.tables.digits",

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from jcenas.errors import InputError
-from jcenas.train import recipe, sharding
+from jcenas.runtime import sharding
+from jcenas.train import recipe
 from jcenas.train.augment import augment, scale
 from jcenas.train.images import ImageSet, Split
 from jcenas.train.recipe import TrainConfig, learning_rate

@@ -10,7 +10,7 @@ from jcenas.alloc.environment import Environment, Step
 from jcenas.alloc.networks import ActorCritic, Outputs
 from jcenas.alloc.ppo import PpoConfig, make_ppo, make_train
 from jcenas.alloc.returns import Normaliser, generalised_advantages
-from jcenas.train import checkpoint
+from jcenas.runtime import checkpoint
 
 CONFIG = PpoConfig(environments=16, steps=16, updates=60, learning_rate=3e-3, width=32, entropy=0.0, discount=0.5)
 

@@ -227,7 +227,7 @@ def test_a_full_disk_in_the_middle_names_the_file_and_the_way_on(tmp_path, monke
     def full(folder, tree):
         raise OSError(28, "No space left on device", str(folder))
 
-    monkeypatch.setattr("jcenas.train.checkpoint.save", full)
+    monkeypatch.setattr("jcenas.runtime.checkpoint.save", full)
     with pytest.raises(InputError, match=r"supernet: No space left on device; free the disk.*--resume"):
         search(config(tmp_path))
     monkeypatch.undo()

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import jax.numpy as jnp
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -62,11 +61,6 @@ def benchmark_of(table, reference=(100.0, 10.0), **choices):
 def small():
     """Four architectures; the second takes an hour and a half."""
     return table_of([1800.0, 5400.0, 3600.0, 900.0], [50.0, 10.0, 20.0, 60.0], [2.0, 8.0, 5.0, 1.0])
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.errors import InputError
 from jcenas.report.simulation import over_emissions, write_progress
+from jcenas.runtime import sharding
 from jcenas.sim.config import SimulateConfig, TrainPolicyConfig
 from jcenas.sim.many import carbon_to_reach, concatenate, first_to_reach, make_many, stack
 from jcenas.sim.problem import make_scenario
@@ -19,7 +20,6 @@ from jcenas.sim.run import simulate, sizes_for, summary_rows
 from jcenas.sim.search import make_search
 from jcenas.sim.state import SimulationConfig
 from jcenas.sim.traces import forecasts, forecasts_by_model, hours_of
-from jcenas.train import sharding
 
 
 def test_shards_pads_and_keeps_the_order(kit, small):

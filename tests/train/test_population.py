@@ -7,7 +7,8 @@ import pytest
 
 from jcenas.errors import InputError
 from jcenas.nets import CellNetwork
-from jcenas.train import images, sharding
+from jcenas.runtime import sharding
+from jcenas.train import images
 from jcenas.train.population import make_population
 from jcenas.train.training import TrainConfig, make_trainer
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jcenas.nets import CellNetwork
-from jcenas.train import checkpoint, images, sharding
+from jcenas.runtime import checkpoint, sharding
+from jcenas.train import images
 from jcenas.train.training import TrainConfig, learning_rate, make_trainer
 
 GENOME = jnp.array([3, 1, 2, 1, 3, 4], jnp.int32)

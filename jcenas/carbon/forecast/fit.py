@@ -13,7 +13,7 @@ from jcenas.carbon.forecast.network import ForecastNetwork
 from jcenas.carbon.forecast.training import ForecastTraining, Trainer, TrainState, make_trainer
 from jcenas.carbon.forecast.windows import Table
 from jcenas.errors import InputError
-from jcenas.train import checkpoint, sharding
+from jcenas.runtime import checkpoint, sharding
 
 Progress = Callable[[int, int, float], None]  # (steps done, steps, mean loss of the last chunk)
 

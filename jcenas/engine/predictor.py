@@ -1,0 +1,239 @@
+"""The predictor stage: which proposals to train next, by a Gaussian process on what training found so far.
+
+The process sees an architecture in two ways and adds their covariances: the *scores* that need no training (synflow,
+multiply-adds) give a smooth trend over the whole space, and what the architecture *computes* (path encoding of
+NAS-Bench-201, else the genome) gives what the neighbours differ by. Its target is the logarithm of the error over the
+best one, scaled by the better part of the evaluations, since that is where the front is.
+
+Trainings fail: an error above `FAILED` times the lower quartile is set aside, and nothing that computes the same is
+proposed again. CE-NAS's own table holds thousands of such accuracies (seeds that are missing count as 0).
+
+Proposals are picked one after the other by expected hypervolume improvement for each second of training (Snoek et al.
+2012, section 3.2, divide in the same way); after each the process is conditioned on its own prediction ("kriging
+believer": Ginsbourger et al. 2010), so that the picks of one hour differ. The second objective is known without
+training, which makes the expectation exact.
+
+Letters: c room for evaluations, k candidates, s short list, f places for the front, w numbers that stand for what an
+architecture computes.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.stats import norm
+
+from jcenas.engine import queue
+from jcenas.moo import linalg
+from jcenas.moo.kernels import squared_distances
+from jcenas.moo.pareto import dominance_number, non_dominated
+from jcenas.moo.surrogate import Warp
+
+TREND = 7.4  # variance of the part that follows the scores
+TREND_RATE = 0.074  # a squared distance of 1 (one deviation of one score) costs this much of its logarithm
+LOCAL = 0.34  # variance of the part that follows the computation
+LOCAL_RATE = 0.82
+NOISE = 6.7e-3
+FAILED = 3.0
+START = 10  # evaluations before the process is asked
+SAME = 1e-3  # squared distance below which two architectures compute the same
+FRONT = 64  # the distinct points of NAS-Bench-201's own front, error against energy: 29
+SHORT_LIST = 4
+ROOM = 384  # evaluations that the process holds
+
+
+class Prediction(NamedTuple):
+    """What the process believes of the candidates, as `warp` scales errors."""
+
+    mean: jax.Array  # (k,)
+    deviation: jax.Array  # (k,) positive
+    half: jax.Array  # (c, k), inverse of the Cholesky factor times the covariance with the evaluations
+    warp: Warp
+
+    def error(self) -> jax.Array:
+        """Predicted median error, float32 (k,), %."""
+        return self.warp.backward(self.mean)
+
+
+class Inputs(NamedTuple):
+    """Architectures as the process sees them."""
+
+    scores: jax.Array  # (n, number of scores) float32, standardised; perhaps none
+    computes: jax.Array  # (n, w) float32
+
+    def at(self, rows: jax.Array) -> "Inputs":
+        """Those of some rows."""
+        return Inputs(self.scores[rows], self.computes[rows])
+
+
+def covariance(a: Inputs, b: Inputs) -> jax.Array:
+    """Prior covariance of architectures, float32 (n, k)."""
+    trend = TREND * jnp.exp(-TREND_RATE * squared_distances(a.scores, b.scores))
+    return trend + LOCAL * jnp.exp(-LOCAL_RATE * squared_distances(a.computes, b.computes))
+
+
+def quantile(values: jax.Array, mask: jax.Array, share: float) -> jax.Array:
+    """The valid value (n,) with `share` of them below, (); 0 without any."""
+    last = jnp.maximum(jnp.sum(mask) - 1, 0)
+    place = jnp.round(share * last).astype(jnp.int32)
+    return jnp.where(jnp.any(mask), jnp.sort(jnp.where(mask, values, jnp.inf))[place], 0)
+
+
+def failed(errors: jax.Array, mask: jax.Array) -> jax.Array:
+    """Evaluations, bool (c,), whose error is more than `FAILED` times the lower quartile."""
+    return mask & (errors > FAILED * quantile(errors, mask, 0.25))
+
+
+def warp_of(errors: jax.Array, mask: jax.Array) -> Warp:
+    """The map of errors to what the process sees: 0 is the 40 % quantile, and the best one lies at -1.2."""
+    low = quantile(errors, mask, 0.0)
+    shift = jnp.maximum((quantile(errors, mask, 0.25) - low) / 2, 0.02 * low + 1e-3)
+    mean = jnp.log(quantile(errors, mask, 0.4) - low + shift)
+    deviation = (mean - jnp.log(shift)) / 1.2
+    return Warp(low, shift, mean, jnp.where(deviation > 1e-3, deviation, 1.0))
+
+
+def predict(known: Inputs, errors: jax.Array, mask: jax.Array, asked: Inputs) -> Prediction:
+    """Condition the process on errors (c,), %, of known architectures where the mask (c,) is True."""
+    scale = warp_of(errors, mask)
+    targets = jnp.where(mask, scale.forward(jnp.where(mask, errors, scale.low)), 0)
+    matrix = jnp.where(mask[:, None] & mask[None, :], covariance(known, known), 0)
+    factor = linalg.cholesky(matrix + jnp.diag(jnp.where(mask, NOISE, 1.0)))
+    cross = jnp.where(mask[:, None], covariance(known, asked), 0)
+    half = linalg.solve_lower(factor, cross)
+    mean = half.T @ linalg.solve_lower(factor, targets[:, None])[:, 0]
+    variance = TREND + LOCAL - jnp.sum(half**2, axis=0)
+    return Prediction(mean, jnp.sqrt(jnp.maximum(variance, 1e-6)), half, scale)
+
+
+class Front(NamedTuple):
+    """Evaluations that none dominates."""
+
+    points: jax.Array  # (f, 2) float32, errors and costs
+    known: jax.Array  # (f,) bool, False in padded rows
+
+
+def front_of(seen: jax.Array, told: jax.Array) -> Front:
+    """The front of evaluations (c, 2) where told (c,); of more than `FRONT` points the earliest."""
+    f = min(seen.shape[0], FRONT)
+    best = non_dominated(seen, told)
+    places = queue.compact(jnp.arange(seen.shape[0]), best, f, 0)
+    return Front(seen[places], jnp.arange(f) < jnp.sum(best))
+
+
+def improvement(
+    mean: jax.Array, deviation: jax.Array, scale: Warp, cost: jax.Array, front: Front, reference: jax.Array
+) -> jax.Array:
+    """Expected gain of hypervolume, float32 (k,), of candidates of known cost and log-normal error.
+
+    With the front as steps of the best error at each cost, a candidate gains the width of each step that is not cheaper
+    than itself times E[max(best - error, 0)], and with error = exp(a + b z) - s that expectation is Black and Scholes'.
+
+    Args:
+      mean: float32 (k,), of the errors as `scale` maps them.
+      deviation: float32 (k,), of the same.
+      scale: the map of errors.
+      cost: float32 (k,).
+      front: what is to be improved.
+      reference: float32 (2,).
+    """
+    cheap_first = jnp.argsort(jnp.where(front.known, front.points[:, 1], jnp.inf))
+    errors, costs = jnp.where(front.known[:, None], front.points, jnp.inf)[cheap_first].T
+    best = jnp.minimum(jnp.concatenate([jnp.full(1, jnp.inf), jax.lax.cummin(errors)]), reference[0])
+    left = jnp.concatenate([jnp.full(1, -jnp.inf), costs])
+    right = jnp.minimum(jnp.concatenate([costs, jnp.full(1, jnp.inf)]), reference[1])
+    width = jnp.maximum(right[None, :] - jnp.maximum(left[None, :], cost[:, None]), 0)
+    a = (mean * scale.deviation + scale.mean)[:, None]
+    b = (deviation * scale.deviation)[:, None]
+    step = jnp.maximum(best + scale.shift - scale.low, 1e-6)[None, :]
+    z = (jnp.log(step) - a) / b
+    gain = step * norm.cdf(z) - jnp.exp(jnp.minimum(a + b**2 / 2, 20.0)) * norm.cdf(z - b)
+    return jnp.sum(width * jnp.maximum(gain, 0), axis=1)
+
+
+def by_improvement(
+    known: Inputs,
+    seen: jax.Array,
+    told: jax.Array,
+    asked: Inputs,
+    cost: jax.Array,
+    seconds: jax.Array,
+    mask: jax.Array,
+    reference: jax.Array,
+    n: int,
+) -> tuple[jax.Array, jax.Array]:
+    """The n best candidates, by expected improvement a second, picked one after the other.
+
+    Only the `SHORT_LIST` n candidates that improve most by themselves can be picked. Before `START` evaluations the
+    candidates keep their order.
+
+    Args:
+      known: of the evaluations, (c, ...).
+      seen: their objectives, float32 (c, 2).
+      told: bool (c,), True where there is one.
+      asked: of the candidates, (k, ...).
+      cost: their second objective, float32 (k,).
+      seconds: that their training takes, float32 (k,).
+      mask: bool (k,), True where there is a candidate.
+      reference: float32 (2,).
+      n: static number of picks, at most k.
+
+    Returns:
+      Places int32 (n,), and which of them count, bool (n,).
+    """
+    bad = failed(seen[:, 0], told)
+    repeated = squared_distances(known.computes, asked.computes) < SAME
+    mask = mask & ~jnp.any(repeated & bad[:, None], axis=0)
+    belief = _believe(known, seen, told & ~bad, asked)
+    front = front_of(seen, told)
+    alone = improvement(belief.mean, belief.deviation, belief.warp, cost, front, reference)
+    short = jax.lax.top_k(jnp.where(mask, alone / seconds, -1.0), min(SHORT_LIST * n, cost.shape[0]))[1]
+    listed = Prediction(belief.mean[short], belief.deviation[short], belief.half[:, short], belief.warp)
+    picks, free = _pick(listed, asked.at(short), cost[short], seconds[short], mask[short], front, reference, n)
+    in_order = jnp.argsort(~mask, stable=True)[:n]
+    early = jnp.sum(told) < START
+    chosen = jnp.where(early, in_order, short[picks]).astype(jnp.int32)
+    return chosen, jnp.where(early, mask[in_order], free)
+
+
+def _believe(known: Inputs, seen: jax.Array, fine: jax.Array, asked: Inputs) -> Prediction:
+    """Condition on the fine evaluations (c,); of more than `ROOM` on those that the fewest dominate."""
+    if seen.shape[0] <= ROOM:
+        return predict(known, seen[:, 0], fine, asked)
+    held = jnp.argsort(dominance_number(seen, fine), stable=True)[:ROOM]
+    return predict(known.at(held), seen[held, 0], fine[held], asked)
+
+
+def _pick(
+    belief: Prediction,
+    listed: Inputs,
+    cost: jax.Array,
+    seconds: jax.Array,
+    mask: jax.Array,
+    front: Front,
+    reference: jax.Array,
+    n: int,
+) -> tuple[jax.Array, jax.Array]:
+    """Pick n times the best of the short list; each pick joins the front where it is believed to end.
+
+    Returns:
+      Places in the short list, int32 (n,), and which of them count, bool (n,).
+    """
+    f, error = front.points.shape[0], belief.error()
+
+    def pick(carry: Any, i: jax.Array):
+        matrix, front, free = carry
+        deviation = jnp.sqrt(jnp.maximum(jnp.diagonal(matrix), 1e-6))
+        value = improvement(belief.mean, deviation, belief.warp, cost, front, reference) / seconds
+        at = jnp.argmax(jnp.where(free, value, -1.0)).astype(jnp.int32)
+        learnt = matrix[at] / jnp.sqrt(matrix[at, at] + NOISE)
+        points = front.points.at[f + i].set(jnp.stack([error[at], cost[at]]))
+        front = Front(points, front.known.at[f + i].set(free[at]))
+        return (matrix - jnp.outer(learnt, learnt), front, free.at[at].set(False)), (at, free[at])
+
+    posterior = covariance(listed, listed) - belief.half.T @ belief.half
+    room = Front(
+        jnp.concatenate([front.points, jnp.full((n, 2), jnp.inf, front.points.dtype)]),
+        jnp.concatenate([front.known, jnp.zeros(n, bool)]),
+    )
+    return jax.lax.scan(pick, (posterior, room, mask), jnp.arange(n))[1]

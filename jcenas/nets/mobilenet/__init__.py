@@ -1,0 +1,1 @@
+"""Inverted residuals (MnasNet, MobileNet): network and costs."""

@@ -1,0 +1,1 @@
+"""NAS-Bench-101: the network round one cell, and its costs."""

@@ -1,0 +1,1 @@
+"""Devices and meshes, checkpoints, compilation, and how a process starts."""

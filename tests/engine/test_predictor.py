@@ -1,0 +1,153 @@
+"""The predictor by hand and against oracles: a plain Gaussian process, and sampled hypervolume."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+from jcenas.engine import predictor
+from jcenas.engine.predictor import Inputs
+from jcenas.moo import hypervolume
+from jcenas.moo.kernels import squared_distances
+from jcenas.moo.surrogate import Warp
+from jcenas.sim.inputs import inputs_of
+from jcenas.spaces import NasBench201
+from jcenas.tables.table import Table
+from jcenas.tables.toy import toy
+
+LINE = Inputs(jnp.linspace(-2, 2, 12)[:, None], 0.7 * jnp.eye(12))
+IDENTITY = Warp(jnp.float32(0), jnp.float32(0), jnp.float32(0), jnp.float32(1))  # error = exp(z)
+
+
+def test_quantiles_failures_and_warp_by_hand():
+    errors = jnp.array([8.0, 6.0, 30.0, 7.0, 10.0, 999.0])
+    mask = jnp.arange(6) < 5
+    assert float(predictor.quantile(errors, mask, 0.0)) == 6.0
+    assert float(predictor.quantile(errors, mask, 0.25)) == 7.0
+    np.testing.assert_array_equal(predictor.failed(errors, mask), [False, False, True, False, False, False])  # over 21
+    scale = predictor.warp_of(errors, mask)
+    assert float(scale.shift) == 0.5  # half the distance from the best to the lower quartile
+    np.testing.assert_allclose(scale.forward(errors[1]), -1.2, rtol=1e-5)
+    np.testing.assert_allclose(scale.forward(errors[0]), 0.0, atol=1e-6)  # the 40 % quantile of five is the third
+    np.testing.assert_allclose(scale.backward(scale.forward(errors[:5])), errors[:5], rtol=1e-5)
+
+
+def test_equals_a_plain_process_in_double_precision(rng):
+    known = Inputs(jnp.asarray(rng.normal(size=(9, 2)), jnp.float32), jnp.asarray(rng.normal(size=(9, 3)), jnp.float32))
+    asked = Inputs(jnp.asarray(rng.normal(size=(4, 2)), jnp.float32), jnp.asarray(rng.normal(size=(4, 3)), jnp.float32))
+    errors, mask = jnp.asarray(rng.uniform(5, 20, 9), jnp.float32), jnp.arange(9) < 7
+    got = jax.jit(predictor.predict)(known, errors, mask, asked)
+
+    def kernel(a, b):
+        apart = [((x[:, None].astype(float) - y[None].astype(float)) ** 2).sum(2) for x, y in zip(a, b, strict=True)]
+        trend = predictor.TREND * np.exp(-predictor.TREND_RATE * apart[0])
+        return trend + predictor.LOCAL * np.exp(-predictor.LOCAL_RATE * apart[1])
+
+    a = [np.asarray(x)[:7] for x in known]
+    b = [np.asarray(x) for x in asked]
+    inverse = np.linalg.inv(kernel(a, a) + predictor.NOISE * np.eye(7))
+    target = np.asarray(got.warp.forward(errors[:7]), float)
+    cross = kernel(a, b)
+    np.testing.assert_allclose(got.mean, cross.T @ inverse @ target, rtol=1e-3, atol=1e-3)
+    variance = predictor.TREND + predictor.LOCAL - np.einsum("ij,ij->j", cross, inverse @ cross)
+    np.testing.assert_allclose(got.deviation, np.sqrt(variance), rtol=1e-2, atol=1e-3)
+    nothing = predictor.predict(known, errors, jnp.zeros(9, bool), asked)
+    np.testing.assert_allclose(nothing.deviation, np.sqrt(predictor.TREND + predictor.LOCAL), rtol=1e-5)
+
+
+def test_improvement_equals_sampled_hypervolume(rng):
+    front = jnp.array([[4.0, 6.0], [6.0, 3.0], [0.0, 0.0]])
+    known, reference = jnp.array([True, True, False]), jnp.array([10.0, 8.0])
+    mean, deviation, cost = jnp.log(jnp.array([5.0, 3.0, 9.0])), jnp.array([0.3, 0.2, 0.5]), jnp.array([4.0, 7.0, 9.0])
+    got = predictor.improvement(mean, deviation, IDENTITY, cost, predictor.Front(front, known), reference)
+    before = float(hypervolume(front, reference, known))
+    for i in range(3):
+        errors = np.exp(rng.normal(float(mean[i]), float(deviation[i]), 4000)).astype(np.float32)
+        points = jnp.stack([jnp.asarray(errors), jnp.full(4000, cost[i])], axis=1)
+        volumes = jax.vmap(lambda p: hypervolume(jnp.concatenate([front[:2], p[None]]), reference))(points)
+        gains = np.asarray(volumes) - before
+        np.testing.assert_allclose(got[i], gains.mean(), atol=4 * gains.std() / 60 + 1e-4)
+    assert float(got[2]) == 0.0  # dearer than the reference
+
+
+by_improvement = jax.jit(predictor.by_improvement, static_argnums=8)
+
+
+def ask(errors, told, n=3, asked=LINE, seconds=None, cost=None):
+    seen = jnp.stack([jnp.asarray(errors, jnp.float32), jnp.full(len(errors), 5.0)], axis=1)
+    k = asked.scores.shape[0]
+    return by_improvement(
+        LINE,
+        seen,
+        jnp.asarray(told),
+        asked,
+        jnp.full(k, 4.0) if cost is None else cost,
+        jnp.ones(k) if seconds is None else seconds,
+        jnp.ones(k, bool),
+        jnp.array([100.0, 10.0]),
+        n,
+    )
+
+
+def test_picks_are_distinct_follow_the_trend_and_time():
+    errors = 20.0 - jnp.arange(12.0)  # the last is the best
+    picks, counts = ask(errors, np.ones(12, bool))
+    assert len(set(picks.tolist())) == 3
+    assert counts.all()
+    half = Inputs(jnp.array([[-2.0], [2.1], [2.1]]), 0.7 * jnp.eye(12)[:3])
+    first = ask(errors, np.ones(12, bool), 1, half, seconds=jnp.array([1.0, 1.0, 1.0]))[0]
+    assert int(first[0]) in (1, 2)  # where the trend says that errors are small
+    dear = ask(errors, np.ones(12, bool), 1, half, seconds=jnp.array([1.0, 100.0, 1.0]))[0]
+    assert int(dear[0]) != 1
+    picks, _ = ask(errors, np.arange(12) < predictor.START - 1)
+    np.testing.assert_array_equal(picks, [0, 1, 2])  # too few evaluations: in the order of the proposals
+
+
+def test_what_failed_is_set_aside_and_not_repeated():
+    errors = (20.0 - jnp.arange(12.0)).at[6].set(90.0)
+    clean, _ = ask(errors, np.arange(12) != 6, n=4)
+    assert 6 in clean  # nobody has trained it
+    picks, counts = ask(errors, np.ones(12, bool), n=4)
+    assert 6 not in picks
+    assert counts.all()
+    only = Inputs(LINE.scores[6:7], LINE.computes[6:7])
+    _, counts = ask(errors, np.ones(12, bool), 1, only)
+    assert not counts[0]
+
+
+def test_more_evaluations_than_the_process_holds(monkeypatch):
+    errors = 20.0 - jnp.arange(12.0)
+    monkeypatch.setattr(predictor, "ROOM", 11)
+    monkeypatch.setitem(globals(), "by_improvement", predictor.by_improvement)  # not the one compiled before
+    picks, counts = ask(errors, np.ones(12, bool))
+    assert counts.all()
+    assert len(set(picks.tolist())) == 3
+
+
+def test_inputs_of_tables():
+    table = toy()
+    inputs = inputs_of(table)
+    assert inputs.scores.shape == (table.size, 0)
+    twins = jnp.array([[2, 0, 0, 0, 1, 0], [1, 0, 0, 0, 2, 0], [3, 0, 0, 0, 1, 0]])  # 1x1 then skip, skip then 1x1, 3x3
+    rows = table.rows(twins)
+    apart = squared_distances(inputs.computes[rows], inputs.computes[rows])
+    assert float(apart[0, 1]) < predictor.SAME < float(apart[0, 2])
+    frame = pd.DataFrame({"a": [0, 0, 1], "b": [0, 1, 0], "log_synflow": [1.0, 1e9, 3.0], "params": [1.0, 1.0, 5.0]})
+    inputs = inputs_of(Table.from_frame(frame, genome=["a", "b"]))
+    assert inputs.scores.shape == (3, 2)
+    np.testing.assert_allclose(inputs.scores.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_array_equal(jnp.argsort(inputs.scores[:, 0]), [0, 2, 1])
+    assert float(inputs.scores[0, 1]) == float(inputs.scores[1, 1])
+    np.testing.assert_allclose(squared_distances(inputs.computes, inputs.computes)[0, 1], 0.98, rtol=1e-5)
+
+
+@pytest.mark.data
+def test_the_score_of_the_measured_table():
+    from jcenas.tables.measured import nasbench201
+
+    table = nasbench201()
+    assert isinstance(table.space, NasBench201)
+    assert inputs_of(table).scores.shape == (15_625, 2)
+    ranks = pd.DataFrame({name: np.asarray(table.column(name)) for name in ("log_synflow", "error")}).rank()
+    assert ranks.corr().iloc[0, 1] < -0.7
