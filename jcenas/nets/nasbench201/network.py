@@ -9,13 +9,13 @@ genome at every step, it is the single-path weight-sharing supernet (Guo et al.,
 
 Two ways to pick, with the same result, and one that does not pick:
 
-* ``"branch"``: `lax.switch` on every edge runs only the chosen operation (`nasbench201.cell`). Best on CPU; under `vmap` over
-  genomes it would run them all.
+* ``"branch"``: `lax.switch` on every edge runs only the chosen operation (`nasbench201.cell`). Best on CPU; under
+  `vmap` over genomes it would run them all.
 * ``"blend"``: one 3x3 convolution whose kernel is the chosen one (a 1x1 kernel is the centre of a 3x3), added to the
   pool and to the identity with weights 0 or 1. No control flow: best on accelerators and under `vmap`.
 * ``"mix"``: all operations of every edge run, and their sum has the weights of a mixture (6, 5), which takes the place
-  of the genome: the supernet of differentiable search (`nasbench201.mixed_cell`). The weights are the same ones, so that a
-  network trained in one way runs in the others.
+  of the genome: the supernet of differentiable search (`nasbench201.mixed_cell`). The weights are the same ones, so
+  that a network trained in one way runs in the others.
 """
 
 from typing import Literal
