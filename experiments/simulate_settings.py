@@ -18,7 +18,7 @@ import numpy as np
 
 from experiments.simulate_common import HELD_OUT, METHODS, Method, Study, ours, quartiles, run
 from jcenas.sim.config import TrainPolicyConfig
-from jcenas.sim.train_policy import measure_books, train_policy
+from jcenas.sim.train_policy import measure_accountings, train_policy
 
 SWITCH_S = (0.0, 600.0)
 DEADLINES_H = (20,)
@@ -57,11 +57,11 @@ def outcome(result, benchmark) -> list:
 
 def trained(folder: pathlib.Path, table: str, updates: int) -> dict[str, Method]:
     """Policies with discrete and continuous actions, trained alike."""
-    methods, books = {}, measure_books(TrainPolicyConfig(table=table))
+    methods, accountings = {}, measure_accountings(TrainPolicyConfig(table=table))
     for action in ("discrete", "continuous"):
         out = folder / f"{action}.npz"
         config = TrainPolicyConfig(out=out, table=table, updates=updates, action=action)
-        train_policy(config, books=books)
+        train_policy(config, accountings=accountings)
         methods[f"PPO, {action}"] = ours(str(out))
     return methods
 

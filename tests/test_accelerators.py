@@ -9,6 +9,7 @@ from jcenas.alloc.policies import policy_from_name
 from jcenas.alloc.ppo import PpoConfig, make_train
 from jcenas.carbon.forecast.forecaster import forecast
 from jcenas.carbon.forecast.weights import default_forecaster
+from jcenas.engine.state import SearchSizes
 from jcenas.moo import lamoo
 from jcenas.nets import CellNetwork, DartsSupernet, GenotypeSupernet
 from jcenas.nets.darts.supernet import MIXTURE_SHAPE
@@ -17,7 +18,6 @@ from jcenas.proxies.one_shot import make_score
 from jcenas.proxies.zero_shot import make_proxy
 from jcenas.sim.problem import make_benchmark, make_scenario
 from jcenas.sim.search import make_search
-from jcenas.sim.state import SimulationConfig
 from jcenas.spaces.darts import Darts
 from jcenas.tables.toy import toy
 from jcenas.train.images import ImageSet, Split
@@ -72,12 +72,12 @@ def ppo():
 
 
 def search(stage):
-    table = toy()
-    config = SimulationConfig.of_stage(stage, devices=4, room=64, proposals=16, initial=0)
+    table, chosen = toy(), stage_from_name(stage)
+    config = SearchSizes.of_stage(chosen, devices=4, room=64, proposals=16, initial=0)
     benchmark = make_benchmark(table, cost="energy_mj", reference=(100, 60), estimate="oneshot_error")
     optimizer = lambda capacity: lamoo(table.space, capacity=capacity, batch=16, reference=(100.0, 60.0))
     policy = policy_from_name("ppo")
-    run = make_search(config, table, optimizer, policy)
+    run = make_search(config, table, optimizer, policy, stage=chosen)
     return run, (KEY, policy.init_params(KEY), benchmark, make_scenario([250.0] * 8))
 
 
@@ -97,7 +97,7 @@ PROGRAMS = {
     "synflow": synflow,
     "a forecast": forecaster,
     "PPO": ppo,
-    "a simulated search with a supernet": lambda: search("supernet"),
+    "a simulated search with a supernet": lambda: search("one-shot"),
     "a simulated search with the predictor": lambda: search("predictor"),
 }
 

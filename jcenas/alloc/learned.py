@@ -44,7 +44,7 @@ def make_policy(name: str, params: Any, normaliser: Normaliser, *, discrete: boo
         weights, seen = params
         return share_of(cast(Outputs, network.apply(weights, seen.apply(features(observation)))), discrete)
 
-    return Policy(name, lambda key: (params, normaliser), apply)
+    return Policy(name, lambda key: (params, normaliser), apply, frozenset({"forecast"}))
 
 
 def save_policy(path: str | os.PathLike, state: PpoState, *, discrete: bool) -> pathlib.Path:

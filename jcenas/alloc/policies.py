@@ -31,11 +31,20 @@ class InitParams(Protocol):
 
 
 class Policy(NamedTuple):
-    """A named policy; `apply` is pure, traces under `jit` and is written for one observation."""
+    """A named allocation policy; `apply` is pure, traces under `jit` and is written for one observation.
+
+    Attributes:
+      name: as the command line writes it.
+      init_params: key -> parameters.
+      apply: (key, parameters, observation) -> share of the devices that evaluates.
+      needs: what a runner must be able to tell it: "forecast" (quantiles of the coming hours), "budget" (a carbon
+        budget), "future" (the true coming intensities). A runner that cannot refuses the policy.
+    """
 
     name: str
     init_params: InitParams
     apply: Apply
+    needs: frozenset[str] = frozenset()
 
 
 def relative_intensity(observation: Observation) -> jax.Array:
@@ -97,17 +106,20 @@ def _constant(value: float | None) -> InitParams:
     return init_params
 
 
+_NEEDS = {"plan": frozenset({"forecast"}), "pace": frozenset({"forecast"}), "oracle": frozenset({"future"})}
+
+
 def policy_from_name(text: str) -> Policy:
-    """Make the policy that the command line names, for example `heuristic` or `static:0.5`.
+    """Make the policy that the command line names: `heuristic`, `static:0.5`, or a file of `jcenas train-policy`.
 
     Raises:
-      InputError: if the name or its number is wrong; lists the policies.
+      InputError: if the name or its number is wrong (lists the policies), or the file is no policy.
     """
-    kind, number = check_policy(text)
-    if kind == "ppo":
-        from jcenas.alloc.learned import default_policy  # networks and weights, which no other policy needs
+    if text.endswith(".npz") or text == "ppo":
+        from jcenas.alloc import learned  # networks and weights, which no other policy needs
 
-        return default_policy()
+        return learned.default_policy() if text == "ppo" else learned.load_policy(text, text)
+    kind, number = check_policy(text)
     apply: Apply = {
         "heuristic": linear,
         "heuristic-queue": queue_aware(linear),
@@ -121,4 +133,4 @@ def policy_from_name(text: str) -> Policy:
         "sample-all": sample_then_evaluate,
     }[kind]
     value = {"evaluate-all": 1.0}.get(kind, number)
-    return Policy(text, _constant(value), apply)
+    return Policy(text, _constant(value), apply, _NEEDS.get(kind, frozenset()))

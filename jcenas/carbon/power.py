@@ -10,7 +10,7 @@ import dataclasses
 from jcenas import units
 from jcenas.errors import InputError
 
-STATES = ("training", "scoring", "idle")
+STATES = ("training", "scoring", "idle", "switching", "compiling")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class PowerModel:
       training_w: power while a candidate or the supernet trains, W.
       scoring_w: power while proposals are scored, W.
       idle_w: power while the device waits, W.
+      switching_w: power while the device changes between sampling and evaluating, W; as training if not given.
+      compiling_w: power while programs are compiled, W; as training if not given (on a CPU it is the same device).
       pue: power usage effectiveness of the building: energy drawn from the grid per energy used by the devices, >= 1.
 
     Raises:
@@ -30,6 +32,8 @@ class PowerModel:
     training_w: float = 167.0
     scoring_w: float = 167.0
     idle_w: float = 17.0
+    switching_w: float | None = None
+    compiling_w: float | None = None
     pue: float = units.DEFAULT_PUE
 
     def __post_init__(self):
@@ -40,10 +44,15 @@ class PowerModel:
             raise InputError(f"pue is {self.pue}; the power usage effectiveness is at least 1 (1 = no overhead)")
 
     def power_w(self, state: str) -> float:
-        """Power of the device in 'training', 'scoring' or 'idle', in W, without PUE."""
+        """Power of the device in one of `STATES`, in W, without PUE."""
         if state not in STATES:
             raise InputError(f"unknown device state {state!r}; use one of {', '.join(STATES)}")
-        return getattr(self, f"{state}_w")
+        value = getattr(self, f"{state}_w")
+        return self.training_w if value is None else value
+
+    def power_kw(self, state: str) -> float:
+        """Power drawn from the grid in one of `STATES`, in kW, PUE included."""
+        return self.power_w(state) * self.pue / 1000
 
     def interval_energy_kwh(self, *, training_s: float = 0.0, scoring_s: float = 0.0, idle_s: float = 0.0) -> float:
         """Energy from the grid, in kWh, of device-seconds in each state, PUE included."""

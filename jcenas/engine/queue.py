@@ -1,9 +1,7 @@
 """Bounded waiting lines of fixed shape: scored proposals, best first, and trainings cut by the end of an interval.
 
-A line is an int32 array of table rows, `EMPTY` where there is nobody. Letters: Q places, P proposals, m objectives.
+A line is an int32 array of catalogue rows, `EMPTY` where there is nobody. Letters: Q places, P proposals, m objectives.
 """
-
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +9,6 @@ import jax.numpy as jnp
 from jcenas.moo.pareto import dominance_number
 
 EMPTY = -1
-Ranking = Literal["dominance", "improvement"]
 
 
 def among(rows: jax.Array, others: jax.Array) -> jax.Array:

@@ -14,16 +14,18 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jcenas.alloc.devices import devices_for_share
+from jcenas import units
 from jcenas.alloc.environment import Environment, Step
 from jcenas.alloc.features import FEATURES, features
 from jcenas.alloc.learned import LEVELS, share_of_action
 from jcenas.alloc.observation import Observation
+from jcenas.engine.grid import LEAD_H, PAST_H
+from jcenas.engine.observe import Budget, Outlook, Status, observe
+from jcenas.engine.split import split
 from jcenas.sim import cluster
-from jcenas.sim.cluster import Phases, Power
+from jcenas.sim.cluster import Power
 from jcenas.sim.curves import Curves, advance, hypervolume_of
 
-LEAD, PAST = 24, 24
 ROUNDING = 1e-3  # of a training
 
 
@@ -62,30 +64,30 @@ class AllocationConfig:
     forecast_error: float = 0.1
 
 
-class Books(struct.PyTreeNode):
-    """An accounting."""
+class AccountingCase(struct.PyTreeNode):
+    """What an episode is charged, and how its searches learn."""
 
     curves: Curves
     power: Power
     given: jax.Array  # () int32, evaluations before the first hour
 
 
-class Ground(struct.PyTreeNode):
-    """Data that episodes are drawn from."""
+class TrainingGround(struct.PyTreeNode):
+    """Grids and learning curves that episodes are drawn from."""
 
     traces: jax.Array  # (Z, Y) float32, gCO2eq/kWh
-    books: Books  # leaves (A, ...)
+    accountings: AccountingCase  # leaves (A, ...)
 
 
 class Episode(struct.PyTreeNode):
     """State of one search."""
 
-    intensity: jax.Array  # (PAST + hours + LEAD,) float32
-    wobble: jax.Array  # (LEAD,) float32, relative error of the forecast by lead
+    intensity: jax.Array  # (PAST_H + hours + LEAD_H,) float32
+    forecast_error: jax.Array  # (LEAD_H,) float32, relative error of the forecast by lead
     curve: Curves  # one of the accounting: levels (W, K)
     power: Power
     level: jax.Array  # () float32, -log(missing hypervolume), of the mean search
-    luck: jax.Array  # () float32, by how much this one's seems higher
+    offset: jax.Array  # () float32, by how much this search's seems higher
     budget_g: jax.Array  # () float32
     hour: jax.Array  # () int32
     evaluations: jax.Array  # () float32
@@ -94,79 +96,86 @@ class Episode(struct.PyTreeNode):
     halfway: jax.Array  # (G,) float32 in [0, 1), share that is done of each device's training; lost at the end
 
 
-def observe(config: AllocationConfig, episode: Episode) -> Observation:
+def observed(config: AllocationConfig, episode: Episode) -> Observation:
     """What the policy sees."""
     hour = episode.hour
-    now = jax.lax.dynamic_slice(episode.intensity, (hour + PAST,), (LEAD,))
-    past = jax.lax.dynamic_slice(episode.intensity, (hour,), (PAST,))
-    forecast = jnp.maximum(now * (1 + episode.wobble), 1.0)
+    now = jax.lax.dynamic_slice(episode.intensity, (hour + PAST_H,), (LEAD_H,))
+    past = jax.lax.dynamic_slice(episode.intensity, (hour,), (PAST_H,))
+    forecast = jnp.maximum(now * (1 + episode.forecast_error), 1.0)
     capacity = 3 * config.devices  # of the predictor's queue
-    left = episode.budget_g - episode.emissions_g
-    limited = jnp.isfinite(episode.budget_g)
-    return Observation(
-        intensity_now=now[0],
-        window=past,
-        window_mask=jnp.ones(PAST, bool),
-        queue=jnp.where(episode.evaluating < 0, 0, capacity - episode.evaluating).astype(jnp.int32),
+    hour_s = jnp.float32(units.SECONDS_PER_HOUR)
+    status = Status(
+        queued=jnp.where(episode.evaluating < 0, 0, capacity - episode.evaluating).astype(jnp.int32),
         capacity=jnp.int32(capacity),
         half_finished=jnp.sum(episode.halfway > ROUNDING, dtype=jnp.int32),
-        time_left=1.0 - hour / config.hours,
-        carbon_left=jnp.where(limited, left / jnp.where(limited, episode.budget_g, 1.0), 1.0),
-        hypervolume=hypervolume_of(jnp.maximum(episode.level + episode.luck, 0.0)),
+        hypervolume=hypervolume_of(jnp.maximum(episode.level + episode.offset, 0.0)),
         evaluations=episode.evaluations.astype(jnp.int32),
-        forecast=jnp.repeat(forecast[:, None], 3, axis=1),
-        future=jnp.zeros(config.hours, jnp.float32),  # nobody looks: the network is no oracle
-        hours_left=(config.hours - hour).astype(jnp.float32),
-        affordable=left / (episode.power.training_kw * config.devices),
-        idle_share=episode.power.idle_kw / episode.power.training_kw,
     )
+    outlook = Outlook(
+        intensity=now[0],
+        past=past,
+        past_known=jnp.ones(PAST_H, bool),
+        forecast=jnp.repeat(forecast[:, None], 3, axis=1),
+        future=jnp.full(config.hours, jnp.nan, jnp.float32),  # nobody looks: the network is no oracle
+    )
+    budget = Budget(
+        duration_s=config.hours * hour_s,
+        left_s=(config.hours - hour) * hour_s,
+        hour_s=hour_s,
+        carbon_g=episode.budget_g,
+        carbon_left_g=episode.budget_g - episode.emissions_g,
+        training_kw=episode.power.training_kw * config.devices,
+        idle_kw=episode.power.idle_kw * config.devices,
+    )
+    return observe(status, outlook, budget)
 
 
-def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
+def make_allocation(config: AllocationConfig, ground: TrainingGround) -> Environment:
     """The environment: an episode is one search on a random zone, start, budget, curve and accounting."""
     g = config.devices
     zones, length = ground.traces.shape
 
     def reset(key: jax.Array):
         where, when, shape, money, kind, error, free, chance = jax.random.split(key, 8)
-        first = jax.random.randint(when, (), 0, length - (PAST + config.hours + LEAD))
+        first = jax.random.randint(when, (), 0, length - (PAST_H + config.hours + LEAD_H))
         trace = ground.traces[jax.random.randint(where, (), 0, zones)]
         log_h = jax.random.uniform(money, (), jnp.float32, jnp.log(config.least_h), jnp.log(config.most_h))
-        book = jax.random.randint(kind, (), 0, ground.books.given.shape[0])
-        books: Books = jax.tree.map(lambda array: array[book], ground.books)
-        walk = jnp.cumsum(jax.random.normal(error, (LEAD,), jnp.float32)) * config.forecast_error / LEAD**0.5
-        curve = books.curves.drawn(shape)
-        intensity = jax.lax.dynamic_slice(trace, (first,), (PAST + config.hours + LEAD,))
-        mean = jnp.mean(intensity[PAST : PAST + config.hours])
-        budget_g = jnp.exp(log_h) * books.power.training_kw * mean
+        which = jax.random.randint(kind, (), 0, ground.accountings.given.shape[0])
+        accounting: AccountingCase = jax.tree.map(lambda array: array[which], ground.accountings)
+        walk = jnp.cumsum(jax.random.normal(error, (LEAD_H,), jnp.float32)) * config.forecast_error / LEAD_H**0.5
+        curve = accounting.curves.drawn(shape)
+        intensity = jax.lax.dynamic_slice(trace, (first,), (PAST_H + config.hours + LEAD_H,))
+        mean = jnp.mean(intensity[PAST_H : PAST_H + config.hours])
+        budget_g = jnp.exp(log_h) * accounting.power.training_kw * mean
         episode = Episode(
             intensity=intensity,
-            wobble=walk.at[0].set(0.0),
+            forecast_error=walk.at[0].set(0.0),
             curve=curve,
-            power=books.power,
-            level=curve.levels[-1, books.given],
-            luck=curve.scatter * jax.random.normal(chance, (), jnp.float32),
+            power=accounting.power,
+            level=curve.levels[-1, accounting.given],
+            offset=curve.scatter * jax.random.normal(chance, (), jnp.float32),
             budget_g=jnp.where(jax.random.bernoulli(free, config.unlimited), jnp.inf, budget_g),
             hour=jnp.int32(0),
-            evaluations=books.given.astype(jnp.float32),
+            evaluations=accounting.given.astype(jnp.float32),
             emissions_g=jnp.float32(0.0),
             evaluating=jnp.int32(-1),
             halfway=jnp.zeros(g, jnp.float32),
         )
-        return episode, features(observe(config, episode))
+        return episode, features(observed(config, episode))
 
     def step(key: jax.Array, episode: Episode, action: jax.Array) -> Step:
         del key
-        evaluating = devices_for_share(share_of_action(action, config.discrete), g)
+        who = split(share_of_action(action, config.discrete), g)
+        evaluating = who.evaluating
         hour_s = jnp.float32(3600.0)
-        ready = cluster.ready_times(evaluating, episode.evaluating, jnp.float32(0.0), jnp.float32(config.switch_s), g)
-        trains = jnp.arange(g) < evaluating
-        phases = Phases(jnp.float32(0.0), ready, jnp.where(trains, hour_s, ready), trains)
-        intensity = episode.intensity[episode.hour + PAST]
+        zero = jnp.float32(0.0)
+        begin = cluster.starts(who, episode.evaluating, zero, jnp.float32(config.switch_s), hour_s, devices=g)
+        phases = cluster.phases_of(begin, supernet_s=zero, prelude_s=zero, scoring_s=zero, busy_s=jnp.full(g, hour_s))
+        intensity = episode.intensity[episode.hour + PAST_H]
         limit = (episode.budget_g - episode.emissions_g) / jnp.maximum(intensity, 1e-3)
         end = cluster.time_of_energy(phases, episode.power, hour_s, limit)
         grams = cluster.energy_kwh(phases, episode.power, end) * intensity
-        trained = episode.halfway + cluster.worked_s(phases, end) / episode.curve.train_s
+        trained = episode.halfway + cluster.trained_s(phases, end) / episode.curve.train_s
         ended = jnp.floor(trained + ROUNDING)
         finished = jnp.sum(ended)
         level = advance(episode.curve, episode.level, evaluating, finished)
@@ -189,7 +198,7 @@ def make_allocation(config: AllocationConfig, ground: Ground) -> Environment:
                 + config.finished * finished
             )
         over = (new.hour >= config.hours) | (end < hour_s)
-        seen = features(observe(config, new.replace(hour=jnp.minimum(new.hour, config.hours - 1))))
+        seen = features(observed(config, new.replace(hour=jnp.minimum(new.hour, config.hours - 1))))
         return Step(new, seen, reward, over, jnp.asarray(False))
 
     return Environment(reset, step, FEATURES, LEVELS if config.discrete else 0)

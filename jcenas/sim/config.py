@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from jcenas import registry
 from jcenas.alloc.names import check_policy
 from jcenas.carbon.power import PowerModel
 from jcenas.errors import InputError
 from jcenas.tables.names import check_table
 
 Accounting = Literal["full", "released"]
-Forecast = Literal["persistence", "model", "actual", "none"]
+Forecast = Literal["model", "persistence", "none", "actual"]
 
 
 def check_file(flag: str, path: Path, suffix: str) -> None:
@@ -40,10 +41,11 @@ class SimulateConfig:
         policy: who splits the devices: heuristic, threshold, plan, pace, oracle, ppo, static:SHARE, evaluate-all,
             sample-all, or a file FILE.npz of `jcenas train-policy`.
         optimizer: lamoo, lamoo-ehvi, nsga2, random.
-        stage: what scores proposals before they are trained: a predictor fitted to the finished evaluations, the
-            table's supernet estimates, or none.
-        forecast: what the policy is told of the coming day: persistence (as yesterday), model (quantiles of the
-            forecaster that ships, which needs a week before the start), actual (the truth), or none (nothing but now).
+        stage: what scores proposals before they are trained: predictor (a Gaussian process fitted to the finished
+            evaluations), one-shot or few-shot (the table's supernet estimates), zero-shot:NAME (a column), or none.
+        forecast: what the policy is told of the coming day: model (quantiles of the forecaster that ships, from the
+            week before; persistence while there is none), persistence (as yesterday), none (nothing but now), or
+            actual (the truth).
         hours: time budget.
         carbon_budget: stop when so many gCO2eq were emitted.
         devices: accelerators of the cluster.
@@ -53,8 +55,9 @@ class SimulateConfig:
         switch_s: seconds that a device loses when it changes between sampling and training.
         supernet_s: device-seconds of supernet training up front in the full accounting (NAS-Bench-201's time for a
             random search with shared weights), where the stage is a supernet.
-        score_s: device-seconds to compute synflow for one architecture (28 ms on two CPU cores); all are scored up
-            front in the full accounting, where the stage is the predictor and the table has that score.
+        path_s: device-seconds to score one proposal with a supernet.
+        score_s: device-seconds to compute a training-free score of one proposal in the full accounting (synflow: 28 ms
+            on two CPU cores), where the stage has one.
         power: electric power of a device by state, and PUE, in the full accounting.
         seed: of the first search.
         plot: PNG file for the plots.
@@ -71,7 +74,7 @@ class SimulateConfig:
     wrap: bool = False
     policy: str = "heuristic"
     optimizer: Literal["lamoo", "lamoo-ehvi", "nsga2", "random"] = "lamoo"
-    stage: Literal["none", "supernet", "predictor"] = "predictor"
+    stage: str = "predictor"
     forecast: Forecast = "persistence"
     hours: int = 80
     carbon_budget: float | None = None
@@ -80,6 +83,7 @@ class SimulateConfig:
     accounting: Accounting = "full"
     switch_s: float = 60.0
     supernet_s: float = 7587.0
+    path_s: float = 5.0
     score_s: float = 0.03
     power: PowerModel = dataclasses.field(default_factory=PowerModel)
     seed: int = 0
@@ -91,10 +95,11 @@ class SimulateConfig:
                 raise InputError(f"--{name} {getattr(self, name)}: must be at least 1")
         if self.carbon_budget is not None and not 0 < self.carbon_budget < float("inf"):
             raise InputError(f"--carbon-budget {self.carbon_budget}: must be a positive number of grams")
-        for name in ("switch_s", "supernet_s", "score_s"):
+        for name in ("switch_s", "supernet_s", "path_s", "score_s"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be a number of seconds >= 0")
         check_table(self.table)
+        registry.check("stage", self.stage)
         if not self.policy.endswith(".npz"):
             check_policy(self.policy)
         if self.plot is not None:

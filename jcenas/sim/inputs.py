@@ -1,49 +1,48 @@
-"""What the predictor sees of a table's architectures: scores that need no training, and what they compute."""
-
-from statistics import NormalDist
+"""What a stage knows of a table's architectures before any is trained: its columns as scores and estimates."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 
+from jcenas.engine import inputs as engine
 from jcenas.engine.predictor import Inputs
-from jcenas.proxies.features import WORDS, cell_features
-from jcenas.spaces.nasbench201 import NasBench201
-from jcenas.tables.grid import Listed
+from jcenas.engine.stages import PREDICTOR_SCORE, Stage
+from jcenas.errors import InputError
+from jcenas.problems.table import TableProblem
 from jcenas.tables.table import Table
 
-SIZES = ("flops", "params")  # one of them is enough: both count the same convolutions
-SCORE = "log_synflow"
-DIFFERENT = 0.7  # of a one-hot variable: one other choice is as far as one other path
+
+def score_column(table: Table, score: str) -> str | None:
+    """The complete column of a training-free score, or of its logarithm; None where the table has none."""
+    complete = set(table.columns) - set(table.incomplete)
+    return next((name for name in (f"log_{score}", score) if name in complete), None)
 
 
 def inputs_of(table: Table) -> Inputs:
-    """Standardised normal scores of the columns, and path counts (NAS-Bench-201) or one-hot genomes.
+    """What the predictor sees of the whole table, leaves (N, ...)."""
+    problem = TableProblem(table, error="error", costs=(), reference=(), largest=1.0)
+    column = score_column(table, PREDICTOR_SCORE)
+    scores = None if column is None else np.asarray(table.columns[column])
+    return engine.inputs_of(problem, problem.population, scores=scores, among=scores)
 
-    Only the order of a score counts, so one that spans fifty decades does no harm.
+
+def estimates(table: Table, stage: Stage) -> jax.Array:
+    """Cheap estimates of the error by a stage that orders by them, float32 (N,), smaller is better; else zeros.
+
+    Supernets' are the columns `oneshot_error` and `fewshot_error`; a training-free score is the column of its name, or
+    of its logarithm, and larger is better there.
+
+    Raises:
+      InputError: the table does not have them.
     """
-    complete = set(table.columns) - set(table.incomplete)
-    size = [name for name in SIZES if name in complete][:1]
-    names = [name for name in (SCORE,) if name in complete] + size
-    scores = [_normal_scores(np.asarray(table.columns[name])) for name in names]
-    scores = jnp.asarray(np.stack(scores, axis=1) if scores else np.zeros((table.size, 0)), jnp.float32)
-    return Inputs(scores, _computes(table))
-
-
-def _computes(table: Table) -> jax.Array:
-    """Numbers that are equal for architectures that compute the same, float32 (N, w)."""
-    space = table.space.of if isinstance(table.space, Listed) else table.space
-    if isinstance(space, NasBench201):
-        return jnp.log1p(cell_features(table.genomes)[:, : len(WORDS)])
-    genomes = np.asarray(table.genomes)
-    hot = [np.eye(genomes[:, i].max() + 1)[genomes[:, i]] for i in range(genomes.shape[1])]
-    return jnp.asarray(DIFFERENT * np.concatenate(hot, axis=1), jnp.float32)
-
-
-def _normal_scores(values: np.ndarray) -> np.ndarray:
-    """Ranks as standard normal quantiles (N,), equal ones with their mean rank, then standardised."""
-    shares = (pd.Series(values).rank() - 0.5) / len(values)
-    quantile = NormalDist().inv_cdf
-    scores = np.array([quantile(share) for share in shares])
-    return (scores - scores.mean()) / max(scores.std(), 1e-9)
+    if stage.supernet:
+        column, sign = f"{stage.score.replace('-', '')}_error", 1.0
+    elif stage.score and not stage.refits:
+        column, sign = score_column(table, stage.score) or stage.score, -1.0
+    else:
+        return jnp.zeros(table.size, jnp.float32)
+    if column not in table.columns:
+        raise InputError(
+            f"table {table.name} has no column {column!r}, which --stage {stage.name} reads; use --stage predictor"
+        )
+    return sign * table.column(column)

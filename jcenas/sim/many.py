@@ -14,8 +14,8 @@ import numpy as np
 from jcenas.moo import hypervolume
 from jcenas.runtime import sharding
 from jcenas.sim.problem import Benchmark, Scenario
+from jcenas.sim.result import Result
 from jcenas.sim.search import Simulate
-from jcenas.sim.state import Result
 
 Many = Callable[[jax.Array, Any, Benchmark, Scenario], Result]
 

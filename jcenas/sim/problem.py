@@ -2,7 +2,7 @@
 
 Every number here is an array, so another budget, trace, table or accounting of the same shapes compiles nothing.
 
-Letters: N architectures, d variables, m objectives, H intervals, W past hours, L hours of forecast, q quantiles.
+Letters: N architectures, d variables, m objectives, H hours, W past hours, L hours of forecast, q quantiles.
 """
 
 import jax
@@ -11,7 +11,9 @@ import numpy as np
 from flax import struct
 
 from jcenas.carbon.power import PowerModel
+from jcenas.engine.grid import LEAD_H, PAST_H
 from jcenas.engine.predictor import Inputs
+from jcenas.engine.state import Catalog
 from jcenas.errors import InputError
 from jcenas.moo import hypervolume
 from jcenas.sim.cluster import Power
@@ -26,29 +28,33 @@ class Benchmark(struct.PyTreeNode):
 
     genomes: jax.Array  # (N, d) int32
     objectives: jax.Array  # (N, m) float32, minimised; the first is the error in %
-    estimate: jax.Array  # (N,) float32, cheap estimate of the first objective, %
+    estimate: jax.Array  # (N,) float32, cheap estimate of the first objective; smaller is better
     inputs: Inputs  # what the predictor sees of each architecture
     noise: jax.Array  # (N,) float32, standard deviation of the first objective over seeds, %
     train_seconds: jax.Array  # (N,) float32
     reference: jax.Array  # (m,) float32
     largest: jax.Array  # () float32, hypervolume of the whole table
 
+    @property
+    def catalog(self) -> Catalog:
+        """What is known of the architectures before they are trained."""
+        return Catalog(self.genomes, self.objectives[:, 1:], self.estimate, self.inputs, self.train_seconds)
+
 
 class Scenario(struct.PyTreeNode):
     """Grid, budgets and costs of one search."""
 
-    intensity: jax.Array  # (H,) float32, gCO2eq/kWh of every interval
+    intensity: jax.Array  # (H,) float32, gCO2eq/kWh of every hour
     past: jax.Array  # (W,) float32, of the hours before the search, the latest last
-    forecast: jax.Array  # (H, L, q) float32, issued in each interval for it and the following ones; ascending in q
-    use_past: jax.Array  # () bool, whether the heuristics' window holds the past W hours
-    use_forecast: jax.Array  # () bool, whether it holds the L hours of the forecast's median
-    interval_s: jax.Array  # () float32
-    duration_s: jax.Array  # () float32, time budget; at most H intervals
+    past_known: jax.Array  # (W,) bool, False before all records
+    forecast: jax.Array  # (H, L, q) float32, issued in each hour for it and the following ones; ascending in q
+    hour_s: jax.Array  # () float32, device-seconds that an hour of the trace lasts
+    duration_s: jax.Array  # () float32, time budget; at most H hours
     carbon_budget_g: jax.Array  # () float32, inf for none
     power: Power
     switch_s: jax.Array  # () float32, seconds that a device loses when it changes stage
     score_s: jax.Array  # () float32, device-seconds to score one proposal
-    supernet_s: jax.Array  # () float32, device-seconds of supernet training before the search
+    prepare_s: jax.Array  # () float32, device-seconds of supernet training before the search
     train_unscored: jax.Array  # () bool, whether devices without a scored proposal train unscored ones
     noise_scale: jax.Array  # () float32, 0: evaluations give the mean over seeds
 
@@ -62,17 +68,12 @@ def released_power() -> Power:
 def full_power(model: PowerModel | None = None) -> Power:
     """The accounting of everything: training, scoring, idling and switching (as training), with PUE."""
     model = model or PowerModel()
-    kw = lambda watts: jnp.float32(watts * model.pue / 1000)
-    return Power(
-        training_kw=kw(model.training_w),
-        scoring_kw=kw(model.scoring_w),
-        idle_kw=kw(model.idle_w),
-        switching_kw=kw(model.training_w),
-    )
+    states = ("training", "scoring", "idle", "switching")
+    return Power(**{f"{state}_kw": jnp.float32(model.power_kw(state)) for state in states})
 
 
 def make_benchmark(
-    table: Table, *, error: str = "error", cost: str, reference, estimate: str | None = None, seconds_scale: float = 1.0
+    table: Table, *, error: str = "error", cost: str, reference, estimate=None, seconds_scale: float = 1.0
 ) -> Benchmark:
     """Choose a table's columns.
 
@@ -81,7 +82,7 @@ def make_benchmark(
       error: column of the first objective.
       cost: column of the second objective.
       reference: (2,) of the hypervolume.
-      estimate: column of cheap estimates of the error; None: there is none, so every estimate is 50 %.
+      estimate: cheap estimates of the error, (N,), or the name of their column; None: there are none.
       seconds_scale: factor on the training times.
 
     Raises:
@@ -92,7 +93,8 @@ def make_benchmark(
     largest = hypervolume(objectives, target)
     if float(largest) <= 0:
         raise InputError(f"table {table.name}: no architecture has {error} and {cost} below {tuple(reference)}")
-    guess = jnp.full(table.size, 50.0, jnp.float32) if estimate is None else table.column(estimate)
+    guess = jnp.zeros(table.size, jnp.float32) if estimate is None else estimate
+    guess = table.column(guess) if isinstance(guess, str) else jnp.asarray(guess, jnp.float32)
     noise = table.column("noise") if "noise" in table.columns else jnp.zeros(table.size, jnp.float32)
     seconds = table.column("train_seconds") * seconds_scale
     if not float(jnp.min(seconds)) > 0:
@@ -110,87 +112,71 @@ def make_scenario(
     intensity,
     *,
     past=None,
+    past_known=None,
     forecast=None,
     hours: float | None = None,
-    interval_s: float = 3600.0,
+    hour_s: float = 3600.0,
     carbon_budget_g: float = float("inf"),
     power: Power | None = None,
     switch_s: float = 0.0,
     score_s: float = 5.0,
-    supernet_s: float = 0.0,
+    prepare_s: float = 0.0,
     train_unscored: bool = True,
     noise_scale: float = 0.0,
-    use_past: bool = True,
-    use_forecast: bool = False,
-    lead: int = 24,
 ) -> Scenario:
     """Build one scenario from plain numbers; see `Scenario` for the fields.
 
     Args:
-      intensity: gCO2eq/kWh of every interval, (H,).
-      past: of the hours before, (W,); default: 24 times the first.
-      forecast: quantiles (H, L, q); default: persistence, each hour as 24 hours before (three equal quantiles).
-      hours: time budget in hours; default: all H intervals.
-      interval_s: length of an interval.
+      intensity: gCO2eq/kWh of every hour, (H,).
+      past: of the hours before, (W,); default: 24 unknown ones.
+      past_known: bool (W,); default: all that were given.
+      forecast: quantiles (H, L, q); default: that every coming hour is as the present one.
+      hours: time budget in hours of the trace; default: all H.
+      hour_s: device-seconds that one lasts.
       carbon_budget_g: gCO2eq; inf for none.
       power: accounting; default: `full_power()`.
       switch_s: seconds that a change of stage costs a device.
       score_s: device-seconds to score one proposal.
-      supernet_s: device-seconds of supernet training up front.
+      prepare_s: device-seconds of supernet training up front.
       train_unscored: whether devices without a scored proposal train unscored ones.
       noise_scale: 1: evaluations scatter as over seeds; 0: they give the mean.
-      use_past: whether the heuristics' window holds the past.
-      use_forecast: whether it holds the forecast.
-      lead: L of the default forecast.
 
     Raises:
-      InputError: a budget is not positive, the trace is shorter than the time budget, or the forecast's shape is off.
+      InputError: a budget is not positive, the trace is shorter than the time budget, or a shape is off.
     """
     intensity = np.asarray(intensity, np.float32)
-    past = np.full(24, intensity[0], np.float32) if past is None else np.asarray(past, np.float32)
-    limit = len(intensity) * interval_s
-    duration = limit if hours is None else hours * 3600.0
+    if past is None:
+        past, past_known = np.zeros(PAST_H), np.zeros(PAST_H, bool)
+    past = np.asarray(past, np.float32)
+    known = np.ones(past.shape, bool) if past_known is None else np.asarray(past_known, bool)
+    limit = len(intensity) * hour_s
+    duration = limit if hours is None else hours * hour_s
     if not 0 < duration <= limit + 1e-3:
         raise InputError(
-            f"a search of {duration / 3600:g} h needs a trace of that length, this one has {limit / 3600:g} h"
+            f"a search of {duration / hour_s:g} h needs a trace of that length, this one has {limit / hour_s:g} h"
         )
     if not carbon_budget_g > 0:
         raise InputError(f"a carbon budget of {carbon_budget_g:g} g pays nothing; give a positive one")
     if forecast is None:
-        forecast = persistence(intensity, past, lead)
+        forecast = np.tile(intensity[:, None, None], (1, LEAD_H, 3))
     forecast = np.asarray(forecast, np.float32)
     if forecast.ndim != 3 or len(forecast) != len(intensity):
-        raise InputError(
-            f"forecasts of shape {forecast.shape} do not fit {len(intensity)} intervals; (H, L, q) is wanted"
-        )
+        raise InputError(f"forecasts of shape {forecast.shape} do not fit {len(intensity)} hours; (H, L, q) is wanted")
+    if past.shape != known.shape:
+        raise InputError(f"past of shape {past.shape} and past_known of shape {known.shape} are not alike")
     real, flag = (lambda x: jnp.asarray(x, jnp.float32)), (lambda x: jnp.asarray(x, bool))
     return Scenario(
         intensity=real(intensity),
         past=real(past),
+        past_known=flag(known),
         forecast=real(forecast),
-        use_past=flag(use_past),
-        use_forecast=flag(use_forecast),
-        interval_s=real(interval_s),
+        hour_s=real(hour_s),
         duration_s=real(min(duration, limit)),
         carbon_budget_g=real(carbon_budget_g),
         power=power or full_power(),
         switch_s=real(switch_s),
         score_s=real(score_s),
-        supernet_s=real(supernet_s),
+        prepare_s=real(prepare_s),
         train_unscored=flag(train_unscored),
         noise_scale=real(noise_scale),
     )
-
-
-def persistence(intensity: np.ndarray, past: np.ndarray, lead: int) -> np.ndarray:
-    """Forecast (H, lead, 3) that every coming hour is as the same hour of the day before; the hour itself is known."""
-    series = np.concatenate([past, intensity])
-    first = len(past)
-    rows = []
-    for h in range(len(intensity)):
-        lags = np.arange(lead)
-        back = first + h + lags - 24 * (1 + (lags - 1) // 24)
-        values = series[np.clip(back, 0, first + h)]
-        values[0] = intensity[h]
-        rows.append(values)
-    return np.repeat(np.stack(rows)[:, :, None], 3, axis=2).astype(np.float32)

@@ -7,17 +7,29 @@ import jax
 import numpy as np
 
 from jcenas.alloc.policies import policy_from_name
+from jcenas.engine import grid as grids
+from jcenas.engine.grid import Grid
+from jcenas.engine.needs import check_needs
+from jcenas.engine.stages import Stage, stage_from_name
+from jcenas.engine.state import SearchSizes
 from jcenas.errors import InputError
 from jcenas.runtime import sharding
-from jcenas.sim import traces
 from jcenas.sim.config import Accounting, SimulateConfig
-from jcenas.sim.inputs import SCORE
+from jcenas.sim.inputs import estimates
 from jcenas.sim.many import concatenate, make_many, stack
 from jcenas.sim.optimizers import optimizer_maker
-from jcenas.sim.problem import Benchmark, full_power, make_benchmark, make_scenario, most_evaluations, released_power
+from jcenas.sim.problem import (
+    Benchmark,
+    Power,
+    Scenario,
+    full_power,
+    make_benchmark,
+    make_scenario,
+    most_evaluations,
+    released_power,
+)
+from jcenas.sim.result import Result
 from jcenas.sim.search import make_search
-from jcenas.sim.stage import Stage
-from jcenas.sim.state import Result, SimulationConfig
 from jcenas.tables.names import Objectives, check_table, load_table
 from jcenas.tables.table import Table
 
@@ -34,6 +46,7 @@ class Simulation(NamedTuple):
     benchmark: Benchmark
     intensity: np.ndarray  # (H,) float32, gCO2eq/kWh
     source: str  # of the trace, one line
+    told: str  # what the policy was told of the coming hours, one line
 
 
 def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None = None) -> Simulation:
@@ -42,66 +55,23 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     Raises:
       InputError: anything that cannot be run as it is, such as a carbon budget that cannot pay one evaluation.
     """
-    entry = check_table(config.table)
-    stage = config.stage
-    if stage == "supernet" and entry.estimate is None:
-        raise InputError(f"table {config.table} has no supernet estimates; use --stage predictor or none")
+    stage, policy = stage_from_name(config.stage), policy_from_name(config.policy)
+    check_needs(policy, available(config), where="jcenas simulate")
     table = load_table(config.table)
-    objectives = entry.objectives(config.accounting)
-    if config.cost and config.cost != objectives.cost:  # the reference point: 5 % beyond the dearest architecture
-        dearest = float(np.max(table.column(config.cost)))
-        objectives = Objectives(objectives.error, config.cost, (objectives.reference[0], 1.05 * dearest))
-    benchmark = make_benchmark(table, **objectives._asdict(), estimate=entry.estimate)
-    released = config.accounting == "released"
-    power = released_power() if released else full_power(config.power)
-    trace, first = traces.choose(config)
-    hourly = trace.hourly()
-    intensity, past = traces.hours_of(hourly, first, config.hours)
-    after, _ = traces.hours_of(hourly, first + config.hours, traces.LEAD_H)
-    if config.forecast == "model":
-        told = traces.forecasts_by_model(trace, first, config.hours)
-    else:
-        told = traces.forecasts(config.forecast, intensity, past, after)
-    budget = float("inf") if config.carbon_budget is None else config.carbon_budget
-    cheapest_g = float(np.min(benchmark.train_seconds)) / 3600 * float(power.training_kw) * float(intensity.min())
-    if budget < cheapest_g:
-        raise InputError(
-            f"--carbon-budget {budget:g}: the shortest training in the cleanest hour costs {cheapest_g:.4g} g; "
-            "give more, or a table with shorter trainings"
-        )
-    scenario = make_scenario(
-        intensity,
-        past=past,
-        forecast=told,
-        carbon_budget_g=budget,
-        power=power,
-        switch_s=0.0 if released else config.switch_s,
-        supernet_s=0.0 if released else _preparation_s(config, stage, table),
-    )
-    initial = given_evaluations(config.accounting)
-    room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
-    wide = stage == "predictor" and config.optimizer in ("lamoo", "random")
-    proposals = CHOICE if wide else PROPOSALS
-    fed = min(proposals, table.size)
-    if config.devices > fed:
-        raise InputError(
-            f"--devices {config.devices}: an hour brings {fed} proposals, which cannot feed more; use at most {fed}"
-        )
-    shapes = SimulationConfig.of_stage(
-        stage, devices=config.devices, room=min(room, table.size), proposals=proposals, initial=initial
-    )
-    if config.policy.endswith(".npz"):
-        from jcenas.alloc.learned import load_policy
-
-        policy = load_policy(config.policy)
-    else:
-        policy = policy_from_name(config.policy)
-    make = optimizer_maker(config.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
+    benchmark = _benchmark(config, stage, table)
+    grid = grids.choose(trace=config.trace, zone=config.zone, start=config.start, hours=config.hours, wrap=config.wrap)
+    power = released_power() if config.accounting == "released" else full_power(config.power)
+    intensity = grid.intensity(config.hours)
+    _check_budget(config, benchmark, power, intensity)
+    scenario = scenario_of(config, stage, grid, power)
+    sizes = _sizes(config, stage, table, benchmark)
+    make = optimizer_maker(config.optimizer, table.space, batch=sizes.proposals, reference=benchmark.reference)
     devices = sharding.local_devices()
     together = 1 if sharding.on_cpu(devices) else min(TOGETHER, -(-config.seeds // len(devices)))
-    sizes = sizes_for(shapes.room) if together == 1 else (shapes.room,)
-    growing = sizes if config.optimizer == "lamoo-ehvi" else None
-    run = make_many(make_search(shapes, table, make, policy, sizes=sizes, proposal_sizes=growing), together=together)
+    rooms = sizes_for(sizes.room) if together == 1 else (sizes.room,)
+    growing = rooms if config.optimizer == "lamoo-ehvi" else None
+    search = make_search(sizes, table, make, policy, stage=stage, rooms=rooms, proposal_rooms=growing)
+    run = make_many(search, together=together)
     params = policy.init_params(jax.random.key(config.seed))
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     part = together * len(devices)
@@ -111,19 +81,72 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         parts.append(jax.device_get(run(some, params, benchmark, stack([scenario] * len(some)))))
         if progress is not None:
             progress(min(begin + part, config.seeds), config.seeds)
-    return Simulation(config, concatenate(parts), benchmark, intensity, str(trace))
+    return Simulation(config, concatenate(parts), benchmark, intensity, str(grid.trace), grid.told(config.forecast))
+
+
+def available(config: SimulateConfig) -> frozenset[str]:
+    """What the simulator can tell a policy."""
+    budget = frozenset() if config.carbon_budget is None else frozenset({"budget"})
+    return frozenset({"forecast", "future"}) | budget
+
+
+def _benchmark(config: SimulateConfig, stage: Stage, table: Table) -> Benchmark:
+    """The table's columns that the searches use."""
+    objectives = check_table(config.table).objectives(config.accounting)
+    if config.cost and config.cost != objectives.cost:  # the reference point: 5 % beyond the dearest architecture
+        dearest = float(np.max(table.column(config.cost)))
+        objectives = Objectives(objectives.error, config.cost, (objectives.reference[0], 1.05 * dearest))
+    return make_benchmark(table, **objectives._asdict(), estimate=estimates(table, stage))
+
+
+def scenario_of(config: SimulateConfig, stage: Stage, grid: Grid, power: Power) -> Scenario:
+    """The numbers of one search."""
+    released = config.accounting == "released"
+    past, known = grid.past()
+    score_s = config.path_s if stage.supernet else 0.0 if released else config.score_s
+    return make_scenario(
+        grid.intensity(config.hours),
+        past=past,
+        past_known=known,
+        forecast=np.stack([grid.forecast(config.forecast, hour) for hour in range(config.hours)]),
+        carbon_budget_g=float("inf") if config.carbon_budget is None else config.carbon_budget,
+        power=power,
+        switch_s=0.0 if released else config.switch_s,
+        score_s=score_s,
+        prepare_s=config.supernet_s if stage.supernet and not released else 0.0,
+    )
+
+
+def _check_budget(config: SimulateConfig, benchmark: Benchmark, power: Power, intensity: np.ndarray) -> None:
+    """Refuse a carbon budget that cannot pay one evaluation."""
+    kwh = float(np.min(benchmark.train_seconds)) / 3600 * float(power.training_kw)
+    cheapest_g = kwh * float(intensity.min())
+    if config.carbon_budget is not None and config.carbon_budget < cheapest_g:
+        raise InputError(
+            f"--carbon-budget {config.carbon_budget:g}: the shortest training in the cleanest hour costs "
+            f"{cheapest_g:.4g} g; give more, or a table with shorter trainings"
+        )
+
+
+def _sizes(config: SimulateConfig, stage: Stage, table: Table, benchmark: Benchmark) -> SearchSizes:
+    """The sizes of the searches' arrays."""
+    initial = given_evaluations(config.accounting)
+    room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
+    wide = stage.refits and config.optimizer in ("lamoo", "random")
+    proposals = CHOICE if wide else PROPOSALS
+    fed = min(proposals, table.size)
+    if config.devices > fed:
+        raise InputError(
+            f"--devices {config.devices}: an hour brings {fed} proposals, which cannot feed more; use at most {fed}"
+        )
+    return SearchSizes.of_stage(
+        stage, devices=config.devices, room=min(room, table.size), proposals=proposals, initial=initial
+    )
 
 
 def given_evaluations(accounting: Accounting) -> int:
     """Random evaluations before the first hour: CE-NAS's simulator begins with ten, free of time and carbon."""
     return 10 if accounting == "released" else 0
-
-
-def _preparation_s(config: SimulateConfig, stage: Stage, table: Table) -> float:
-    """Device-seconds before the search: supernet training, or the scores of all architectures."""
-    if stage == "supernet":
-        return config.supernet_s
-    return table.size * config.score_s if stage == "predictor" and SCORE in table.columns else 0.0
 
 
 def sizes_for(room: int) -> tuple[int, ...]:
@@ -149,6 +172,7 @@ def summary_rows(done: Simulation) -> list[tuple[str, str]]:
     return [
         ("table", f"{done.config.table}, {done.config.optimizer}, policy {done.config.policy}"),
         ("trace", done.source),
+        ("coming hours", done.told),
         ("accounting", done.config.accounting),
         ("searches", f"{len(volume)} (median [quartiles])"),
         ("hypervolume, share of the largest", quartiles(volume / largest, digits=5)),

@@ -1,77 +1,86 @@
-"""A whole carbon-aware search as one `lax.scan` over intervals: optimiser, queues, cluster, clock, emissions, policy.
+"""A whole carbon-aware search as one `lax.scan` over hours: the engine's decisions on a computed clock.
 
-In every interval (an hour, by default):
+What is decided is `jcenas.engine.hour`; here is the simulated cluster's part: proposals are rows of the table,
+trainings take the table's seconds, and where the carbon budget is spent within an hour the search ends there. Idle
+power, scoring and switching, which CE-NAS's released simulator leaves out, are numbers of the scenario.
 
-1. the policy sees the state and gives the share of the devices that evaluate; the others sample;
-2. the optimiser proposes; the cheap stage scores as many proposals as the sampling devices have time for;
-3. the evaluating devices train: first what the last interval cut, then the queue in its order, then, where allowed,
-   unscored proposals; a training that does not end in the interval goes on in the next;
-4. energy and emissions are charged; where the carbon budget is spent within the interval, the interval ends there;
-5. finished evaluations are told to the optimiser. Proposals scored by a supernet wait for the next interval; a
-   predictor costs no device time, so its proposals can be trained at once.
-
-After the paper (CE-NAS, arXiv 2406.01414) and its released simulator, whose faults (no idle power, free scoring,
-free switching) are choices of the scenario here. One search; `jcenas.sim.many` runs thousands.
+One search; `jcenas.sim.many` runs thousands.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jcenas.alloc.devices import devices_for_share
-from jcenas.alloc.observation import Observation
 from jcenas.alloc.policies import Policy
-from jcenas.engine import predictor
-from jcenas.engine import queue as lines
-from jcenas.moo import hypervolume
+from jcenas.engine import hour as engine
+from jcenas.engine.hour import Keys
+from jcenas.engine.observe import Budget, Outlook, Status, observe
+from jcenas.engine.queue import EMPTY, among
+from jcenas.engine.sized import growing
+from jcenas.engine.split import split
+from jcenas.engine.stages import Stage
+from jcenas.engine.state import SearchSizes, SearchState
 from jcenas.moo.types import Optimizer
 from jcenas.sim import cluster
 from jcenas.sim.problem import Benchmark, Scenario
-from jcenas.sim.sized import by_size, growing
-from jcenas.sim.state import Interval, Result, SearchState, SimulationConfig
+from jcenas.sim.result import Interval, Result
 from jcenas.tables.table import Table
 
 Simulate = Callable[[jax.Array, Any, Benchmark, Scenario], Result]
 
 
+class _Search(NamedTuple):
+    """What is fixed when a search is compiled."""
+
+    sizes: SearchSizes
+    stage: Stage
+    table: Table
+    optimizer: Optimizer
+    propose: Callable[..., jax.Array]
+    policy: Policy
+    rooms: tuple[int, ...]
+
+
 def make_search(
-    config: SimulationConfig,
+    sizes: SearchSizes,
     table: Table,
     make_optimizer: Callable[[int], Optimizer],
     policy: Policy,
     *,
-    sizes: Sequence[int] | None = None,
-    proposal_sizes: Sequence[int] | None = None,
+    stage: Stage,
+    rooms: Sequence[int] | None = None,
+    proposal_rooms: Sequence[int] | None = None,
 ) -> Simulate:
     """Return simulate(key, policy parameters, benchmark, scenario) -> Result, pure and without recompilation.
 
     Args:
-      config: shapes and program.
+      sizes: of the arrays.
       table: the benchmark's table; only its space and the row of a genome are used.
-      make_optimizer: capacity -> optimiser with `batch` = `config.proposals`.
+      make_optimizer: capacity -> optimiser with `batch` = `sizes.proposals`.
       policy: who splits the devices.
-      sizes: ascending rooms, the last being `config.room`, for which the predictor is compiled (`jcenas.sim.sized`);
-        default: one.
-      proposal_sizes: the same for the optimiser's `ask`, where its time grows with the room; that of LaMOO hardly does.
+      stage: the cheap stage.
+      rooms: ascending numbers of evaluations, the last being `sizes.room`, for which a stage that refits is compiled
+        (`jcenas.engine.sized`); default: one.
+      proposal_rooms: the same for the optimiser's `ask`, where its time grows with the room; that of LaMOO hardly does.
     """
-    sizes, proposal_sizes = tuple(sizes or (config.room,)), tuple(proposal_sizes or (config.room,))
-    assert sizes[-1] == proposal_sizes[-1] == config.room, "the last size is the room"
-    optimizer, propose = growing(make_optimizer, proposal_sizes)
+    rooms, proposal_rooms = tuple(rooms or (sizes.room,)), tuple(proposal_rooms or (sizes.room,))
+    assert rooms[-1] == proposal_rooms[-1] == sizes.room, "the last size is the room"
+    optimizer, propose = growing(make_optimizer, proposal_rooms)
+    search = _Search(sizes, stage, table, optimizer, propose, policy, rooms)
 
     def simulate(key: jax.Array, params: Any, benchmark: Benchmark, scenario: Scenario) -> Result:
         first, rest = jax.random.split(key)
-        state = _start(first, config, table, optimizer, benchmark, scenario)
+        state = _start(search, first, benchmark, scenario)
 
-        def step(state: SearchState, inputs):
-            key, hour = inputs
-            run = lambda s: _interval(key, s, hour, params, benchmark, scenario)
-            rest_of_time = lambda s: (s, _nothing(s))
-            return jax.lax.cond(state.stopped, rest_of_time, run, state)
+        def step(state: SearchState, hour: jax.Array) -> tuple[SearchState, Interval]:
+            def run(state: SearchState) -> tuple[SearchState, Interval]:
+                return _hour(search, engine.keys_of(rest, hour), state, hour, params, benchmark, scenario)
 
-        hours = scenario.intensity.shape[0]
-        final, intervals = jax.lax.scan(step, state, (jax.random.split(rest, hours), jnp.arange(hours)))
+            return jax.lax.cond(state.stopped, lambda s: (s, _nothing(s)), run, state)
+
+        final, intervals = jax.lax.scan(step, state, jnp.arange(scenario.intensity.shape[0]))
         return Result(
             intervals=intervals,
             rows=final.rows,
@@ -84,247 +93,195 @@ def make_search(
             seconds=final.clock_s,
         )
 
-    def _interval(key, state: SearchState, hour, params, benchmark: Benchmark, scenario: Scenario):
-        act, ask, noise = jax.random.split(key, 3)
-        g = config.devices
-        length = jnp.minimum(scenario.interval_s, scenario.duration_s - state.clock_s)
-        share = policy.apply(act, params, observe(config, state, hour, benchmark, scenario))
-        evaluating = devices_for_share(share, g)
-        prelude = jnp.minimum(length, state.supernet_s / g)
-        ready = jnp.minimum(cluster.ready_times(evaluating, state.evaluating, prelude, scenario.switch_s, g), length)
-        fresh, open_ = _proposals(ask, state, evaluating, benchmark, scenario)
-        time_to_score = jnp.sum(jnp.where(jnp.arange(g) >= evaluating, length - ready, 0.0))
-        scored, scoring_s = _scored(config, open_, time_to_score, scenario)
-        waiting = state.queue
-        if config.stage == "predictor":
-            rank = lambda waiting: _rank(state, waiting, fresh, scored, benchmark)
-            waiting = jax.lax.cond(evaluating > 0, rank, lambda waiting: waiting, waiting)
-            scored = jnp.zeros_like(scored)  # the rest is forgotten
-        known = jnp.concatenate([state.half, waiting])
-        last = slice(config.proposals - config.unscored, None)  # of the proposals: those that idle devices may train
-        untried = (open_[last] & ~lines.among(fresh[last], waiting)) & scenario.train_unscored
-        jobs = jnp.concatenate([known, fresh[last]])
-        valid = jnp.concatenate([known != lines.EMPTY, untried])
-        needs = benchmark.train_seconds[jnp.maximum(jobs, 0)].at[:g].set(state.half_s)
-        room = state.count + jnp.cumsum(valid) <= config.room
-        plan = cluster.schedule(needs, valid & room, ready, evaluating, length)
-        samplers = jnp.maximum(g - evaluating, 1)
-        is_evaluating = jnp.arange(g) < evaluating
-        busy = jnp.where(is_evaluating, plan.busy_s, jnp.minimum(ready + scoring_s / samplers, length))
-        phases = cluster.Phases(prelude, ready, busy, is_evaluating)
-        intensity = scenario.intensity[hour]
-        left_g = scenario.carbon_budget_g - state.emissions_g
-        limit = jnp.where(intensity > 0, left_g / jnp.where(intensity > 0, intensity, 1.0), jnp.inf)
-        end = cluster.time_of_energy(phases, scenario.power, length, limit)
-        energy = cluster.energy_kwh(phases, scenario.power, end)
-        started = plan.start_s < end
-        done = started & (plan.finish_s <= end)
-        state = _tell(noise, state, jobs, plan.finish_s, done, benchmark, scenario)
-        cut = started & ~done
-        stay = (jnp.arange(jobs.shape[0]) < g) & valid & ~started
-        half = lines.compact(jobs, cut | stay, g, lines.EMPTY)
-        left = jnp.where(cut, plan.finish_s - end, needs)
-        waits = lines.compact(waiting, (valid & ~started)[g : g + config.queue], config.queue, jnp.int32(lines.EMPTY))
-        if config.stage == "supernet":
-            begun = lines.among(fresh, jnp.where(started, jobs, lines.EMPTY))
-            waits = _rank(state, waits, fresh, scored & ~begun, benchmark)
-        clock = state.clock_s + end
-        emissions = state.emissions_g + energy * intensity
-        supernet = state.supernet_s - g * jnp.minimum(end, prelude)
-        state = state.replace(
-            queue=waits,
-            half=half,
-            half_s=lines.compact(left, cut | stay, g, 0.0),
-            evaluating=evaluating,
-            clock_s=clock,
-            supernet_s=jnp.where(prelude < length, 0.0, supernet),
-            emissions_g=emissions,
-            stopped=(end < length) | (clock >= scenario.duration_s * (1 - 1e-6)) | (left_g <= 0),
-        )
-        return state, Interval(
-            hypervolume=state.hypervolume,
-            evaluations=state.count,
-            evaluating=evaluating,
-            share=share,
-            queued=jnp.sum(waits != lines.EMPTY, dtype=jnp.int32),
-            halfway=jnp.sum(half != lines.EMPTY, dtype=jnp.int32),
-            seconds=end,
-            energy_kwh=energy,
-            emissions_g=energy * intensity,
-            device_s=cluster.device_seconds(phases, end),
-            finished=jnp.sum(done, dtype=jnp.int32),
-        )
-
-    def _proposals(key, state: SearchState, evaluating, benchmark: Benchmark, scenario: Scenario):
-        """Table rows of proposals, int32 (P,), and which are new, bool (P,); none where nobody needs any."""
-        trains = evaluating > 0
-        wanted = {
-            "none": trains,
-            "predictor": trains,
-            "supernet": (evaluating < config.devices) | scenario.train_unscored,
-        }[config.stage]
-
-        def ask(state):
-            rows = table.rows(propose(key, state.optimizer, state.count))
-            known = lines.among(rows, state.queue) | lines.among(rows, state.half) | lines.among(rows, state.rows)
-            return rows, (rows != lines.EMPTY) & ~known & lines.distinct(rows)
-
-        def none(state):
-            empty = jnp.full((config.proposals,), lines.EMPTY, jnp.int32)
-            return empty, jnp.zeros((config.proposals,), bool)
-
-        return jax.lax.cond(wanted, ask, none, state)
-
-    def _rank(state: SearchState, waiting, fresh, scored, benchmark: Benchmark) -> jax.Array:
-        """The best Q of those that wait and those that were scored, best first."""
-        rows = jnp.concatenate([waiting, jnp.where(scored, fresh, lines.EMPTY)])
-        mask = rows != lines.EMPTY
-        places = jnp.maximum(rows, 0)
-        cost = benchmark.objectives[places, 1:]
-
-        def order_on(size):
-            def run(state):
-                past, told, seen = jnp.maximum(state.rows[:size], 0), state.told[:size], state.observed[:size]
-                known, asked = benchmark.inputs.at(past), benchmark.inputs.at(places)
-                if config.ranking == "dominance":
-                    fine = told & ~predictor.failed(seen[:, 0], told)
-                    error = predictor.predict(known, seen[:, 0], fine, asked).error()
-                    order = lines.by_dominance(jnp.concatenate([error[:, None], cost], axis=1), mask)[: config.queue]
-                    return order, mask[order]
-                seconds = benchmark.train_seconds[places]
-                return predictor.by_improvement(
-                    known, seen, told, asked, cost[:, 0], seconds, mask, benchmark.reference, config.queue
-                )
-
-            return run
-
-        if config.stage == "predictor":
-            order, counts = by_size(sizes, state.count, [order_on(size) for size in sizes], state)
-        else:
-            estimates = jnp.concatenate([benchmark.estimate[places, None], cost], axis=1)
-            order = lines.by_dominance(estimates, mask)[: config.queue]
-            counts = mask[order]
-        return jnp.where(counts, rows[order], lines.EMPTY)
-
-    def _tell(key, state: SearchState, jobs, finish, done, benchmark: Benchmark, scenario: Scenario) -> SearchState:
-        """Add the finished jobs, in the order of their end."""
-        order = jnp.argsort(jnp.where(done, finish, jnp.inf), stable=True)
-        mask, rows = done[order], jnp.maximum(jobs[order], 0)
-        draws = jax.random.normal(key, rows.shape, jnp.float32) * scenario.noise_scale * benchmark.noise[rows]
-        truth = benchmark.objectives[rows]
-        observed = truth.at[:, 0].add(draws)
-        return _add(optimizer, state, rows, truth, observed, state.clock_s + finish[order], mask, benchmark)
-
     return simulate
 
 
-def _scored(config: SimulationConfig, fresh: jax.Array, device_s: jax.Array, scenario: Scenario):
-    """Which proposals are scored, bool (P,), within so many device-seconds, and the device-seconds that this takes."""
-    if config.stage == "none":
-        return jnp.zeros_like(fresh), jnp.float32(0.0)
-    if config.stage == "predictor":
-        return fresh, jnp.float32(0.0)
-    safe = jnp.where(scenario.score_s > 0, scenario.score_s, 1.0)
-    most = jnp.where(scenario.score_s > 0, jnp.floor(device_s / safe), jnp.inf)
-    scored = fresh & (jnp.cumsum(fresh) <= most) & (device_s > 0)
-    return scored, jnp.sum(scored) * scenario.score_s
-
-
-def _start(key, config: SimulationConfig, table: Table, optimizer: Optimizer, benchmark, scenario) -> SearchState:
-    """The state before the first interval; `config.initial` distinct random evaluations are given."""
+def _start(search: _Search, key: jax.Array, benchmark: Benchmark, scenario: Scenario) -> SearchState:
+    """The state before the first hour; `sizes.initial` distinct random evaluations are given."""
+    sizes = search.sizes
     begin, draw = jax.random.split(key)
-    c, m = config.room, benchmark.objectives.shape[1]
-    state = SearchState(
-        optimizer=optimizer.init(begin),
-        rows=jnp.full(c, lines.EMPTY, jnp.int32),
-        objectives=jnp.full((c, m), jnp.inf, jnp.float32),
-        observed=jnp.full((c, m), jnp.inf, jnp.float32),
-        finish_s=jnp.full(c, jnp.inf, jnp.float32),
-        count=jnp.int32(0),
-        queue=jnp.full(config.queue, lines.EMPTY, jnp.int32),
-        half=jnp.full(config.devices, lines.EMPTY, jnp.int32),
-        half_s=jnp.zeros(config.devices, jnp.float32),
-        evaluating=jnp.int32(-1),
-        clock_s=jnp.float32(0.0),
-        supernet_s=scenario.supernet_s,
-        emissions_g=jnp.float32(0.0),
-        hypervolume=jnp.float32(0.0),
-        stopped=jnp.asarray(False),
-    )
-    if config.initial:
-        rows = jax.random.choice(draw, table.size, (config.initial,), replace=False).astype(jnp.int32)
-        truth = benchmark.objectives[rows]
-        mask = jnp.ones(config.initial, bool)
-        state = _add(optimizer, state, rows, truth, truth, jnp.zeros(config.initial, jnp.float32), mask, benchmark)
+    n, m = benchmark.objectives.shape
+    state = SearchState.empty(search.optimizer.init(begin), sizes, objectives=m, catalog=n)
+    state = state.replace(prepare_s=scenario.prepare_s)
+    if sizes.initial:
+        rows = jax.random.choice(draw, search.table.size, (sizes.initial,), replace=False).astype(jnp.int32)
+        truth, zeros = benchmark.objectives[rows], jnp.zeros(sizes.initial, jnp.float32)
+        given = jnp.ones(sizes.initial, bool)
+        state = engine.learn(
+            search.optimizer, state, benchmark.genomes[rows], rows, truth, truth, zeros, given, benchmark.reference
+        )
     return state
 
 
-def _add(optimizer: Optimizer, state: SearchState, rows, truth, observed, finish_s, mask, benchmark) -> SearchState:
-    """Record evaluations (valid ones first) and tell the optimiser; its padding are copies of the first."""
-    n = jnp.sum(mask, dtype=jnp.int32)
-    place = jnp.where(mask, state.count + jnp.cumsum(mask) - 1, state.rows.shape[0])
-    genomes = benchmark.genomes[jnp.where(mask, rows, rows[0])]
-    values = jnp.where(mask[:, None], observed, observed[:1])
-    tell = lambda s: optimizer.tell(s, genomes, values)
-    objectives = state.objectives.at[place].set(truth, mode="drop")
-    count = state.count + n
-    told = jnp.arange(state.rows.shape[0]) < count
-    return state.replace(
-        optimizer=jax.lax.cond(n > 0, tell, lambda s: s, state.optimizer),
-        rows=state.rows.at[place].set(rows, mode="drop"),
-        objectives=objectives,
-        observed=state.observed.at[place].set(observed, mode="drop"),
-        finish_s=state.finish_s.at[place].set(finish_s, mode="drop"),
-        count=count,
-        hypervolume=hypervolume(objectives, benchmark.reference, told),
+def _hour(
+    search: _Search,
+    keys: Keys,
+    state: SearchState,
+    hour: jax.Array,
+    params: Any,
+    benchmark: Benchmark,
+    scenario: Scenario,
+) -> tuple[SearchState, Interval]:
+    """One hour: decide, score, train, charge, learn."""
+    sizes, stage, g = search.sizes, search.stage, search.sizes.devices
+    length = jnp.minimum(scenario.hour_s, scenario.duration_s - state.clock_s)
+    seen = observe(status_of(state, sizes, benchmark), outlook_of(hour, scenario), budget_of(state, g, scenario))
+    share = search.policy.apply(keys.act, params, seen)
+    who = split(share, g)
+    supernet = jnp.minimum(length, state.prepare_s / g)
+    rows, new = _proposals(search, keys.ask, state, who.evaluating, scenario)
+    prelude, waiting, scored = supernet, state.queue, jnp.zeros_like(new)
+    if stage.at_once:
+        time = g * (length - supernet)
+        scored, spent = engine.affordable_scores(new, rows, state, time, scenario.score_s)
+        prelude = supernet + spent / g
+
+        def ranked(waiting: jax.Array) -> jax.Array:
+            chosen = jnp.where(scored, rows, EMPTY)
+            return engine.rank(
+                stage, sizes, state, benchmark.catalog, waiting, chosen, benchmark.reference, search.rooms
+            )
+
+        waiting = jax.lax.cond(who.evaluating > 0, ranked, lambda waiting: waiting, waiting)
+    begin = cluster.starts(who, state.evaluating, prelude, scenario.switch_s, length, devices=g)
+    scoring_s = jnp.float32(0.0)
+    if stage.supernet:
+        time = cluster.time_to_score(begin, length)
+        scored, scoring_s = engine.affordable_scores(new, rows, state, time, scenario.score_s)
+    line = engine.line_up(sizes, state, benchmark.train_seconds, waiting, rows, new & scenario.train_unscored)
+    plan = cluster.schedule(line.needs_s, line.fits, begin.begin_s, who.evaluating, length)
+    phases = cluster.phases_of(begin, supernet_s=supernet, prelude_s=prelude, scoring_s=scoring_s, busy_s=plan.busy_s)
+    end, energy, emissions = _charge(phases, length, state, hour, scenario)
+    started = plan.start_s < end
+    done = started & (plan.finish_s <= end)
+    jobs = jnp.maximum(line.jobs, 0)
+    truth = benchmark.objectives[jobs]
+    noise = jax.random.normal(keys.noise, jobs.shape, jnp.float32) * scenario.noise_scale * benchmark.noise[jobs]
+    observed = truth.at[:, 0].add(noise)
+    state = engine.remember(state, rows, scored)
+    state = engine.learn(
+        search.optimizer,
+        state,
+        benchmark.genomes[jobs],
+        jobs,
+        truth,
+        observed,
+        state.clock_s + plan.finish_s,
+        done,
+        benchmark.reference,
+    )
+    waits, half, half_s = engine.settle(sizes, line, started, done, plan.finish_s - end)
+    if stage.supernet:
+        begun = jnp.where(started, line.jobs, EMPTY)
+        fresh = jnp.where(scored & ~among(rows, begun), rows, EMPTY)
+        waits = engine.rank(stage, sizes, state, benchmark.catalog, waits, fresh, benchmark.reference, search.rooms)
+    clock = state.clock_s + end
+    prepared = jnp.where(supernet < length, 0.0, state.prepare_s - g * jnp.minimum(end, supernet))
+    left_g = scenario.carbon_budget_g - state.emissions_g
+    state = state.replace(
+        queue=waits,
+        half=half,
+        half_s=half_s,
+        evaluating=who.evaluating,
+        clock_s=clock,
+        prepare_s=prepared,
+        emissions_g=state.emissions_g + emissions,
+        stopped=(end < length) | (clock >= scenario.duration_s * (1 - 1e-6)) | (left_g <= 0),
+    )
+    return state, Interval(
+        hypervolume=state.hypervolume,
+        evaluations=state.count,
+        evaluating=who.evaluating,
+        share=share,
+        queued=jnp.sum(waits != EMPTY, dtype=jnp.int32),
+        halfway=jnp.sum(half != EMPTY, dtype=jnp.int32),
+        seconds=end,
+        energy_kwh=energy,
+        emissions_g=emissions,
+        device_s=cluster.device_seconds(phases, end),
+        finished=jnp.sum(done, dtype=jnp.int32),
     )
 
 
-def observe(
-    config: SimulationConfig, state: SearchState, hour, benchmark: Benchmark, scenario: Scenario
-) -> Observation:
-    """What the policy sees at the begin of interval `hour`, int32 ()."""
-    w, hours = scenario.past.shape[0], scenario.intensity.shape[0]
-    series = jnp.concatenate([scenario.past, scenario.intensity])
-    forecast = scenario.forecast[hour]
-    median = forecast[:, forecast.shape[1] // 2]
-    window = jnp.concatenate([jax.lax.dynamic_slice(series, (hour,), (w,)), median])
-    mask = jnp.concatenate([jnp.full(w, scenario.use_past), jnp.full(median.shape, scenario.use_forecast)])
-    padded = jnp.concatenate([scenario.intensity, jnp.full(hours, scenario.intensity[-1])])
-    budget, left = scenario.carbon_budget_g, scenario.carbon_budget_g - state.emissions_g
-    limited = jnp.isfinite(budget)
-    power = scenario.power.training_kw * config.devices
-    return Observation(
-        intensity_now=scenario.intensity[hour],
-        window=window,
-        window_mask=mask,
-        queue=jnp.sum(state.queue != lines.EMPTY, dtype=jnp.int32),
-        capacity=jnp.int32(config.queue),
-        half_finished=jnp.sum(state.half != lines.EMPTY, dtype=jnp.int32),
-        time_left=1.0 - state.clock_s / scenario.duration_s,
-        carbon_left=jnp.where(limited, left / jnp.where(limited, budget, 1.0), 1.0),
+def _charge(
+    phases: cluster.Phases, length: jax.Array, state: SearchState, hour: jax.Array, scenario: Scenario
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """When the hour ends, which the carbon budget may bring forward, s; and its energy, kWh, and emissions, g."""
+    intensity = scenario.intensity[hour]
+    left_g = scenario.carbon_budget_g - state.emissions_g
+    limit = jnp.where(intensity > 0, left_g / jnp.where(intensity > 0, intensity, 1.0), jnp.inf)
+    end = cluster.time_of_energy(phases, scenario.power, length, limit)
+    energy = cluster.energy_kwh(phases, scenario.power, end)
+    return end, energy, energy * intensity
+
+
+def _proposals(
+    search: _Search, key: jax.Array, state: SearchState, evaluating: jax.Array, scenario: Scenario
+) -> tuple[jax.Array, jax.Array]:
+    """Table rows of proposals, int32 (P,), and which are new, bool (P,); none where nobody needs any."""
+
+    def ask(state: SearchState) -> tuple[jax.Array, jax.Array]:
+        rows = search.table.rows(search.propose(key, state.optimizer, state.count))
+        return rows, engine.new_among(rows, state)
+
+    def nothing(state: SearchState) -> tuple[jax.Array, jax.Array]:
+        del state
+        p = search.sizes.proposals
+        return jnp.full((p,), EMPTY, jnp.int32), jnp.zeros((p,), bool)
+
+    wanted = engine.asks(search.stage, evaluating, search.sizes.devices, scenario.train_unscored)
+    return jax.lax.cond(wanted, ask, nothing, state)
+
+
+def status_of(state: SearchState, sizes: SearchSizes, benchmark: Benchmark) -> Status:
+    """Where the search stands."""
+    return Status(
+        queued=jnp.sum(state.queue != EMPTY, dtype=jnp.int32),
+        capacity=jnp.int32(sizes.queue),
+        half_finished=jnp.sum(state.half != EMPTY, dtype=jnp.int32),
         hypervolume=state.hypervolume / benchmark.largest,
         evaluations=state.count,
-        forecast=forecast,
+    )
+
+
+def outlook_of(hour: jax.Array, scenario: Scenario) -> Outlook:
+    """What is known of the grid at the begin of `hour`, int32 ()."""
+    w, hours = scenario.past.shape[0], scenario.intensity.shape[0]
+    series = jnp.concatenate([scenario.past, scenario.intensity])
+    known = jnp.concatenate([scenario.past_known, jnp.ones(hours, bool)])
+    padded = jnp.concatenate([scenario.intensity, jnp.full(hours, scenario.intensity[-1])])
+    return Outlook(
+        intensity=scenario.intensity[hour],
+        past=jax.lax.dynamic_slice(series, (hour,), (w,)),
+        past_known=jax.lax.dynamic_slice(known, (hour,), (w,)),
+        forecast=scenario.forecast[hour],
         future=jax.lax.dynamic_slice(padded, (hour,), (hours,)),
-        hours_left=(scenario.duration_s - state.clock_s) / 3600.0,
-        affordable=jnp.where(power > 0, left / jnp.where(power > 0, power, 1.0), jnp.inf),
-        idle_share=jnp.where(
-            power > 0, scenario.power.idle_kw * config.devices / jnp.where(power > 0, power, 1.0), 0.0
-        ),
+    )
+
+
+def budget_of(state: SearchState, devices: int, scenario: Scenario) -> Budget:
+    """What may still be spent."""
+    return Budget(
+        duration_s=scenario.duration_s,
+        left_s=scenario.duration_s - state.clock_s,
+        hour_s=scenario.hour_s,
+        carbon_g=scenario.carbon_budget_g,
+        carbon_left_g=scenario.carbon_budget_g - state.emissions_g,
+        training_kw=scenario.power.training_kw * devices,
+        idle_kw=scenario.power.idle_kw * devices,
     )
 
 
 def _nothing(state: SearchState) -> Interval:
-    """The report of an interval after the end."""
+    """The report of an hour after the end."""
     zero = jnp.float32(0.0)
     return Interval(
         hypervolume=state.hypervolume,
         evaluations=state.count,
         evaluating=jnp.int32(0),
         share=zero,
-        queued=jnp.sum(state.queue != lines.EMPTY, dtype=jnp.int32),
-        halfway=jnp.sum(state.half != lines.EMPTY, dtype=jnp.int32),
+        queued=jnp.sum(state.queue != EMPTY, dtype=jnp.int32),
+        halfway=jnp.sum(state.half != EMPTY, dtype=jnp.int32),
         seconds=zero,
         energy_kwh=zero,
         emissions_g=zero,

@@ -15,7 +15,7 @@ from jcenas.alloc.learned import save_policy
 from jcenas.alloc.ppo import PpoConfig, PpoState, make_ppo
 from jcenas.carbon import generator, zones
 from jcenas.carbon.typical_year import zone_statistics
-from jcenas.sim.allocation import AllocationConfig, Books, Ground, make_allocation
+from jcenas.sim.allocation import AccountingCase, AllocationConfig, TrainingGround, make_allocation
 from jcenas.sim.cluster import Power
 from jcenas.sim.config import Accounting, TrainPolicyConfig
 from jcenas.sim.curves import measure
@@ -45,35 +45,35 @@ def training_traces(names: list[str], seed: int) -> jax.Array:
     return jnp.maximum(draw(keys, stacked, calendar), 1.0)
 
 
-def measure_books(config: TrainPolicyConfig) -> Books:
+def measure_accountings(config: TrainPolicyConfig) -> AccountingCase:
     """The accountings that the episodes take turns with, leaves (A, ...), with curves of fresh searches."""
     powers: dict[Accounting, Power] = {"full": full_power(), "released": released_power()}
     found = []
     for accounting, power in powers.items():
         if config.accounting in (accounting, "both"):
             curves = measure(config.table, config.curves, config.seed, accounting)
-            found.append(Books(curves, power, jnp.int32(given_evaluations(accounting))))
-    most = max(books.curves.levels.shape[-1] for books in found)
-    found = [books.replace(curves=books.curves.padded(most)) for books in found]
+            found.append(AccountingCase(curves, power, jnp.int32(given_evaluations(accounting))))
+    most = max(one.curves.levels.shape[-1] for one in found)
+    found = [one.replace(curves=one.curves.padded(most)) for one in found]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
 
 
 def train_policy(
     config: TrainPolicyConfig,
     progress: Callable[[int, float], None] | None = None,
-    books: Books | None = None,
+    accountings: AccountingCase | None = None,
 ) -> tuple[PpoState, list[float]]:
     """Train and write the policy; returns the final state and the mean return of each update.
 
     Args:
       config: what to train.
       progress: told (updates done, mean return) after each update.
-      books: accountings to use instead of those of `measure_books`.
+      accountings: to use instead of those of `measure_accountings`.
     """
-    if books is None:
-        books = measure_books(config)
+    if accountings is None:
+        accountings = measure_accountings(config)
     traces = training_traces(training_zones(config.zones, config.seed), config.seed)
-    ground = Ground(traces, books)
+    ground = TrainingGround(traces, accountings)
     allocation = AllocationConfig(discrete=config.action == "discrete", reward=config.reward)
     ppo = make_ppo(
         PpoConfig(

@@ -7,7 +7,8 @@ import pytest
 
 from jcenas.alloc.learned import LEVELS
 from jcenas.carbon import zone_names
-from jcenas.sim.allocation import PAST, AllocationConfig, Books, Ground, make_allocation, observe
+from jcenas.engine.grid import PAST_H
+from jcenas.sim.allocation import AccountingCase, AllocationConfig, TrainingGround, make_allocation, observed
 from jcenas.sim.curves import Curves
 from jcenas.sim.problem import released_power
 from jcenas.sim.train_policy import TEST_ZONES, training_traces, training_zones
@@ -22,8 +23,8 @@ def ground(given=0, train_s=1800.0, scatter=0.0):
     curves = Curves(
         jnp.stack([alone, alone / 2])[None], jnp.array([1.0, 2.0]), jnp.float32(train_s), jnp.float32(scatter)
     )
-    books = Books(curves, released_power(), jnp.int32(given))
-    return Ground(jnp.full((1, 200), 100.0), jax.tree.map(lambda x: jnp.stack([x]), books))
+    case = AccountingCase(curves, released_power(), jnp.int32(given))
+    return TrainingGround(jnp.full((1, 200), 100.0), jax.tree.map(lambda x: jnp.stack([x]), case))
 
 
 def test_an_hour_by_hand():
@@ -49,20 +50,20 @@ def test_only_whole_trainings_count_and_cut_ones_go_on():
     both = environment.step(jax.random.key(1), state, jnp.int32(LEVELS - 1)).state  # one and a half on each device
     assert float(both.evaluations) == 2
     np.testing.assert_allclose(both.halfway, [0.5, 0.5], atol=1e-6)
-    assert int(observe(CONFIG, both).half_finished) == 2
+    assert int(observed(CONFIG, both).half_finished) == 2
     one = environment.step(jax.random.key(1), both, jnp.int32((LEVELS - 1) // 2)).state
     assert float(one.evaluations) == 4
     np.testing.assert_allclose(one.halfway, [0.0, 0.5], atol=1e-6)
-    assert int(observe(CONFIG, one).half_finished) == 1
+    assert int(observed(CONFIG, one).half_finished) == 1
 
 
-def test_luck_shows_in_what_is_seen_only():
+def test_offset_shows_in_what_is_seen_only():
     environment = make_allocation(CONFIG, ground(given=3, scatter=0.5))
     states, _ = jax.vmap(environment.reset)(jax.random.split(jax.random.key(0), 500))
     np.testing.assert_allclose(states.level, -np.log(0.7) / 2, rtol=1e-5)
-    assert float(jnp.std(states.luck)) == pytest.approx(0.5, rel=0.1)
-    seen = jax.vmap(lambda state: observe(CONFIG, state).hypervolume)(states)
-    np.testing.assert_allclose(seen, 1 - np.exp(-np.maximum(states.level + states.luck, 0)), atol=1e-6)
+    assert float(jnp.std(states.offset)) == pytest.approx(0.5, rel=0.1)
+    seen = jax.vmap(lambda state: observed(CONFIG, state).hypervolume)(states)
+    np.testing.assert_allclose(seen, 1 - np.exp(-np.maximum(states.level + states.offset, 0)), atol=1e-6)
 
 
 def test_evaluations_that_are_given():
@@ -116,4 +117,4 @@ def test_training_leaves_the_test_zones_out():
     traces = training_traces(training_zones(3, 0), 0)
     assert traces.shape == (3, 24 * 181)
     assert (traces >= 1).all()
-    assert PAST == 24
+    assert PAST_H == 24

@@ -1,6 +1,5 @@
 """Many searches at once, and how much carbon they needed."""
 
-import datetime
 from pathlib import Path
 
 import jax
@@ -9,7 +8,8 @@ import numpy as np
 import pytest
 
 from jcenas.alloc.policies import policy_from_name
-from jcenas.carbon.trace import CarbonTrace
+from jcenas.engine.stages import none
+from jcenas.engine.state import SearchSizes
 from jcenas.errors import InputError
 from jcenas.report.simulation import over_emissions, write_progress
 from jcenas.runtime import sharding
@@ -18,14 +18,12 @@ from jcenas.sim.many import carbon_to_reach, concatenate, first_to_reach, make_m
 from jcenas.sim.problem import make_scenario
 from jcenas.sim.run import simulate, sizes_for, summary_rows
 from jcenas.sim.search import make_search
-from jcenas.sim.state import SimulationConfig
-from jcenas.sim.traces import forecasts, forecasts_by_model, hours_of
 
 
 def test_shards_pads_and_keeps_the_order(kit, small):
-    config = SimulationConfig(devices=2, room=4, queue=2, proposals=4, unscored=4, stage="none")
+    config = SearchSizes(devices=2, room=4, queue=2, proposals=4, unscored=4)
     policy = policy_from_name("evaluate-all")
-    one = make_search(config, small, kit.scripted(4, 4), policy)
+    one = make_search(config, small, kit.scripted(4, 4), policy, stage=none())
     scenarios = stack([make_scenario([100.0 * i, 200.0], power=kit.power_of()) for i in range(1, 6)])
     keys, benchmark = jax.random.split(jax.random.key(0), 5), kit.benchmark_of(small)
     result = make_many(one)(keys, jnp.float32(1.0), benchmark, scenarios)  # 5 searches on 4 devices
@@ -44,35 +42,6 @@ def test_first_to_reach_by_hand():
     objectives = jnp.array([[5.0, 5.0], [9.0, 9.0], [2.0, 2.0], [1.0, 1.0]])
     reach = lambda target: int(first_to_reach(objectives, jnp.int32(3), jnp.array([10.0, 10.0]), target))
     assert [reach(t) for t in (0.0, 25.0, 25.5, 64.0, 70.0)] == [0, 1, 3, 3, -1]
-
-
-def test_hours_and_forecasts_by_hand():
-    values = np.arange(100.0)
-    intensity, past = hours_of(values, 98, 4, past=2)
-    np.testing.assert_array_equal(intensity, [98, 99, 0, 1])  # the trace repeats
-    np.testing.assert_array_equal(past, [96, 97])
-    after = np.arange(200.0, 224.0)
-    truth = forecasts("actual", np.array([1.0, 2.0]), past, after)
-    np.testing.assert_array_equal(truth[1, :3, 0], [2, 200, 201])
-    np.testing.assert_array_equal(forecasts("none", np.array([1.0, 2.0]), past, after)[1, :, 1], np.full(24, 2.0))
-
-
-def test_forecasts_by_the_model_look_back_only():
-    start = datetime.datetime(2023, 3, 1, tzinfo=datetime.UTC)
-    values = 300 + 100 * np.sin(np.arange(200) * 2 * np.pi / 24)
-    other = np.where(np.arange(200) >= 171, 50.0, values)  # from hour 3 of the search on
-    ours, theirs = (
-        forecasts_by_model(CarbonTrace(start=start, intensity_g_per_kwh=v, step_seconds=3600, zone="DE"), 168, 5)
-        for v in (values, other)
-    )
-    assert ours.shape == (5, 24, 3)
-    assert (np.diff(ours, axis=2) >= 0).all()
-    np.testing.assert_allclose(ours[:, 0, 1], values[168:173], rtol=1e-6)  # the hour itself is known
-    np.testing.assert_array_equal(ours[:3], theirs[:3])
-    assert (theirs[4, 1:, 1] < ours[4, 1:, 1] - 20).any()
-    assert np.abs(ours[0, :, 1] / values[168:192] - 1).mean() < 0.15  # a day like all before it
-    with pytest.raises(InputError, match="a week before the start, the trace has 100 h"):
-        forecasts_by_model(CarbonTrace(start=start, intensity_g_per_kwh=values, step_seconds=3600), 100, 5)
 
 
 def test_sizes():
@@ -116,7 +85,8 @@ FEEDS = "an hour brings {0} proposals, which cannot feed more; use at most {0}"
         ({"table": "to"}, "unknown table 'to'; did you mean 'toy'"),
         ({"policy": "plann"}, "did you mean 'plan'"),
         ({"policy": "none.npz", "seeds": 1, "hours": 1}, r"none.npz is no policy file"),
-        ({"start": "June"}, "--start 'June' is no ISO 8601 time"),
+        ({"start": "June"}, "--start June: not a time; write it like 2023-06-01T00:00Z"),
+        ({"start": "2023-06-01"}, "--start 2023-06-01: has no time zone; write 2023-06-01Z for UTC"),
         ({"cost": "money"}, "has no column 'money'"),
         ({"zone": "XX"}, "unknown zone 'XX'"),
         ({"devices": 2001}, f"--devices 2001: {FEEDS.format(2000)}"),
@@ -124,7 +94,7 @@ FEEDS = "an hour brings {0} proposals, which cannot feed more; use at most {0}"
             {"devices": 500, "stage": "none"},
             f"--devices 500: {FEEDS.format(128)}",
         ),
-        ({"table": "nas-bench-macro", "stage": "supernet"}, "has no supernet estimates; use --stage predictor or none"),
+        ({"table": "toy", "stage": "few-shot"}, "has no column 'fewshot_error', which --stage few-shot reads"),
         ({"plot": Path("progress.pdf")}, r"--plot progress.pdf: the file's name must end in .png"),
     ],
 )
@@ -157,5 +127,5 @@ def test_short_traces_need_wrap(tmp_path):
     rows = "\n".join(f"2023-01-01T{h:02d}:00Z,{100 + h}" for h in range(12))
     path.write_text(f"datetime,carbon_intensity\n{rows}\n")
     settings = {"trace": path, "hours": 20, "seeds": 1, "optimizer": "random", "stage": "none", "devices": 2}
-    with pytest.raises(InputError, match=r"short.csv: 12 h from the start on, but --hours 20; set --wrap"):
+    with pytest.raises(InputError, match=r"short.csv: 12 h from 2023-01-01T00:00Z on, but --hours 20; run shorter"):
         simulate(SimulateConfig(**settings))

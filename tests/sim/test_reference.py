@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jcenas.alloc.policies import Policy
+from jcenas.engine.stages import none, one_shot
+from jcenas.engine.state import SearchSizes
 from jcenas.sim.problem import make_scenario
 from jcenas.sim.search import make_search
-from jcenas.sim.state import SimulationConfig
 
 N, G, Q, P, U, HOURS = 30, 3, 4, 9, 5, 6
 KW = {"training": 1.5, "scoring": 0.75, "idle": 0.25, "switching": 1.0}
@@ -24,9 +25,9 @@ def twin(stage, table, shares, scenario):
     seconds, error, cost, guess = (
         np.asarray(table.columns[c], float) for c in ("train_seconds", "error", "cost", "guess_error")
     )
-    done, half, queue = [], [], []
+    done, half, queue, ever = [], [], [], set()
     clock = emissions = energy = 0.0
-    supernet, before = float(scenario.supernet_s), None
+    supernet, before = float(scenario.prepare_s), None
     spent = dict.fromkeys(("supernet", "switching", "training", "scoring", "idle"), 0.0)
     for hour in range(HOURS):
         length = min(3600.0, float(scenario.duration_s) - clock)
@@ -47,9 +48,11 @@ def twin(stage, table, shares, scenario):
             if row not in known:
                 known.add(row)
                 new.append((i, row))
-        scored = []
-        if stage == "supernet" and sampling > 0:
-            scored = [row for _, row in new][: int(np.floor(sampling / float(scenario.score_s)))]
+        scored, fresh = [], []
+        if stage == "one-shot" and sampling > 0:
+            fresh = [row for _, row in new if row not in ever][: int(np.floor(sampling / float(scenario.score_s)))]
+            scored = [row for _, row in new if row in fresh or row in ever]
+            ever |= set(fresh)
         jobs = [("half", row, left) for row, left in half] + [("queue", row, seconds[row]) for row in queue]
         if bool(scenario.train_unscored):
             jobs += [("new", row, seconds[row]) for i, row in new if i >= P - U]
@@ -67,7 +70,7 @@ def twin(stage, table, shares, scenario):
         for _, _, finish, d in runs:
             busy[d] = max(busy[d], finish)
         for d in range(k, G):
-            busy[d] = min(length, ready[d] + len(scored) * float(scenario.score_s) / (G - k))
+            busy[d] = min(length, ready[d] + len(fresh) * float(scenario.score_s) / (G - k))
 
         def seconds_by(t, prelude=prelude, ready=ready, busy=busy, k=k):
             work = [min(max(t - ready[d], 0), busy[d] - ready[d]) for d in range(G)]
@@ -105,7 +108,7 @@ def twin(stage, table, shares, scenario):
         half = sorted(half + cut, key=lambda pair: order[pair[0]])
         done += [(row, clock + f) for f, row in sorted((f, row) for row, _, f, _ in runs if f <= end)]
         queue = [row for row in queue if row not in began]
-        if stage == "supernet":
+        if stage == "one-shot":
             line = queue + [row for row in scored if row not in began]
             beaten = {
                 r: sum(
@@ -134,12 +137,16 @@ def plan_of_hours():
     return Policy("given", lambda key: jnp.zeros(HOURS), apply)
 
 
-@pytest.fixture(scope="module", params=["none", "supernet"])
+@pytest.fixture(scope="module", params=["none", "one-shot"])
 def simulator(request, kit):
     stage = request.param
-    config = SimulationConfig(devices=G, room=N, queue=Q, proposals=P, unscored=U, stage=stage)
+    config = SearchSizes(devices=G, room=N, queue=Q, proposals=P, unscored=U)
     any_table = kit.table_of(*np.ones((3, N)))
-    return stage, jax.jit(make_search(config, any_table, kit.scripted(N, P), plan_of_hours()))
+    return stage, jax.jit(
+        make_search(
+            config, any_table, kit.scripted(N, P), plan_of_hours(), stage={"none": none, "one-shot": one_shot}[stage]()
+        )
+    )
 
 
 def instance(kit, seed):
@@ -155,7 +162,7 @@ def instance(kit, seed):
         power=kit.power_of(**KW),
         switch_s=float(rng.choice([0.0, 240.0])),
         score_s=float(rng.uniform(50, 1500)),
-        supernet_s=float(rng.choice([0.0, rng.uniform(0, 20000)])),
+        prepare_s=float(rng.choice([0.0, rng.uniform(0, 20000)])),
         train_unscored=bool(rng.integers(2)),
     )
     return table, shares, scenario

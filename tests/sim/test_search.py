@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from jcenas.alloc.policies import policy_from_name
+from jcenas.engine.stages import none, one_shot, predictor
+from jcenas.engine.state import SearchSizes
 from jcenas.errors import InputError
 from jcenas.moo import lamoo, random_search
 from jcenas.sim.problem import (
@@ -13,11 +15,9 @@ from jcenas.sim.problem import (
     make_benchmark,
     make_scenario,
     most_evaluations,
-    persistence,
     released_power,
 )
 from jcenas.sim.search import make_search
-from jcenas.sim.state import SimulationConfig
 from jcenas.tables.table import Table
 from jcenas.tables.toy import toy
 
@@ -43,9 +43,9 @@ def random(table):
 @pytest.mark.parametrize("name", ["heuristic-queue", "oracle:1", "sample-all"])
 def test_policies_drive_a_search(name, table, benchmark, key):
     policy = policy_from_name(name)
-    config = SimulationConfig(**SIZES, stage="supernet")
+    config = SearchSizes(**SIZES)
     traces = 0
-    simulate = make_search(config, table, random(table), policy)
+    simulate = make_search(config, table, random(table), policy, stage=one_shot())
 
     def counted(*arguments):
         nonlocal traces
@@ -71,8 +71,8 @@ def test_policies_drive_a_search(name, table, benchmark, key):
 
 def test_many_equals_each_and_keys_count(table, benchmark):
     policy = policy_from_name("heuristic")
-    config = SimulationConfig(**SIZES, stage="supernet")
-    simulate = make_search(config, table, random(table), policy)
+    config = SearchSizes(**SIZES)
+    simulate = make_search(config, table, random(table), policy, stage=one_shot())
     keys = jax.random.split(jax.random.key(3), 3)
     scenario = make_scenario(INTENSITY, noise_scale=1.0)
     one = jax.jit(lambda key: simulate(key, (), benchmark, scenario))
@@ -87,25 +87,25 @@ def test_many_equals_each_and_keys_count(table, benchmark):
 
 
 def test_a_predictor_beats_chance_with_the_same_evaluations(table, benchmark):
-    def log_missing(stage, **choices):
-        config = SimulationConfig(**{**SIZES, "proposals": 64}, stage=stage, **choices)
+    def log_missing(stage):
+        config = SearchSizes(**{**SIZES, "proposals": 64})
         make = lambda capacity: random_search(table.space, capacity=capacity, batch=64)
         policy = policy_from_name("evaluate-all")
-        simulate = make_search(config, table, make, policy, sizes=(64, 96))
+        simulate = make_search(config, table, make, policy, stage=stage, rooms=(64, 96))
         keys = jax.random.split(jax.random.key(0), 6)
         run = jax.jit(lambda keys: jax.lax.map(lambda k: simulate(k, 1.0, benchmark, make_scenario(INTENSITY)), keys))
         result = run(keys)
         return np.log(float(benchmark.largest) - np.asarray(result.hypervolume)).mean()
 
-    assert log_missing("predictor", ranking="improvement") < log_missing("none") - 0.3
+    assert log_missing(predictor()) < log_missing(none()) - 0.3
 
 
 @pytest.mark.slow
 def test_lamoo_runs_inside(table, benchmark):
     make = lambda capacity: lamoo(table.space, capacity=capacity, batch=16, reference=(100, 60))
-    config = SimulationConfig(**SIZES, stage="none", initial=10)
+    config = SearchSizes(**SIZES, initial=10)
     policy = policy_from_name("evaluate-all")
-    run = jax.jit(make_search(config, table, make, policy, sizes=(48, 96)))
+    run = jax.jit(make_search(config, table, make, policy, stage=none(), rooms=(48, 96)))
     scenario = make_scenario(INTENSITY, power=released_power())
     result = run(jax.random.key(0), policy.init_params(jax.random.key(0)), benchmark, scenario)
     count = int(result.count)
@@ -121,13 +121,9 @@ def unknown_cost():
     return Table.from_frame(frame, genome=["i"])
 
 
-def test_bounds_and_forecasts_by_hand(benchmark):
+def test_bounds_by_hand(benchmark):
     seconds = np.sort(np.asarray(benchmark.train_seconds))
     assert most_evaluations(benchmark, float(seconds[:7].sum()) + 1) == 7
-    rows = persistence(np.arange(100.0, 130.0), np.arange(76.0, 100.0), 26)
-    assert rows.shape == (30, 26, 3)
-    np.testing.assert_array_equal(rows[0, :3, 0], [100, 77, 78])
-    np.testing.assert_array_equal(rows[5, 23:, 1], [104, 105, 82])  # hour 24 ahead is now; 25 ahead two days back
     np.testing.assert_allclose(full_power().training_kw, 0.167 * 1.59, rtol=1e-6)
     assert float(released_power().idle_kw) == 0.0
 
@@ -137,11 +133,10 @@ def test_bounds_and_forecasts_by_hand(benchmark):
     [
         (lambda: make_scenario([1.0, 2.0], hours=3), r"3 h needs a trace of that length, this one has 2 h"),
         (lambda: make_scenario([1.0], carbon_budget_g=0.0), "pays nothing"),
-        (lambda: make_scenario([1.0, 2.0], forecast=np.zeros((1, 24, 3))), "do not fit 2 intervals"),
-        (lambda: SimulationConfig(devices=0), "devices is 0"),
-        (lambda: SimulationConfig(devices=50), "50 devices cannot be fed by a queue of 16"),
-        (lambda: SimulationConfig(ranking="improvement"), "needs the stage 'predictor'"),
-        (lambda: SimulationConfig(unscored=999), "unscored must be at most proposals"),
+        (lambda: make_scenario([1.0, 2.0], forecast=np.zeros((1, 24, 3))), "do not fit 2 hours"),
+        (lambda: SearchSizes(devices=0), "devices is 0"),
+        (lambda: SearchSizes(devices=50), "50 devices cannot be fed by a queue of 16"),
+        (lambda: SearchSizes(unscored=999), "unscored must be at most proposals"),
         (lambda: make_benchmark(toy(), cost="energy", reference=(1, 1)), "has no column 'energy'"),
         (lambda: make_benchmark(toy(), cost="energy_mj", reference=(1, 1)), "no architecture has error and energy_mj"),
         (lambda: make_benchmark(unknown_cost(), cost="joules", reference=(9, 9)), "'joules' is missing for 1 of 2"),

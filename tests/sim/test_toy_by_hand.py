@@ -5,17 +5,18 @@ import numpy as np
 import pytest
 
 from jcenas.alloc.policies import policy_from_name
+from jcenas.engine.stages import none, one_shot
+from jcenas.engine.state import SearchSizes
 from jcenas.sim.problem import make_scenario
 from jcenas.sim.search import make_search
-from jcenas.sim.state import SimulationConfig
 
 # The optimiser proposes 0, 3, 2, 1 (multiples of 3 mod 4) while nothing is told, then what is new of such a list.
 
 
-def run(kit, table, policy, scenario, **sizes):
-    config = SimulationConfig(**{"devices": 2, "room": 4, "queue": 2, "proposals": 4, "unscored": 4, **sizes})
+def run(kit, table, policy, scenario, *, stage, **sizes):
+    config = SearchSizes(**{"devices": 2, "room": 4, "queue": 2, "proposals": 4, "unscored": 4, **sizes})
     chosen = policy_from_name(policy)
-    simulate = jax.jit(make_search(config, table, kit.scripted(4, 4), chosen))
+    simulate = jax.jit(make_search(config, table, kit.scripted(4, 4), chosen, stage=stage))
     return simulate(jax.random.key(0), chosen.init_params(jax.random.key(0)), kit.benchmark_of(table), scenario)
 
 
@@ -25,7 +26,7 @@ def scenario(kit):
 
 
 def test_everything_trains(kit, small, scenario):
-    result = run(kit, small, "evaluate-all", scenario, stage="none")
+    result = run(kit, small, "evaluate-all", scenario, stage=none())
     hours = result.intervals
     # Hour 0: device 0 trains 0 until 1800, device 1 trains 3 until 900, then 2 until 4500; device 0 then 1.
     # Hour 1: device 0 goes on with 2 or 1 in the order of the jobs: 2 (900 s left), device 1 with 1 (3600 s left).
@@ -46,18 +47,18 @@ def test_everything_trains(kit, small, scenario):
 
 def test_carbon_budget_stops_within_the_hour(kit, small, scenario):
     # Hour 0 costs 200 g; in hour 1 both devices draw 1 kW at 200 g/kWh: 50 g last 450 s, and 2 is not ready by then.
-    result = run(kit, small, "evaluate-all", scenario.replace(carbon_budget_g=np.float32(250)), stage="none")
+    result = run(kit, small, "evaluate-all", scenario.replace(carbon_budget_g=np.float32(250)), stage=none())
     np.testing.assert_allclose(result.intervals.seconds, [3600, 450, 0])
     np.testing.assert_allclose(result.intervals.emissions_g, [200, 50, 0])
     assert (int(result.count), float(result.emissions_g), float(result.seconds)) == (2, 250, 4050)
     # 100 g more: until 900 s 2 kW (100 g), then device 1 at 1 kW and device 0 idle at 0.25 kW.
-    result = run(kit, small, "evaluate-all", scenario.replace(carbon_budget_g=np.float32(362.5)), stage="none")
+    result = run(kit, small, "evaluate-all", scenario.replace(carbon_budget_g=np.float32(362.5)), stage=none())
     np.testing.assert_allclose(result.intervals.seconds, [3600, 900 + 900, 0])
     np.testing.assert_array_equal(result.rows, [3, 0, 2, -1])
 
 
 def test_time_budget_ends_within_an_hour(kit, small, scenario):
-    result = run(kit, small, "evaluate-all", scenario.replace(duration_s=np.float32(5400)), stage="none")
+    result = run(kit, small, "evaluate-all", scenario.replace(duration_s=np.float32(5400)), stage=none())
     np.testing.assert_allclose(result.intervals.seconds, [3600, 1800, 0])
     np.testing.assert_allclose(result.intervals.energy_kwh, [2, 0.75 + 0.0625, 0])
     np.testing.assert_array_equal(result.intervals.evaluations, [2, 3, 3])
@@ -67,11 +68,11 @@ def test_sampling_scores_and_orders(kit, small, scenario):
     # One device trains, one scores at 600 s a proposal. Estimates are the true values, none dominates another, so the
     # order stays 0, 3, 2, 1; device 0 trains the unscored 1 (the last proposal) meanwhile, and two fit into the queue.
     scored = scenario.replace(score_s=np.float32(600))
-    result = run(kit, small, "static:0.5", scored, stage="supernet", unscored=1)
+    result = run(kit, small, "static:0.5", scored, stage=one_shot(), unscored=1)
     hours = result.intervals
     np.testing.assert_array_equal(hours.queued, [2, 2, 0])
-    np.testing.assert_allclose(hours.device_s["scoring"], [2400, 600, 0])  # in hour 1 only 2 is new
-    np.testing.assert_allclose(hours.device_s["idle"], [1200, 3000, 3600])
+    np.testing.assert_allclose(hours.device_s["scoring"], [2400, 0, 0])  # in hour 1 only 2 is new, and it has its score
+    np.testing.assert_allclose(hours.device_s["idle"], [1200, 3600, 3600])
     # Hour 1: 1 ends at 1800, then 0 at 3600, which counts; 3 waits, and 2 is scored. Hour 2: 3 ends at 900; 2 is cut.
     np.testing.assert_array_equal(result.rows[:3], [1, 0, 3])
     np.testing.assert_allclose(result.finish_s[:3], [5400, 7200, 8100])
@@ -82,12 +83,12 @@ def test_switching_and_supernet_cost_time_and_energy(kit, small, scenario):
     # 1200 s of supernet on both devices first. sample-all:0.5 samples in hours 0 and 1 and trains in hour 2, where
     # both devices change and lose 600 s.
     late = scenario.replace(
-        supernet_s=np.float32(2400), switch_s=np.float32(600), score_s=np.float32(60), train_unscored=np.asarray(False)
+        prepare_s=np.float32(2400), switch_s=np.float32(600), score_s=np.float32(60), train_unscored=np.asarray(False)
     )
-    result = run(kit, small, "sample-all:0.5", late, stage="supernet", unscored=1)
+    result = run(kit, small, "sample-all:0.5", late, stage=one_shot(), unscored=1)
     hours = result.intervals
     np.testing.assert_allclose(hours.device_s["supernet"], [2400, 0, 0])
-    np.testing.assert_allclose(hours.device_s["scoring"], [240, 120, 0])  # hour 1: the two that fell out of the queue
+    np.testing.assert_allclose(hours.device_s["scoring"], [240, 0, 0])  # who fell out of the queue keeps its score
     np.testing.assert_allclose(hours.device_s["switching"], [0, 0, 1200])
     np.testing.assert_allclose(result.finish_s[:2], [7200 + 600 + 900, 7200 + 600 + 1800])
     np.testing.assert_array_equal(result.rows[:2], [3, 0])
@@ -97,6 +98,6 @@ def test_switching_and_supernet_cost_time_and_energy(kit, small, scenario):
 
 
 def test_full_room_stops_training(kit, small, scenario):
-    result = run(kit, small, "evaluate-all", scenario, stage="none", room=3)
+    result = run(kit, small, "evaluate-all", scenario, stage=none(), room=3)
     assert int(result.count) == 3
     np.testing.assert_array_equal(result.rows, [3, 0, 2])

@@ -1,0 +1,175 @@
+"""The grid's hours of one run, and what is known of them in advance: chosen from a trace file or a typical year.
+
+Both clusters read their hours here, so that the same flags mean the same hours, the same past and the same forecast.
+What lies before all records is unknown and is said to be: nothing wraps round.
+"""
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from jcenas import units
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.errors import InputError
+
+Forecast = Literal["model", "persistence", "none", "actual"]
+
+PAST_H = 24  # hours that the heuristics' window looks back
+LEAD_H = 24  # hours that a forecast looks ahead
+WEEK_H = 168  # hours that the forecaster looks back
+QUANTILES = (0.1, 0.5, 0.9)
+TYPICAL_START = datetime(2023, 6, 1, 12, tzinfo=UTC)  # a weekday's dawn in California: dirty, then sunny
+_HOUR_S = int(units.SECONDS_PER_HOUR)
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Hourly intensities round one run, gCO2eq/kWh.
+
+    Attributes:
+      trace: from the start of the run on, in its own steps; at least as long as the run.
+      before: hourly, float64 (B,), of the hours before the start, the latest last; at most a week, perhaps none.
+      mean_g_per_kwh: of all that is known of the trace, the season included.
+    """
+
+    trace: CarbonTrace
+    before: np.ndarray
+    mean_g_per_kwh: float
+
+    @property
+    def series(self) -> np.ndarray:
+        """Hours before the start and from it on, float64 (B + hours,)."""
+        return np.concatenate([self.before, self.trace.hourly()])
+
+    def intensity(self, hours: int) -> np.ndarray:
+        """Of the first hours of the run, float32 (hours,)."""
+        return self.trace.hourly()[:hours].astype(np.float32)
+
+    def past(self, hour: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The `PAST_H` hours before an hour of the run, float32, and which are known, bool; the latest last."""
+        now = len(self.before) + hour
+        known = self.series[max(0, now - PAST_H) : now].astype(np.float32)
+        lacking = PAST_H - len(known)
+        return np.pad(known, (lacking, 0)), np.arange(PAST_H) >= lacking
+
+    def forecast(self, kind: Forecast, hour: int) -> np.ndarray:
+        """Quantiles of the coming hours, float32 (LEAD_H, 3), 10 %, 50 % and 90 %, issued at the start of an hour.
+
+        That hour itself is known. `model` sees the week before it, and is `persistence` while there is none;
+        `persistence` repeats the day before; `none` expects what is now; `actual` is the truth.
+
+        Args:
+          kind: of the forecast.
+          hour: of the run.
+        """
+        series, now = self.series, len(self.before) + hour
+        if kind == "model" and now >= WEEK_H:
+            return self._by_model(series[now - WEEK_H : now + 1], hour)
+        lead = np.arange(LEAD_H)
+        if kind == "none":
+            values = np.full(LEAD_H, series[now])
+        elif kind == "actual":
+            values = series[np.minimum(now + lead, len(series) - 1)]
+        else:
+            values = series[np.clip(now + lead - 24 * (1 + (lead - 1) // 24), 0, now)]
+            values[0] = series[now]
+        return np.repeat(values[:, None], len(QUANTILES), axis=1).astype(np.float32)
+
+    def _by_model(self, seen: np.ndarray, hour: int) -> np.ndarray:
+        """The shipped forecaster's view from the week before an hour; `seen` ends with that hour."""
+        from jcenas.carbon.forecast import forecast_trace
+        from jcenas.carbon.forecast.network import LEVELS
+
+        week = CarbonTrace(
+            start=self.trace.start + timedelta(hours=hour - WEEK_H),
+            intensity_g_per_kwh=seen[:-1],
+            step_seconds=_HOUR_S,
+            zone=self.trace.zone,
+        )
+        columns = [LEVELS.index(level) for level in QUANTILES]
+        quantiles = forecast_trace(week).quantiles_g_per_kwh[:LEAD_H, columns]
+        quantiles[0] = seen[-1]
+        return quantiles.astype(np.float32)
+
+    def told(self, kind: Forecast) -> str:
+        """Where a policy's view of the coming hours comes from, in one line for people."""
+        if kind == "model" and len(self.before) < WEEK_H:
+            lacking = f"{len(self.before)} h of history before the start, the forecaster needs {WEEK_H}"
+            return f"the day before repeated until a week is known ({lacking})"
+        return {
+            "model": "the shipped forecaster, from the week before each hour",
+            "persistence": "the day before repeated",
+            "none": "nothing but the present hour",
+            "actual": "the trace's own coming hours, as if forecast without error",
+        }[kind]
+
+
+def choose(*, trace: Path | None, zone: str, start: str, hours: int, wrap: bool = False) -> Grid:
+    """The hours of a run.
+
+    Args:
+      trace: CSV file; None takes the zone's typical year.
+      zone: of the typical-year model.
+      start: UTC time of the first hour; empty: the begin of the file, or 1 June 12:00 of the typical year.
+      hours: of the run.
+      wrap: repeat a file that is too short from its begin.
+
+    Raises:
+      InputError: unknown zone, unreadable file, a start outside it, or a trace shorter than the run.
+    """
+    if trace is None:
+        from jcenas.carbon.typical_year import typical_year
+
+        begin = parse_start(start) if start else TYPICAL_START
+        try:
+            first = begin - timedelta(hours=WEEK_H)
+        except OverflowError as error:
+            raise InputError(f"--start {start}: too early for a calendar; write it like 2023-06-01T00:00Z") from error
+        whole = typical_year(zone, start=first, hours=WEEK_H + hours + LEAD_H)
+        return Grid(whole.slice(WEEK_H), whole.hourly()[:WEEK_H], typical_year(zone).mean())
+    from jcenas.carbon.csv_file import read_csv
+
+    whole = read_csv(trace)
+    first = whole.index_of(parse_start(start)) if start else 0
+    per_hour = whole.steps_per_hour
+    before = whole.slice(first % per_hour, first).hourly()[-WEEK_H:] if first >= per_hour else np.zeros(0)
+    ahead = whole.slice(first)
+    if wrap and ahead.hours < hours:
+        times = -(-hours * per_hour // len(whole))
+        values = np.concatenate([ahead.intensity_g_per_kwh, np.tile(whole.intensity_g_per_kwh, times)])
+        ahead = CarbonTrace(
+            start=ahead.start,
+            intensity_g_per_kwh=values,
+            step_seconds=whole.step_seconds,
+            zone=whole.zone,
+            source=whole.source,
+            kind=whole.kind,
+            factors=whole.factors,
+        )
+    if ahead.hours < hours:
+        raise InputError(
+            f"{trace}: {ahead.hours} h from {ahead.start:%Y-%m-%dT%H:%MZ} on, but --hours {hours}; run shorter, start "
+            "earlier or give a longer trace (jcenas simulate --wrap repeats a short one)"
+        )
+    return Grid(ahead, before, whole.mean())
+
+
+def parse_start(text: str) -> datetime:
+    """The UTC time that a user wrote.
+
+    Raises:
+      InputError: no time, or one without a zone.
+    """
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"--start {text}: not a time; write it like 2023-06-01T00:00Z") from error
+    if when.tzinfo is None:
+        raise InputError(f"--start {text}: has no time zone; write {text}Z for UTC")
+    try:
+        return when.astimezone(UTC)
+    except OverflowError as error:
+        raise InputError(f"--start {text}: outside the calendar; write it like 2023-06-01T00:00Z") from error

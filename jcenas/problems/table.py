@@ -1,0 +1,85 @@
+"""A tabular benchmark as a problem: everything is a column, and a training takes the table's seconds."""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from jcenas.proxies.features import WORDS, cell_features
+from jcenas.spaces.nasbench201 import NasBench201
+from jcenas.tables.grid import Listed
+from jcenas.tables.table import Table
+
+SIZES = ("flops", "params")  # one of them is enough: both count the same convolutions
+DIFFERENT = 0.7  # of a one-hot variable: one other choice is as far as one other path
+
+
+class TableProblem:
+    """Architectures of a table. `error` and `costs` name its complete columns.
+
+    Attributes:
+      table: the benchmark.
+      error: column of the first objective.
+      cost_names: columns of the others.
+      reference: of the hypervolume, (m,).
+      largest: hypervolume of the whole table.
+    """
+
+    def __init__(self, table: Table, *, error: str, costs: Sequence[str], reference: Sequence[float], largest: float):
+        self.table, self.error, self.cost_names = table, error, tuple(costs)
+        self.reference, self.largest = tuple(float(x) for x in reference), float(largest)
+
+    @property
+    def name(self) -> str:
+        """Of the table."""
+        return self.table.name
+
+    @property
+    def space(self):
+        """Of the table."""
+        return self.table.space
+
+    @functools.cached_property
+    def population(self) -> np.ndarray:
+        """All architectures of the table, int32 (N, d)."""
+        return np.asarray(self.table.genomes)
+
+    @functools.cached_property
+    def _row_of(self) -> dict[tuple[int, ...], int]:
+        return {tuple(genome): row for row, genome in enumerate(self.population.tolist())}
+
+    def rows(self, genomes: np.ndarray) -> np.ndarray:
+        """Rows of the table, int (n,), of genomes (n, d); -1 where it does not have one."""
+        return np.array([self._row_of.get(tuple(genome), -1) for genome in np.asarray(genomes).tolist()], int)
+
+    def column(self, name: str, genomes: np.ndarray) -> np.ndarray:
+        """A column, float32 (n,), of genomes (n, d) that the table has."""
+        return np.asarray(self.table.column(name))[self.rows(genomes)]
+
+    def to_string(self, genome: tuple[int, ...]) -> str:
+        """The variables, joined."""
+        return " ".join(str(value) for value in genome)
+
+    def costs(self, genomes: np.ndarray) -> np.ndarray:
+        """Columns of the costs, float32 (n, m - 1)."""
+        return np.stack([self.column(name, genomes) for name in self.cost_names], axis=1)
+
+    def seconds(self, genomes: np.ndarray) -> np.ndarray:
+        """Column `train_seconds`, float32 (n,)."""
+        return self.column("train_seconds", genomes)
+
+    def sizes(self, genomes: np.ndarray) -> np.ndarray:
+        """Multiply-adds or parameters where the table counts them, float32 (n, k), k at most 1."""
+        complete = set(self.table.columns) - set(self.table.incomplete)
+        names = [name for name in SIZES if name in complete][:1]
+        columns = [self.column(name, genomes) for name in names]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(genomes), 0), np.float32)
+
+    def computes(self, genomes: np.ndarray) -> np.ndarray:
+        """Path counts of NAS-Bench-201 cells, else one-hot genomes, float32 (n, w)."""
+        space = self.space.of if isinstance(self.space, Listed) else self.space
+        if isinstance(space, NasBench201):
+            return np.asarray(np.log1p(cell_features(genomes)[:, : len(WORDS)]), np.float32)
+        most = self.population.max(axis=0) + 1
+        hot = [np.eye(m)[np.asarray(genomes)[:, i]] for i, m in enumerate(most)]
+        return (DIFFERENT * np.concatenate(hot, axis=1)).astype(np.float32)
