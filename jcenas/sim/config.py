@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from jcenas import registry
 from jcenas.alloc.names import check_policy
 from jcenas.carbon.power import PowerModel
 from jcenas.errors import InputError
@@ -31,7 +32,7 @@ class SimulateConfig:
 
     Attributes:
         table: benchmark: toy (analytic, ships with the package), nasbench201, nasbench201-cifar100,
-            nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000.
+            nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000 or another of `jcenas list table`.
         cost: column of the second objective; the table's own default if empty.
         zone: grid zone whose typical year is followed, where no trace is given.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
@@ -39,7 +40,7 @@ class SimulateConfig:
         wrap: repeat the trace from its begin where it is too short.
         policy: who splits the devices: heuristic, threshold, plan, pace, oracle, ppo, static:SHARE, evaluate-all,
             sample-all, or a file FILE.npz of `jcenas train-policy`.
-        optimizer: lamoo, lamoo-ehvi, nsga2, random.
+        optimizer: what proposes: lamoo, lamoo-ehvi, nsga2, random or another of `jcenas list optimizer`.
         stage: what scores proposals before they are trained: a predictor fitted to the finished evaluations, the
             table's supernet estimates, or none.
         forecast: what the policy is told of the coming day: persistence (as yesterday), model (quantiles of the
@@ -60,7 +61,7 @@ class SimulateConfig:
         plot: PNG file for the plots.
 
     Raises:
-        InputError: a number outside its range, an unknown table or policy, or a plot that cannot be written.
+        InputError: a number outside its range, an unknown table, policy or optimiser, or a plot that cannot be written.
     """
 
     table: str = "digits"
@@ -70,7 +71,7 @@ class SimulateConfig:
     start: str = ""
     wrap: bool = False
     policy: str = "heuristic"
-    optimizer: Literal["lamoo", "lamoo-ehvi", "nsga2", "random"] = "lamoo"
+    optimizer: str = "lamoo"
     stage: Literal["none", "supernet", "predictor"] = "predictor"
     forecast: Forecast = "persistence"
     hours: int = 80
@@ -95,8 +96,8 @@ class SimulateConfig:
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be a number of seconds >= 0")
         check_table(self.table)
-        if not self.policy.endswith(".npz"):
-            check_policy(self.policy)
+        check_policy(self.policy)
+        registry.check("optimizer", self.optimizer)
         if self.plot is not None:
             check_file("--plot", self.plot, ".png")
 

@@ -1,19 +1,16 @@
-"""The optimisers that a simulated search can be run with, by name."""
+"""Optimisers of a simulated search, from the registry."""
 
 from collections.abc import Callable
 
-from jcenas.errors import InputError
-from jcenas.moo import LamooConfig, lamoo, nsga2, random_search
+from jcenas import registry
 from jcenas.moo.types import Optimizer, Space
-
-OPTIMIZERS = ("lamoo", "lamoo-ehvi", "nsga2", "random")
 
 
 def optimizer_maker(name: str, space: Space, *, batch: int, reference) -> Callable[[int], Optimizer]:
     """Return make(capacity) -> optimiser.
 
     Args:
-      name: one of `OPTIMIZERS`.
+      name: of the registry.
       space: what is searched.
       batch: proposals in one `ask`.
       reference: (m,) of the hypervolume.
@@ -21,15 +18,9 @@ def optimizer_maker(name: str, space: Space, *, batch: int, reference) -> Callab
     Raises:
       InputError: unknown name.
     """
-    if name not in OPTIMIZERS:
-        raise InputError(f"unknown optimizer {name!r}; use one of {', '.join(OPTIMIZERS)}")
+    factory = registry.load("optimizer", name)
 
     def make(capacity: int) -> Optimizer:
-        if name == "random":
-            return random_search(space, capacity=capacity, batch=batch)
-        if name == "nsga2":
-            return nsga2(space, capacity=capacity, batch=batch)
-        config = LamooConfig(sampler="ehvi") if name == "lamoo-ehvi" else LamooConfig()
-        return lamoo(space, config, capacity=capacity, batch=batch, reference=reference)
+        return factory(space, capacity=capacity, batch=batch, reference=reference)
 
     return make

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jcenas import registry
 from jcenas.alloc.policies import policy_from_name
 from jcenas.errors import InputError
 from jcenas.runtime import sharding
@@ -80,7 +81,8 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     )
     initial = given_evaluations(config.accounting)
     room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
-    wide = stage == "predictor" and config.optimizer in ("lamoo", "random")
+    optimizer = registry.check("optimizer", config.optimizer).entry.options
+    wide = stage == "predictor" and optimizer.get("wide", False)
     proposals = CHOICE if wide else PROPOSALS
     fed = min(proposals, table.size)
     if config.devices > fed:
@@ -90,17 +92,12 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     shapes = SimulationConfig.of_stage(
         stage, devices=config.devices, room=min(room, table.size), proposals=proposals, initial=initial
     )
-    if config.policy.endswith(".npz"):
-        from jcenas.alloc.learned import load_policy
-
-        policy = load_policy(config.policy)
-    else:
-        policy = policy_from_name(config.policy)
+    policy = policy_from_name(config.policy)
     make = optimizer_maker(config.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
     devices = sharding.local_devices()
     together = 1 if sharding.on_cpu(devices) else min(TOGETHER, -(-config.seeds // len(devices)))
     sizes = sizes_for(shapes.room) if together == 1 else (shapes.room,)
-    growing = sizes if config.optimizer == "lamoo-ehvi" else None
+    growing = sizes if optimizer.get("growing", False) else None
     run = make_many(make_search(shapes, table, make, policy, sizes=sizes, proposal_sizes=growing), together=together)
     params = policy.init_params(jax.random.key(config.seed))
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
