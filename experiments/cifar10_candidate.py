@@ -199,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
     if options.smoke:
         data, size = images.load("digits", []), SMOKE
     else:
-        data = images.load("cifar10", [locate(name) for name in images.SOURCES["cifar10"].files])
+        data = images.load("cifar10", [locate(name) for name in images.source("cifar10").files])
         size = FULL if options.full else SHORT
     data = sharding.place(whole(data), sharding.local_devices(1)[0])
     rows = [train(c, data) for c in candidates(size, data.classes, data.image_shape[0])]

@@ -34,7 +34,7 @@ from jcenas.proxies.zero_shot import Proxy, make_proxy
 from jcenas.tables import load_table, locate
 from jcenas.tables.measured import read
 from jcenas.train import images
-from jcenas.train.images import SOURCES, ImageSet
+from jcenas.train.images import ImageSet
 from jcenas.train.training import TrainConfig
 
 NAME = "proxies"
@@ -228,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
     options = parser.parse_args(arguments)
     size = SMOKE if options.smoke else FULL._replace(cells=options.cells)
     source = "digits" if options.smoke else "cifar10"
-    data = images.load(source, [locate(file) for file in SOURCES[source].files])
+    data = images.load(source, [locate(file) for file in images.source(source).files])
     truth = sample_of(size)
     rows = untrained(size, truth, data) + learnt(size, truth) + trained(size, truth, data) + published(truth)
     if not options.smoke:

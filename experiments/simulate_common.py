@@ -13,22 +13,22 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jcenas.sim.stage import Stage
+from jcenas.sim.state import SimulationConfig
 
 from experiments import recording
 from jcenas.alloc.learned import load_policy
 from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
 from jcenas.carbon.trace import CarbonTrace
+from jcenas.engine.optimizers import optimizer_maker
 from jcenas.runtime import sharding
 from jcenas.sim import traces
 from jcenas.sim.config import Accounting
 from jcenas.sim.many import concatenate, make_many, stack
-from jcenas.sim.optimizers import optimizer_maker
 from jcenas.sim.problem import full_power, make_benchmark, make_scenario, most_evaluations, released_power
 from jcenas.sim.run import given_evaluations, sizes_for
 from jcenas.sim.search import make_search
-from jcenas.sim.stage import Stage
-from jcenas.sim.state import SimulationConfig
 from jcenas.tables.names import check_table, load_table
 from jcenas.tables.store import locate
 

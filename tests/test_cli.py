@@ -35,7 +35,7 @@ def test_flags_reach_the_configuration():
     ("arguments", "message"),
     [
         (["search", "--hours", "0"], "--hours 0: must be at least 1"),
-        (["search", "--dataset", "svhn"], "invalid choice 'svhn' for argument '--dataset'.*digits"),
+        (["search", "--dataset", "svhn"], "unknown data set 'svhn'; the data sets are digits"),
         (["search", "--power.pue", "0.5"], "pue is 0.5"),
         (["search", "--polcy", "x"], "Unrecognized options: --polcy, x Did you mean --policy"),
         (["search", "--hours", "many"], "invalid value|many"),

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from jcenas import registry
 from jcenas.alloc.names import check_policy
 from jcenas.alloc.observation import Observation
-from jcenas.alloc.planning import oracle, pace, plan
 
 
 class Apply(Protocol):
@@ -96,8 +96,8 @@ def queue_aware(apply: Apply) -> Apply:
     return wrapped
 
 
-def _constant(value: float | None) -> InitParams:
-    """Parameters that hold one number, or none."""
+def constant(value: float | None) -> InitParams:
+    """Parameters that hold one number, float32 (), or none."""
 
     def init_params(key: jax.Array) -> Any:
         del key
@@ -106,31 +106,15 @@ def _constant(value: float | None) -> InitParams:
     return init_params
 
 
-_NEEDS = {"plan": frozenset({"forecast"}), "pace": frozenset({"forecast"}), "oracle": frozenset({"future"})}
-
-
 def policy_from_name(text: str) -> Policy:
     """Make the policy that the command line names: `heuristic`, `static:0.5`, or a file of `jcenas train-policy`.
 
     Raises:
       InputError: if the name or its number is wrong (lists the policies), or the file is no policy.
     """
-    if text.endswith(".npz") or text == "ppo":
-        from jcenas.alloc import learned  # networks and weights, which no other policy needs
+    choice = check_policy(text)
+    if choice is None:
+        from jcenas.alloc.learned import load_policy  # networks, which no other policy needs
 
-        return learned.default_policy() if text == "ppo" else learned.load_policy(text, text)
-    kind, number = check_policy(text)
-    apply: Apply = {
-        "heuristic": linear,
-        "heuristic-queue": queue_aware(linear),
-        "threshold": threshold,
-        "threshold-queue": queue_aware(threshold),
-        "plan": plan,
-        "pace": pace,
-        "oracle": oracle,
-        "static": static,
-        "evaluate-all": static,
-        "sample-all": sample_then_evaluate,
-    }[kind]
-    value = {"evaluate-all": 1.0}.get(kind, number)
-    return Policy(text, _constant(value), apply, _NEEDS.get(kind, frozenset()))
+        return load_policy(text)
+    return registry.load_entry(choice.entry)(*choice.arguments)._replace(name=text)

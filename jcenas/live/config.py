@@ -4,12 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from jcenas import registry
 from jcenas.carbon.power import PowerModel
 from jcenas.errors import InputError
 
-Dataset = Literal["digits", "mnist", "fashion-mnist", "flowers", "cifar10"]
-Cost = Literal["params", "flops", "latency", "energy"]
-COST_UNITS = {"params": "parameters", "flops": "multiply-adds", "latency": "s", "energy": "J"}
 REAL_TIME_HOUR_S = 3600.0
 
 
@@ -20,12 +18,13 @@ class SearchConfig:
     Attributes:
         name: run folder below `runs`; empty takes the UTC time of the start.
         runs: folder that holds the run folders.
-        dataset: images to learn. All but `digits` are read below JCENAS_DATA.
-        cost: second objective beside the validation error: parameters, multiply-adds, latency measured on this device
-            (batch `latency_batch`), or modelled energy of one inference.
+        dataset: images to learn: digits, mnist, fashion-mnist, flowers, cifar10 or another of `jcenas list images`. All
+            but digits are read below JCENAS_DATA.
+        cost: second objective beside the validation error: params (parameters), flops (multiply-adds), latency
+            (measured on this device with batch `latency_batch`), or energy (of one inference, modelled).
         latency_batch: images per call when latency is measured.
-        optimizer: what proposes cells: LaMOO (uniform in its region), LaMOO with expected hypervolume improvement
-            in the region (better on tables, dearer an ask), NSGA-II, or uniform random search.
+        optimizer: what proposes cells: lamoo (uniform in its region), lamoo-ehvi (with expected hypervolume improvement
+            in the region: better on tables, dearer an ask), nsga2, random, or another of `jcenas list optimizer`.
         policy: who splits each hour between sampling and evaluating: heuristic (linear in the intensity),
             heuristic-queue, threshold[:FRACTION], threshold-queue[:FRACTION], static:SHARE (of evaluation),
             evaluate-all, sample-all[:FRACTION] (sample until this fraction of the time, then evaluate).
@@ -56,15 +55,15 @@ class SearchConfig:
         seed: of the split of the images, the optimiser and all weights.
 
     Raises:
-        InputError: a number outside its range.
+        InputError: a number outside its range, or an unknown name.
     """
 
     name: str = ""
     runs: Path = Path("runs")
-    dataset: Dataset = "digits"
-    cost: Cost = "params"
+    dataset: str = "digits"
+    cost: str = "params"
     latency_batch: Literal[1, 64] = 1
-    optimizer: Literal["lamoo", "lamoo-ehvi", "nsga2", "random"] = "lamoo"
+    optimizer: str = "lamoo"
     policy: str = "heuristic"
     zone: str = "US-CAL-CISO"
     trace: Path | None = None
@@ -100,6 +99,9 @@ class SearchConfig:
                 raise InputError(f"{_flag(field)} {value}: must be a positive number")
         if self.reference_error is not None and not 0 < self.reference_error <= 1:
             raise InputError(f"--reference-error {self.reference_error}: must be in (0, 1]")
+        registry.check("images", self.dataset)
+        registry.check("cost", self.cost)
+        registry.check("optimizer", self.optimizer)
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed {self.seed}: must be in 0..2147483647")
         if self.name and (Path(self.name).name != self.name or self.name in {".", ".."}):

@@ -4,26 +4,30 @@ import math
 
 import numpy as np
 
-from jcenas.live.config import COST_UNITS, SearchConfig
+from jcenas import registry
+from jcenas.live.config import SearchConfig
 from jcenas.live.programs import DevicePrograms
 from jcenas.nets import Macro
 from jcenas.nets.nasbench201 import cost
 
-_FORMULAS = {"params": cost.parameters, "flops": cost.multiply_adds, "energy": cost.inference_energy_j}
-REFERENCE_ERRORS = {"digits": 0.1, "mnist": 0.1, "fashion-mnist": 0.3, "cifar10": 0.7, "flowers": 0.9}
+REFERENCE_ERROR = 0.9  # of a data set whose entry does not say its `reference_error`
 REFERENCE_MARGIN = 1.1  # the reference point lies beyond the dearest cell
 LATENCY = "latency"
 LATENCY_BATCHES = (1, 64)
 
 
 class CostObjective:
-    """One of `params | flops | latency | energy`; everything but latency is a formula of the cell."""
+    """A cost of the registry; everything but latency is a formula of the cell."""
 
     def __init__(self, config: SearchConfig, macro: Macro):
         """Nothing is measured yet."""
-        self.name, self.unit = config.cost, COST_UNITS[config.cost]
+        entry = registry.check("cost", config.cost).entry
+        self.name, self.unit = config.cost, entry.options.get("unit", "")
+        # Multiply-adds stand in for a latency that is not measured yet.
+        self._formula = cost.multiply_adds if self.measured else registry.load_entry(entry)
         self._macro, self._batch = macro, config.latency_batch
-        self._useless = config.reference_error or REFERENCE_ERRORS[config.dataset]
+        images = registry.check("images", config.dataset).entry.options
+        self._useless = config.reference_error or images.get("reference_error", REFERENCE_ERROR)
 
     @property
     def measured(self) -> bool:
@@ -35,13 +39,12 @@ class CostObjective:
 
         Latency is not known before it is measured; multiply-adds stand in for it, since only the order counts there.
         """
-        formula = _FORMULAS.get(self.name, cost.multiply_adds)
-        return np.asarray(formula(self._macro, genomes))
+        return np.asarray(self._formula(self._macro, genomes))
 
     def exact(self, genome: tuple[int, ...], programs: DevicePrograms) -> tuple[float, dict[int, float]]:
         """Cost of one candidate; with latency, the measured seconds by batch size as well."""
         if not self.measured:
-            return float(_FORMULAS[self.name](self._macro, np.array(genome))), {}
+            return float(self._formula(self._macro, np.array(genome))), {}
         seconds = {batch: programs.latency_s(genome, batch) for batch in LATENCY_BATCHES}
         return seconds[self._batch], seconds
 
@@ -50,6 +53,6 @@ class CostObjective:
         if self.measured:
             dearest = max(programs.latency_s((op,) * 6, self._batch) for op in (3, 4))
         else:
-            dearest = cost.largest(_FORMULAS[self.name], self._macro)
+            dearest = cost.largest(self._formula, self._macro)
         assert math.isfinite(dearest), dearest
         return self._useless, REFERENCE_MARGIN * dearest

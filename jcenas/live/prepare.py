@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import jax
 
+from jcenas import registry
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
 from jcenas.live.objectives import CostObjective
 from jcenas.live.programs import DevicePrograms, macro_of
-from jcenas.moo import LamooConfig, Optimizer, lamoo, nsga2, random_search
+from jcenas.moo import Optimizer
 from jcenas.runtime import sharding
 from jcenas.spaces import NasBench201
 from jcenas.tables.store import locate
@@ -56,7 +57,7 @@ def prepare(config: SearchConfig, log: Callable[[str], None]) -> Prepared:
 
 @functools.lru_cache(maxsize=2)
 def _images(dataset: str, seed: int) -> ImageSet:
-    return images.load(dataset, [locate(name) for name in images.SOURCES[dataset].files], seed=seed)
+    return images.load(dataset, [locate(name) for name in images.source(dataset).files], seed=seed)
 
 
 @functools.lru_cache(maxsize=16)
@@ -69,13 +70,7 @@ def _programs(essence: SearchConfig, device: sharding.Device) -> DevicePrograms:
 def make_optimizer(name: str, *, batch: int, capacity: int, reference: tuple[float, float]) -> Optimizer:
     """The optimiser of that name, jitted; it never proposes a cell without a path from input to output."""
     space = NasBench201(connected_only=True)
-    if name == "random":
-        optimizer = random_search(space, capacity=capacity, batch=batch)
-    elif name == "nsga2":
-        optimizer = nsga2(space, capacity=capacity, batch=batch)
-    else:
-        settings = LamooConfig(sampler="ehvi" if name == "lamoo-ehvi" else "uniform")
-        optimizer = lamoo(space, settings, capacity=capacity, batch=batch, reference=reference)
+    optimizer = registry.load("optimizer", name)(space, capacity=capacity, batch=batch, reference=reference)
     return Optimizer(*(jax.jit(function) for function in optimizer))
 
 

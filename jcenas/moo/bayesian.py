@@ -119,6 +119,11 @@ def bayesian(
     return Optimizer(init, ask, history.tell)
 
 
+def qnehvi(space: Space, *, capacity: int, batch: int, reference) -> Optimizer:
+    """Noisy expected hypervolume improvement, qNEHVI, with the defaults of `SurrogateConfig`."""
+    return bayesian(space, SurrogateConfig(noisy=True), capacity=capacity, batch=batch, reference=reference)
+
+
 def ms_ehvi(
     space: Space,
     known: Known,

@@ -145,6 +145,16 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
     return Optimizer(init, ask, history.tell)
 
 
+def lamoo_ehvi(space: Space, *, capacity: int, batch: int, reference) -> Optimizer:
+    """LaMOO that chooses by expected hypervolume improvement among draws of its region."""
+    return lamoo(space, LamooConfig(sampler="ehvi"), capacity=capacity, batch=batch, reference=reference)
+
+
+def lamoo_cmaes(space: Space, *, capacity: int, batch: int, reference) -> Optimizer:
+    """LaMOO that samples its region by a CMA-ES."""
+    return lamoo(space, LamooConfig(sampler="cmaes"), capacity=capacity, batch=batch, reference=reference)
+
+
 def current_hypervolume(state: History, reference: jax.Array) -> jax.Array:
     """Hypervolume () of everything told so far."""
     return hypervolume(state.objectives, reference, state.told)

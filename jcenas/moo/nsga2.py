@@ -11,6 +11,7 @@ from flax import struct
 
 from jcenas.moo import candidates, history, variation
 from jcenas.moo.history import History
+from jcenas.moo.hypervolume import reference_point
 from jcenas.moo.survival import crowded_order
 from jcenas.moo.types import Optimizer, Space
 
@@ -81,3 +82,8 @@ def nsga2(
         return Nsga2State(told, jnp.where(valid[order], rows[order], capacity).astype(jnp.int32))
 
     return Optimizer(init, ask, tell)
+
+
+def nsga2_by_reference(space: Space, *, capacity: int, batch: int, reference) -> Optimizer:
+    """NSGA-II with as many objectives as the reference point has; the point itself is not used."""
+    return nsga2(space, capacity=capacity, batch=batch, m=reference_point(reference).shape[0])

@@ -27,3 +27,9 @@ def random_search(space: Space, *, capacity: int, batch: int) -> Optimizer:
         return history.propose(state, genomes), genomes
 
     return Optimizer(init, ask, history.tell)
+
+
+def random_by_reference(space: Space, *, capacity: int, batch: int, reference) -> Optimizer:
+    """Random search with the signature of the optimisers that need a reference point, which it does not use."""
+    del reference
+    return random_search(space, capacity=capacity, batch=batch)

@@ -32,7 +32,7 @@ class SimulateConfig:
 
     Attributes:
         table: benchmark: toy (analytic, ships with the package), nasbench201, nasbench201-cifar100,
-            nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000.
+            nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000 or another of `jcenas list table`.
         cost: column of the second objective; the table's own default if empty.
         zone: grid zone whose typical year is followed, where no trace is given.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
@@ -40,7 +40,7 @@ class SimulateConfig:
         wrap: repeat the trace from its begin where it is too short.
         policy: who splits the devices: heuristic, threshold, plan, pace, oracle, ppo, static:SHARE, evaluate-all,
             sample-all, or a file FILE.npz of `jcenas train-policy`.
-        optimizer: lamoo, lamoo-ehvi, nsga2, random.
+        optimizer: what proposes: lamoo, lamoo-ehvi, nsga2, random or another of `jcenas list optimizer`.
         stage: what scores proposals before they are trained: predictor (a Gaussian process fitted to the finished
             evaluations), one-shot or few-shot (the table's supernet estimates), zero-shot:NAME (a column), or none.
         forecast: what the policy is told of the coming day: model (quantiles of the forecaster that ships, from the
@@ -63,7 +63,7 @@ class SimulateConfig:
         plot: PNG file for the plots.
 
     Raises:
-        InputError: a number outside its range, an unknown table or policy, or a plot that cannot be written.
+        InputError: a number outside its range, an unknown table, policy or optimiser, or a plot that cannot be written.
     """
 
     table: str = "digits"
@@ -73,7 +73,7 @@ class SimulateConfig:
     start: str = ""
     wrap: bool = False
     policy: str = "heuristic"
-    optimizer: Literal["lamoo", "lamoo-ehvi", "nsga2", "random"] = "lamoo"
+    optimizer: str = "lamoo"
     stage: str = "predictor"
     forecast: Forecast = "persistence"
     hours: int = 80
@@ -99,9 +99,9 @@ class SimulateConfig:
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be a number of seconds >= 0")
         check_table(self.table)
+        check_policy(self.policy)
+        registry.check("optimizer", self.optimizer)
         registry.check("stage", self.stage)
-        if not self.policy.endswith(".npz"):
-            check_policy(self.policy)
         if self.plot is not None:
             check_file("--plot", self.plot, ".png")
 

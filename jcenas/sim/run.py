@@ -6,10 +6,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jcenas import registry
 from jcenas.alloc.policies import policy_from_name
 from jcenas.engine import grid as grids
 from jcenas.engine.grid import Grid
 from jcenas.engine.needs import check_needs
+from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import Stage, stage_from_name
 from jcenas.engine.state import SearchSizes
 from jcenas.errors import InputError
@@ -17,7 +19,6 @@ from jcenas.runtime import sharding
 from jcenas.sim.config import Accounting, SimulateConfig
 from jcenas.sim.inputs import estimates
 from jcenas.sim.many import concatenate, make_many, stack
-from jcenas.sim.optimizers import optimizer_maker
 from jcenas.sim.problem import (
     Benchmark,
     Power,
@@ -69,7 +70,7 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     devices = sharding.local_devices()
     together = 1 if sharding.on_cpu(devices) else min(TOGETHER, -(-config.seeds // len(devices)))
     rooms = sizes_for(sizes.room) if together == 1 else (sizes.room,)
-    growing = rooms if config.optimizer == "lamoo-ehvi" else None
+    growing = rooms if registry.check("optimizer", config.optimizer).entry.options.get("growing", False) else None
     search = make_search(sizes, table, make, policy, stage=stage, rooms=rooms, proposal_rooms=growing)
     run = make_many(search, together=together)
     params = policy.init_params(jax.random.key(config.seed))
@@ -132,7 +133,7 @@ def _sizes(config: SimulateConfig, stage: Stage, table: Table, benchmark: Benchm
     """The sizes of the searches' arrays."""
     initial = given_evaluations(config.accounting)
     room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
-    wide = stage.refits and config.optimizer in ("lamoo", "random")
+    wide = stage.refits and registry.check("optimizer", config.optimizer).entry.options.get("wide", False)
     proposals = CHOICE if wide else PROPOSALS
     fed = min(proposals, table.size)
     if config.devices > fed:

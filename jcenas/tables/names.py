@@ -1,9 +1,17 @@
-"""Tables by name, with the objectives and the reference point that a search uses unless told otherwise. No JAX here."""
+"""Tables by name, with the objectives and the reference point that a search uses unless told otherwise. No JAX here.
 
-import difflib
-import importlib
+Options of a table's entry in the registry:
+
+    cost        column of the default second objective
+    reference   (error, cost) that bounds the hypervolume
+    estimate    column of cheap estimates; None: the table has none
+    released    (error column, cost column, reference) of CE-NAS's own simulator, where they are others
+    arguments   positional arguments of the factory
+"""
+
 from typing import NamedTuple
 
+from jcenas import registry
 from jcenas.errors import InputError
 
 
@@ -15,17 +23,14 @@ class Objectives(NamedTuple):
     reference: tuple[float, float]
 
 
-class Entry(NamedTuple):
+class TableFacts(NamedTuple):
     """What is known of a table before it is loaded."""
 
-    module: str
-    function: str
-    arguments: tuple
+    entry: registry.Entry
     cost: str  # the default second objective
     reference: tuple[float, float]  # of (error, cost)
     estimate: str | None  # the default column of cheap estimates; None: the table has none
-    help: str
-    released: Objectives | None = None  # of CE-NAS's own simulator, where they are others
+    released: Objectives | None  # of CE-NAS's own simulator, where they are others
 
     def objectives(self, accounting: str) -> Objectives:
         """The default objectives in an accounting, "full" or "released"."""
@@ -34,63 +39,29 @@ class Entry(NamedTuple):
         return Objectives("error", self.cost, self.reference)
 
 
-_NB201 = "jcenas.tables.measured"
-_MACRO = "jcenas.tables.macro"
-_ECNAS = ("jcenas.tables.ecnas.table", "ecnas_table")
-TABLES = {
-    "digits": Entry(
-        "jcenas.tables.digits",
-        "digits",
-        (),
-        "params",
-        (10, 101_000),
-        "oneshot_error",
-        "2,000 NAS-Bench-201 cells on digits",
-    ),
-    "toy": Entry("jcenas.tables.toy", "toy", (), "energy_mj", (100, 60), "oneshot_error", "analytic, needs no data"),
-    "nasbench201": Entry(
-        _NB201,
-        "nasbench201",
-        ("cifar10",),
-        "fpga_energy_mj",
-        (100, 70),
-        "fewshot_error",
-        "NAS-Bench-201 on CIFAR-10, FPGA energy",
-        released=Objectives("released_error", "edge_gpu_energy_mj", (100, 50)),
-    ),
-    "nasbench201-cifar100": Entry(
-        _NB201, "nasbench201", ("cifar100",), "fpga_energy_mj", (100, 70), None, "NAS-Bench-201 on CIFAR-100"
-    ),
-    "nasbench201-imagenet16": Entry(
-        _NB201, "nasbench201", ("imagenet16",), "fpga_energy_mj", (100, 70), None, "NAS-Bench-201 on ImageNet16-120"
-    ),
-    "nas-bench-macro": Entry(_MACRO, "nas_bench_macro", (), "flops", (100, 2e8), None, "NAS-Bench-Macro on CIFAR-10"),
-    "accel-nasbench": Entry(
-        _MACRO, "accel_nasbench", (), "a100_ms_per_image", (100, 1.0), None, "Accel-NASBench on ImageNet"
-    ),
-    "darts-1000": Entry(_MACRO, "darts_1000", (), "cell_params", (100, 1e4), None, "1,000 networks of the DARTS space"),
-    "ecnas-4v": Entry(*_ECNAS, ("4V",), "energy_kwh", (100, 1.1), None, "EC-NAS, 91 cells, training energy"),
-    "ecnas-5v": Entry(*_ECNAS, ("5V",), "energy_kwh", (100, 1.4), None, "EC-NAS, 1,525 cells, training energy"),
-    "ecnas-7v": Entry(*_ECNAS, ("7V",), "energy_kwh", (100, 1.0), None, "EC-NAS, 1,013 cells, surrogate energy"),
-}
-
-
 def table_names() -> tuple[str, ...]:
     """Names of all tables."""
-    return tuple(TABLES)
+    return registry.names("table")
 
 
-def check_table(name: str) -> Entry:
+def check_table(name: str) -> TableFacts:
     """What is known of a table.
 
     Raises:
-      InputError: there is none of that name; names a close one.
+      InputError: there is none of that name (names a close one), or its package does not describe it.
     """
-    if name not in TABLES:
-        close = difflib.get_close_matches(name, TABLES, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InputError(f"unknown table {name!r}; {hint}the tables are {', '.join(TABLES)}")
-    return TABLES[name]
+    entry = registry.check("table", name).entry
+    options = entry.options
+    if missing := {"cost", "reference"} - set(options):
+        raise InputError(f"table {name!r} of the package {entry.source} does not say its {' and '.join(missing)}")
+    released = options.get("released")
+    return TableFacts(
+        entry,
+        options["cost"],
+        options["reference"],
+        options.get("estimate"),
+        Objectives(*released) if released else None,
+    )
 
 
 def load_table(name: str):
@@ -99,5 +70,5 @@ def load_table(name: str):
     Raises:
       InputError: unknown name, or a data file is missing or damaged.
     """
-    entry = check_table(name)
-    return getattr(importlib.import_module(entry.module), entry.function)(*entry.arguments)
+    entry = check_table(name).entry
+    return registry.load_entry(entry)(*entry.options.get("arguments", ()))

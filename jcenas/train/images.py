@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jcenas import registry
 from jcenas.errors import InputError
 
 Augmentation = Literal["shift", "shift-flip"]
@@ -38,15 +39,15 @@ class ImageSource:
     test: float = 0.2
 
 
-SOURCES = {
-    "digits": ImageSource(),
-    "mnist": ImageSource(files=("images/mnist_5k_uint8.npz",)),
-    "fashion-mnist": ImageSource(files=("images/fashion_mnist_12k_uint8.npz",), flip=True),
-    "flowers": ImageSource(files=("images/flowers17_16x16_uint8.npz",), flip=True),
-    "cifar10": ImageSource(
-        files=("images/cifar10_train_jpeg.npz", "images/cifar10_test_jpeg.npz"), flip=True, validation=0.1
-    ),
-}
+def source(name: str) -> ImageSource:
+    """What the registry knows of a set.
+
+    Raises:
+        InputError: unknown name.
+    """
+    fields = {field.name for field in dataclasses.fields(ImageSource)}
+    options = registry.check("images", name).entry.options
+    return ImageSource(**{key: value for key, value in options.items() if key in fields})
 
 
 class Split(struct.PyTreeNode):
@@ -78,28 +79,28 @@ def load(name: str, files: list[Path], *, seed: int = 0) -> ImageSet:
     """Read an image set and split it; the same seed gives the same split on every machine.
 
     Args:
-        name: a key of `SOURCES`.
-        files: the resolved paths of `SOURCES[name].files`, in their order.
+        name: of the registry.
+        files: the resolved paths of `source(name).files`, in their order.
         seed: of the split.
 
     Raises:
         InputError: unknown name, or a file that does not hold what its name promises.
     """
-    if name not in SOURCES:
-        raise InputError(f"unknown data set '{name}'; choose one of {', '.join(SOURCES)}")
-    source = SOURCES[name]
+    facts = source(name)
+    read = registry.load("images", name)
     try:
-        parts = _READERS[name](*files)
+        parts = read(*files)
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         where = ", ".join(str(f) for f in files)
         raise InputError(f"{where}: not a readable '{name}' image file ({error}); import it again") from error
-    return _split(parts, source, np.random.default_rng(seed))
+    return _split(parts, facts, np.random.default_rng(seed))
 
 
 Arrays = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C) uint8, labels (N,)
 
 
-def _read_digits() -> dict[str, Arrays]:
+def read_digits() -> dict[str, Arrays]:
+    """The 1,797 digits of scikit-learn, 8x8, one part."""
     package = importlib.util.find_spec("sklearn")
     file = Path(str(package and package.origin)).parent / "datasets" / "data" / "digits.csv.gz"
     if file.is_file():  # the file that load_digits reads, without a second of imports
@@ -113,12 +114,14 @@ def _read_digits() -> dict[str, Arrays]:
     return {"all": (np.round(pixels * (255 / 16)).astype(np.uint8)[..., None], labels)}
 
 
-def _read_mnist(path: Path) -> dict[str, Arrays]:
+def read_mnist(path: Path) -> dict[str, Arrays]:
+    """An archive with images `x` and labels `y`, one part."""
     with np.load(path) as f:
         return {"all": (_image_array(f, "x"), _array(f, "y"))}
 
 
-def _read_train_test(path: Path) -> dict[str, Arrays]:
+def read_train_test(path: Path) -> dict[str, Arrays]:
+    """An archive with images `x_train`, `x_test` and, if it has them, `x_val`, and labels `y_...`."""
     with np.load(path) as f:
         parts = {p: (_image_array(f, f"x_{p}"), _array(f, f"y_{p}")) for p in ("train", "test")}
         if "x_val" in f:
@@ -126,7 +129,8 @@ def _read_train_test(path: Path) -> dict[str, Arrays]:
     return parts
 
 
-def _read_cifar10(train: Path, test: Path) -> dict[str, Arrays]:
+def read_cifar10(train: Path, test: Path) -> dict[str, Arrays]:
+    """Two archives of JPEG files, for training and for the test."""
     return {"train": _read_jpeg(train), "test": _read_jpeg(test)}
 
 
@@ -142,15 +146,6 @@ def _read_jpeg(path: Path) -> Arrays:
     return images, labels
 
 
-_READERS = {
-    "digits": _read_digits,
-    "mnist": _read_mnist,
-    "fashion-mnist": _read_train_test,
-    "flowers": _read_train_test,
-    "cifar10": _read_cifar10,
-}
-
-
 def _array(file, name: str) -> np.ndarray:
     return np.asarray(file[name]).reshape(-1)
 
@@ -160,12 +155,12 @@ def _image_array(file, name: str) -> np.ndarray:
     return images[..., None] if images.ndim == 3 else images
 
 
-def _split(parts: dict[str, Arrays], source: ImageSource, generator: np.random.Generator) -> ImageSet:
+def _split(parts: dict[str, Arrays], facts: ImageSource, generator: np.random.Generator) -> ImageSet:
     parts = dict(parts)
     if "all" in parts:
-        parts["train"], parts["test"] = _hold_out(parts.pop("all"), source.test, generator)
+        parts["train"], parts["test"] = _hold_out(parts.pop("all"), facts.test, generator)
     if "validation" not in parts:
-        parts["train"], parts["validation"] = _hold_out(parts["train"], source.validation, generator)
+        parts["train"], parts["validation"] = _hold_out(parts["train"], facts.validation, generator)
     pixels = parts["train"][0].reshape(-1, parts["train"][0].shape[-1]) / 255.0
     device = {p: Split(images=jnp.asarray(x), labels=jnp.asarray(y, jnp.int32)) for p, (x, y) in parts.items()}
     return ImageSet(
@@ -173,7 +168,7 @@ def _split(parts: dict[str, Arrays], source: ImageSource, generator: np.random.G
         mean=jnp.asarray(pixels.mean(0), jnp.float32),
         deviation=jnp.asarray(pixels.std(0) + 1e-6, jnp.float32),
         classes=int(max(y.max() for _, y in parts.values())) + 1,
-        flip=source.flip,
+        flip=facts.flip,
     )
 
 

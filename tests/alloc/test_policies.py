@@ -3,12 +3,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jcenas import registry
 from jcenas.alloc.devices import devices_for_share
-from jcenas.alloc.names import KINDS, check_policy, policy_names
+from jcenas.alloc.names import check_policy, policy_names
 from jcenas.alloc.observation import observe
 from jcenas.alloc.policies import policy_from_name
 from jcenas.errors import InputError
 
+KINDS = registry.built_in("policy")
 NAMES = ["static:0.3" if kind == "static" else kind for kind in KINDS]
 
 
@@ -121,7 +123,7 @@ def test_constants():
         ("static:", "needs a number"),
         ("static:1.5", r"1.5 is not in \[0, 1\]"),
         ("static:nan", r"nan is not in"),
-        ("heuristic:0.5", "takes no number"),
+        ("heuristic:0.5", "takes nothing after a colon"),
     ],
 )
 def test_bad_names(text, message):
@@ -131,7 +133,17 @@ def test_bad_names(text, message):
 
 def test_names_list_every_kind():
     assert len(policy_names()) == len(KINDS)
-    assert check_policy("threshold") == ("threshold", 0.5)
+    choice = check_policy("threshold")
+    assert (choice.entry.name, choice.arguments) == ("threshold", (0.5,))
+    assert check_policy("heuristic").arguments == ()
+
+
+def test_policy_files(tmp_path):
+    with pytest.raises(InputError, match=r"missing\.npz: there is no such file"):
+        check_policy(str(tmp_path / "missing.npz"))
+    file = tmp_path / "mine.npz"
+    file.touch()
+    assert check_policy(str(file)) is None
 
 
 # Whole devices.

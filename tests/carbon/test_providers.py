@@ -212,5 +212,5 @@ def test_chunks_join_up_at_fixed_dates():
 def test_names():
     chain = provider_from_name("electricity-maps, great-britain,typical-year")
     assert chain.name == "electricity-maps,great-britain,typical-year"
-    with pytest.raises(InputError, match="unknown carbon provider 'guess'; the providers are electricity-maps"):
+    with pytest.raises(InputError, match="unknown carbon provider 'guess'; the carbon providers are electricity-maps"):
         provider_from_name("guess")

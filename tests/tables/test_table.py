@@ -8,7 +8,7 @@ from jcenas.errors import InputError
 from jcenas.spaces import NasBench201
 from jcenas.spaces.nasbench201 import PATHS
 from jcenas.tables.grid import Grid, Listed
-from jcenas.tables.names import TABLES, check_table, load_table
+from jcenas.tables.names import check_table, load_table
 from jcenas.tables.table import Table
 from jcenas.tables.toy import toy, toy_frame
 
@@ -178,7 +178,7 @@ def test_raspberry_pi_5(data):
     [("nas-bench-macro", 6561, 93.127), ("accel-nasbench", 5138, None), ("darts-1000", 1000, 86.61)],
 )
 def test_other_tables(name, size, best, data):
-    table, entry = load_table(name), TABLES[name]
+    table, entry = load_table(name), check_table(name)
     assert size * 0.98 <= table.size <= size  # copies of one genome count once
     objectives = np.asarray(table.objectives(("error", entry.cost)))
     assert (objectives < np.array(entry.reference)).all(axis=1).mean() > 0.5

@@ -101,7 +101,7 @@ def test_a_damaged_file_is_named(tmp_path):
     ],
 )
 def test_prepared_sets(data, name, shape, classes, total):
-    loaded = images.load(name, [data / file for file in images.SOURCES[name].files])
+    loaded = images.load(name, [data / file for file in images.source(name).files])
     assert (loaded.image_shape, loaded.classes) == (shape, classes)
     assert sum(part.labels.size for part in (loaded.train, loaded.validation, loaded.test)) == total
     if name == "cifar10":
