@@ -34,26 +34,21 @@ def normal_scores(values: np.ndarray, among: np.ndarray) -> np.ndarray:
     return (quantiles(np.asarray(values, float)) - everywhere.mean()) / max(everywhere.std(), 1e-9)
 
 
-def inputs_of(
-    problem: Problem,
-    genomes: np.ndarray,
-    *,
-    scores: np.ndarray | None,
-    among: np.ndarray | None,
-) -> Inputs:
-    """Inputs of genomes (n, d): their training-free scores, their sizes, and what they compute.
+def size_scores(problem: Problem, genomes: np.ndarray) -> np.ndarray:
+    """Sizes of genomes (n, d) ranked among those of the whole problem, float64 (n, k)."""
+    everywhere, sizes = problem.sizes(problem.population), problem.sizes(genomes)
+    columns = [normal_scores(sizes[:, i], everywhere[:, i]) for i in range(sizes.shape[1])]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(genomes), 0))
+
+
+def inputs_of(problem: Problem, score: str) -> Inputs:
+    """Inputs of the whole population of a problem that knows a training-free score of each, leaves (N, ...).
 
     Args:
-      problem: whose genomes they are.
-      genomes: int (n, d).
-      scores: training-free scores, float (n,), NaN where none was computed; None: the stage has none.
-      among: the scores among which they are ranked, (N,).
+      problem: such as a table.
+      score: name of the score; one that the problem does not know is left out.
     """
-    columns = []
-    if scores is not None and among is not None:
-        columns.append(normal_scores(scores, among))
-    everywhere = problem.sizes(problem.population)
-    sizes = problem.sizes(genomes)
-    columns += [normal_scores(sizes[:, i], everywhere[:, i]) for i in range(sizes.shape[1])]
-    stacked = np.stack(columns, axis=1) if columns else np.zeros((len(genomes), 0))
-    return Inputs(jnp.asarray(stacked, jnp.float32), jnp.asarray(problem.computes(genomes), jnp.float32))
+    genomes, known = problem.population, problem.known_scores(score)
+    sizes = size_scores(problem, genomes)
+    columns = sizes if known is None else np.concatenate([normal_scores(known, known)[:, None], sizes], axis=1)
+    return Inputs(jnp.asarray(columns, jnp.float32), jnp.asarray(problem.computes(genomes), jnp.float32))

@@ -13,23 +13,24 @@ from typing import Any
 
 from jcenas.errors import InputError
 
+SCHEMA_VERSION = 2  # of the tables; a folder of another version is refused
+
 _SCHEMA = """
-CREATE TABLE hours(hour INTEGER PRIMARY KEY, time_utc TEXT, intensity_g_per_kwh REAL, stage TEXT,
-    evaluation_share REAL, training_s REAL, scoring_s REAL, idle_s REAL, energy_kwh REAL, emissions_g REAL,
-    hypervolume REAL, evaluations INTEGER, queued INTEGER, halfway INTEGER);
+CREATE TABLE hours(hour INTEGER PRIMARY KEY, time_utc TEXT, intensity_g_per_kwh REAL, evaluation_share REAL,
+    evaluating INTEGER, training_s REAL, scoring_s REAL, idle_s REAL, switching_s REAL, compiling_s REAL,
+    energy_kwh REAL, emissions_g REAL, hypervolume REAL, evaluations INTEGER, queued INTEGER, halfway INTEGER);
 CREATE TABLE intervals(id INTEGER PRIMARY KEY, device INTEGER, state TEXT, purpose TEXT, proposal INTEGER,
     start_hour REAL, end_hour REAL, seconds REAL, energy_kwh REAL, emissions_g REAL);
-CREATE TABLE proposals(id INTEGER PRIMARY KEY, genome TEXT, cell TEXT, hour REAL, status TEXT);
-CREATE TABLE scores(proposal INTEGER PRIMARY KEY, error REAL, cost REAL);
+CREATE TABLE proposals(id INTEGER PRIMARY KEY, genome TEXT, cell TEXT, hour REAL, status TEXT, place INTEGER);
+CREATE TABLE scores(proposal INTEGER PRIMARY KEY, score REAL, hour REAL);
 CREATE TABLE evaluations(proposal INTEGER PRIMARY KEY, ordinal INTEGER, hour REAL, status TEXT,
     validation_error REAL, cost REAL, seconds REAL, energy_kwh REAL, emissions_g REAL, steps INTEGER,
-    final_loss REAL, hypervolume REAL, reason TEXT);
+    final_loss REAL, hypervolume REAL, reason TEXT, told INTEGER);
 CREATE TABLE latencies(proposal INTEGER, batch INTEGER, seconds REAL, PRIMARY KEY(proposal, batch));
 CREATE TABLE test(proposal INTEGER PRIMARY KEY, error REAL);
-CREATE TABLE events(id INTEGER PRIMARY KEY, kind TEXT, reference INTEGER);
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
 """
-_TABLES = {"hours", "intervals", "proposals", "scores", "evaluations", "latencies", "test", "events", "meta"}
+_TABLES = {"hours", "intervals", "proposals", "scores", "evaluations", "latencies", "test", "meta"}
 
 
 class RunDatabase:
@@ -51,7 +52,7 @@ class RunDatabase:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             if create:
-                self._connection.executescript(_SCHEMA)
+                self._connection.executescript(f"{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};")
             self._check()
         except sqlite3.DatabaseError as error:
             raise InputError(f"{path}: {_remedy(error)}") from error
@@ -60,6 +61,12 @@ class RunDatabase:
         result = self._connection.execute("PRAGMA quick_check").fetchone()[0]
         if result != "ok":
             raise sqlite3.DatabaseError(f"malformed: {result}")
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"{self.path} was made by another version of jcenas (tables of version {version or 1}, here "
+                f"{SCHEMA_VERSION}); go on with that version, or start a new run under another --name"
+            )
         names = {row[0] for row in self._connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
         if missing := _TABLES - names:
             raise sqlite3.DatabaseError(f"malformed: no table {', '.join(sorted(missing))}")
@@ -99,6 +106,11 @@ class RunDatabase:
         changes = ", ".join(f"{name} = ?" for name in values)
         with self._lock:
             self._connection.execute(f"UPDATE {table} SET {changes} WHERE id = ?", (*values.values(), row))
+
+    def execute(self, statement: str, *arguments: Any) -> None:
+        """Run one statement."""
+        with self._lock:
+            self._connection.execute(statement, arguments)
 
     def delete(self, table: str, condition: str, *arguments: Any) -> None:
         """Delete the rows that meet a condition."""

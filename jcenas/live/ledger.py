@@ -2,8 +2,9 @@
 
 Each device has a clock in trace hours. Busy time moves it by seconds / hour_seconds and is charged with the power of
 its state, the PUE and the intensity of the very interval, split where it crosses trace hours. Idle time is charged too.
-Nothing moves the clock but charged device time, so compiling, planning and reporting are free of trace time; in real
-time (an hour of 3600 s) the wall clock rules, and what lies between two jobs is idle.
+Nothing moves the clock but device time of the search's hours. What devices do before and after them (compiling, timing,
+the final test) is charged all the same, at the intensity of the hour at which the clock stands, and moves the clock in
+real time only (an hour of 3600 s). There the wall clock rules, and what lies between two jobs is idle.
 
 Every charge is committed when it is made, so a killed run loses the energy of one chunk of steps at most.
 """
@@ -15,8 +16,9 @@ import time
 from collections import defaultdict
 from typing import NamedTuple
 
+from jcenas import units
 from jcenas.carbon.accounting import charge
-from jcenas.carbon.power import PowerModel
+from jcenas.carbon.power import STATES, PowerModel
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.live.database import RunDatabase
 
@@ -27,7 +29,7 @@ class HourTotals:
     """Device-seconds by state, energy and emissions of one trace hour."""
 
     def __init__(self):
-        self.seconds = {"training": 0.0, "scoring": 0.0, "idle": 0.0}
+        self.seconds = dict.fromkeys(STATES, 0.0)
         self.energy_kwh = 0.0
         self.emissions_g = 0.0
 
@@ -53,17 +55,22 @@ class Ledger:
         hour_seconds: float,
         real_time: bool = False,
     ):
-        """Open the books on a trace whose first step is hour 0 of the run."""
+        """Open the ledger on a trace whose first step is hour 0 of the run."""
         self.trace, self.power, self.hour_seconds = trace, power, hour_seconds
         self._database, self._lock = database, threading.Lock()
         self.clock = [0.0] * devices
         self.totals: defaultdict[int, HourTotals] = defaultdict(HourTotals)
         self._open: dict[int, dict] = {}
         self._jobs: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+        ends: dict[int, float] = {}
         for row in database.rows("SELECT * FROM intervals ORDER BY id"):
-            self._count(row["state"], row["proposal"], row["start_hour"], row["end_hour"])
-            device = min(row["device"], devices - 1)
-            self.clock[device] = max(self.clock[device], row["end_hour"])
+            if row["end_hour"] > row["start_hour"]:
+                self._count(row["state"], row["proposal"], row["start_hour"], row["end_hour"])
+            else:
+                self._count_standing(row["state"], row["start_hour"], row["seconds"])
+            ends[row["device"]] = max(ends.get(row["device"], 0.0), row["end_hour"])
+        for device in range(devices):  # a device that was not there begins where the last of the others stands
+            self.clock[device] = ends.get(device, max(ends.values(), default=0.0))
         self._wall_zero = time.monotonic() - max(self.clock) * hour_seconds if real_time else None
 
     @property
@@ -108,6 +115,42 @@ class Ledger:
             end = min(until, self.ends_at())
             if end > self.clock[device]:
                 self._book(device, "idle", "idle", None, self.clock[device], end)
+
+    def standing(self, device: int, state: str, purpose: str, seconds: float) -> None:
+        """Charge what a device does outside the search's hours, at the intensity of the hour where its clock stands."""
+        if self._wall_zero is not None:
+            self.spend(device, state, purpose, seconds)
+            return
+        with self._lock:
+            at = min(self.clock[device], self.ends_at() - _MERGE_H)
+            energy, emissions = self._standing_charge(state, at, seconds)
+            self._database.insert(
+                "intervals",
+                device=device,
+                state=state,
+                purpose=purpose,
+                proposal=None,
+                start_hour=at,
+                end_hour=at,
+                seconds=seconds,
+                energy_kwh=energy,
+                emissions_g=emissions,
+            )
+            self._count_standing(state, at, seconds)
+
+    def _standing_charge(self, state: str, at: float, seconds: float) -> tuple[float, float]:
+        """Energy in kWh and emissions in g of so many seconds at the intensity of the step at `at`."""
+        energy = self.power.power_kw(state) * seconds / units.SECONDS_PER_HOUR
+        step = int(at * self.trace.steps_per_hour)
+        return energy, energy * float(self.trace.intensity_g_per_kwh[step])
+
+    def _count_standing(self, state: str, at: float, seconds: float) -> None:
+        """Add a standing charge to the totals of its hour."""
+        energy, emissions = self._standing_charge(state, at, seconds)
+        hour = self.totals[math.floor(at)]
+        hour.seconds[state] += seconds
+        hour.energy_kwh += energy
+        hour.emissions_g += emissions
 
     def _catch_up(self, device: int, seconds: float) -> None:
         """In real time, charge as idle what passed between this device's last job and this one."""

@@ -1,28 +1,58 @@
-"""The search loop: hour by hour, split the devices between sampling and evaluating, until a budget is spent."""
+"""The live search's loop: hour by hour decide, score, train and learn, until a budget ends.
 
+What is decided is the engine's; what is done is the executor's. The loop carries the one to the other and keeps the
+hours' records.
+"""
+
+import dataclasses
 import math
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
-import jax
+import jax.numpy as jnp
+import numpy as np
 
-from jcenas.alloc import devices_for_share, policy_from_name
-from jcenas.alloc.observation import observe
-from jcenas.carbon.trace import CarbonTrace
-from jcenas.live import finish, prepare, trace_source
-from jcenas.live.config import SearchConfig
+from jcenas.carbon.power import PowerModel
+from jcenas.engine import hour as engine
+from jcenas.engine.grid import Forecast, Grid
+from jcenas.engine.hour import LineUp
+from jcenas.engine.observe import Budget, Outlook
+from jcenas.engine.queue import EMPTY
+from jcenas.engine.split import split
 from jcenas.live.database import RunDatabase
-from jcenas.live.finish import SearchResult
+from jcenas.live.executors.executor import DevicePlan, Executor, Hooks, Plan, Report
 from jcenas.live.ledger import Ledger
-from jcenas.live.outlook import Outlook
-from jcenas.live.prepare import Prepared
-from jcenas.live.progress import Observer
-from jcenas.live.run_folder import RunFolder
-from jcenas.live.snapshot import snapshot
-from jcenas.live.state import SearchState
-from jcenas.live.supernet import train_supernet
-from jcenas.live.worker import Phase, Shared, Worker
+from jcenas.live.progress import Observer, Progress, Running
+from jcenas.live.state import Job, RunState
+
+_TINY_H = 1e-9
+_FIRST_ESTIMATE_H = 0.5  # trace hours before the time left can be extrapolated
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The grid and the budgets of a run.
+
+    Attributes:
+      grid: the hours.
+      forecast: what the policy is told of the coming ones.
+      hours: time budget, trace hours.
+      hour_s: device-seconds that one lasts.
+      carbon_budget_g: gCO2eq; inf for none.
+      evaluations: trainings that are to end well; None for any number.
+      train_unscored: whether idle devices train unscored proposals.
+      power: of a device.
+    """
+
+    grid: Grid
+    forecast: Forecast
+    hours: int
+    hour_s: float
+    carbon_budget_g: float = float("inf")
+    evaluations: int | None = None
+    train_unscored: bool = True
+    power: PowerModel = dataclasses.field(default_factory=PowerModel)
 
 
 class Loop:
@@ -30,144 +60,170 @@ class Loop:
 
     def __init__(
         self,
-        config: SearchConfig,
-        folder: RunFolder,
-        trace: CarbonTrace,
-        mean_intensity: float,
-        outlook: Outlook,
-        prepared: Prepared,
+        name: str,
+        limits: Limits,
+        *,
+        database: RunDatabase,
+        ledger: Ledger,
+        state: RunState,
+        executor: Executor,
         observer: Observer,
         stop: threading.Event,
     ):
         """Bind a run; nothing is read or written yet."""
-        self.config, self.folder, self.trace, self.mean = config, folder, trace, mean_intensity
-        self.outlook, self.prepared, self.observer, self.stop = outlook, prepared, observer, stop
-        self.policy = policy_from_name(config.policy)
-        self.share, self.stage = math.nan, "supernet"
-        self.fractions: dict[int, tuple[int, float]] = {}
+        self.name, self.limits, self.database, self.ledger = name, limits, database, ledger
+        self.state, self.executor, self.observer, self.stop = state, executor, observer, stop
+        self.share, self.evaluating, self.activity = math.nan, 0, "search"
         self._notify_lock = threading.Lock()
         self._began = time.monotonic()
-
-    def run(self) -> SearchResult:
-        """Search until a budget is spent or `stop` is set."""
-        config, prepared = self.config, self.prepared
-        self.database = RunDatabase(self.folder.database)
-        try:
-            self._open()
-            supernet = train_supernet(
-                self.database, self.folder, self.ledger, prepared, config, self._should_stop, self._notify
-            )
-            self._close_hours(math.floor(min(self.ledger.clock) + 1e-9) - 1)
-            if supernet is not None:
-                self.state.compile()
-                self._hours(
-                    [
-                        Worker(d, programs, supernet.on(programs.device), self._shared())
-                        for d, programs in enumerate(prepared.programs)
-                    ]
-                )
-            return self._end()
-        finally:
-            self.database.close()
-
-    def _open(self) -> None:
-        config, prepared, database = self.config, self.prepared, self.database
-        database.set_meta("status", "running")
         self._wall_before = float(database.get_meta("wall_s", 0.0))
-        self.ledger = Ledger(
-            database,
-            trace_source.extended(self.trace),
-            config.power,
-            devices=len(prepared.programs),
-            hour_seconds=config.hour_seconds,
-            real_time=config.real_time,
-        )
-        whole = math.floor(min(self.ledger.clock) + 1e-9)
-        database.delete("hours", "hour >= ?", whole)  # an interruption closed the books of an hour that now goes on
-        reference = tuple(database.get_meta("reference"))
-        self.state = SearchState(
-            database,
-            lambda capacity: prepare.make_optimizer(
-                config.optimizer, batch=config.proposals, capacity=capacity, reference=reference
-            ),
-            reference=reference,
-            queue=config.queue,
-            batch=config.proposals,
-            seed=config.seed,
-            limit=config.evaluations,
-        )
 
-    def _shared(self) -> Shared:
-        return Shared(
-            self.config,
-            self.folder,
-            self.state,
-            self.ledger,
-            self.prepared.objective,
-            self._should_stop,
-            self._notify,
-            self.fractions,
+    def run(self) -> str:
+        """Search until a budget is spent or `stop` is set; says which."""
+        self.database.set_meta("status", "running")
+        whole = math.floor(min(self.ledger.clock) + _TINY_H)
+        self.database.delete("hours", "hour >= ?", whole)  # an interruption closed the record of an hour that goes on
+        self.executor.begin(
+            Hooks(lambda: self.why_stop() is not None, self.state.begin, self.state.record, self.state.cut, self.notify)
         )
+        self.state.learn()
+        while (why := self.why_stop()) is None:
+            hour = math.floor(min(self.ledger.clock) + _TINY_H)
+            self._hour(hour)
+            self._close_hours(hour)
+        self._close_hours(math.floor(max(max(self.ledger.clock) - _TINY_H, 0)))
+        return why
 
-    def _why_stop(self) -> str | None:
+    def why_stop(self) -> str | None:
         """Why the search has to end now, or None."""
-        config = self.config
+        limits = self.limits
         if self.stop.is_set():
             return "interrupted"
-        if config.evaluations is not None and self.state.evaluations >= config.evaluations:
+        if limits.evaluations is not None and self.state.evaluations >= limits.evaluations:
             return "evaluations"
-        if config.carbon_budget is not None and self.ledger.emissions_g >= config.carbon_budget:
+        if self.ledger.emissions_g >= limits.carbon_budget_g * (1 - 1e-12):
             return "carbon budget"
-        return "time" if min(self.ledger.clock) >= config.hours - 1e-9 else None
+        return "time" if min(self.ledger.clock) >= limits.hours - _TINY_H else None
 
-    def _should_stop(self) -> bool:
-        return self._why_stop() is not None
+    # --- one hour ----------------------------------------------------------------------------------------------------
 
-    def _hours(self, workers: list[Worker]) -> None:
-        """Work through the hours; devices meet again at every full hour."""
-        self.stage = "search"
-        with ThreadPoolExecutor(len(workers)) as pool:
-            while not self._should_stop():
-                hour = math.floor(min(self.ledger.clock) + 1e-9)
-                self.share = self._decide(hour)
-                self._notify("")
-                plans = self._plan(hour, len(workers))
-                jobs = [pool.submit(w.work, plan) for w, plan in zip(workers, plans, strict=True)]
-                for job in jobs:
-                    job.result()
-                self._close_hours(hour)
+    def _hour(self, hour: int) -> None:
+        """Decide, score, train, learn."""
+        state, steps = self.state, self.state.steps
+        end = float(min(hour + 1, self.limits.hours))
+        keys = engine.keys_of(steps.search_key, hour)
+        self.share = steps.act(keys.act, state.status(), self._outlook(hour), self._budget(hour))
+        who = split(jnp.float32(self.share), self.executor.devices)
+        self.evaluating = int(who.evaluating)
+        self.notify("")
+        if not self.executor.prepare(end) or self._over(end):
+            return
+        nothing = np.full(steps.sizes.proposals, EMPTY, np.int32), np.zeros(steps.sizes.proposals, bool)
+        unscored = jnp.asarray(self.limits.train_unscored)
+        wanted = bool(engine.asks(steps.stage, who.evaluating, self.executor.devices, unscored))
+        rows, new = state.propose(keys, float(hour)) if wanted else nothing
+        waiting = state.search.queue
+        if steps.stage.at_once:
+            self._score_together(rows, new, end)
+            if self.evaluating > 0 and not self._over(end):
+                fresh = np.where(new & self._scored(rows), rows, EMPTY)
+                waiting = steps.rank(state.search, state.catalog(), waiting, fresh)
+        if self._over(end):
+            return
+        untried = new & self.limits.train_unscored
+        line = steps.line_up(state.search, state.catalog().seconds, waiting, rows, untried)
+        turn = hour + float(who.turn) * (end - hour)
+        report = self.executor.work(self._plan(hour, end, turn, line, rows[new]))
+        self._learn(float(hour), line, report, rows, new)
 
-    def _decide(self, hour: int) -> float:
-        """The policy's share of evaluation for this hour."""
-        config, state = self.config, self.state
-        budget = config.carbon_budget
-        observation = observe(
-            self.trace.at_hour(min(hour, self.trace.hours - 1)),
-            self.outlook.window(hour),
-            queue=len(state.queue),
-            capacity=config.queue,
-            half_finished=len(state.halfway),
-            time_left=max(0.0, 1.0 - hour / config.hours),
-            carbon_left=1.0 if budget is None else max(0.0, 1.0 - self.ledger.emissions_g / budget),
-            hypervolume=state.hypervolume(),
-            evaluations=state.evaluations,
-        )
-        key = jax.random.fold_in(jax.random.key(config.seed), hour)
-        init_key, act_key = jax.random.split(key)
-        return float(self.policy.apply(act_key, self.policy.init_params(init_key), observation))
+    def _over(self, end: float) -> bool:
+        """Whether nothing more can be done in this hour."""
+        return min(self.ledger.clock) >= end - _TINY_H or self.why_stop() is not None
 
-    def _plan(self, hour: int, devices: int) -> list[list[Phase]]:
-        """One device slices the rest of its hour; several are assigned whole, the first ones to evaluation."""
-        end = min(float(hour + 1), float(self.config.hours))
+    def _scored(self, rows: np.ndarray) -> np.ndarray:
+        """Which proposals, int32 (P,), have a score, bool (P,)."""
+        return np.asarray(self.state.search.scored)[np.maximum(rows, 0)] & (rows != EMPTY)
+
+    def _score_together(self, rows: np.ndarray, new: np.ndarray, end: float) -> None:
+        """Training-free scores of new proposals, by all devices."""
+        fresh = [self.state.job(int(row)) for row in rows[new & ~self._scored(rows)]]
+        if fresh:
+            self.state.add_scores(self.executor.score_together(fresh, end), min(self.ledger.clock))
+
+    def _plan(self, hour: int, end: float, turn: float, line: LineUp, proposals: Sequence[int]) -> Plan:
+        """The hour's work: assigned devices, trainings in their order, proposals to score."""
+        state, devices = self.state, self.executor.devices
+        jobs, fits, needs = (np.asarray(x) for x in (line.jobs, line.fits, line.needs_s))
+        chosen = np.flatnonzero(fits)
+        if self.limits.evaluations is not None:
+            chosen = chosen[: max(0, self.limits.evaluations - state.evaluations)]
+        to_score: list[Job] = []
+        if state.steps.stage.supernet:
+            rows = np.asarray(proposals)
+            to_score = [state.job(int(row)) for row in rows[~self._scored(rows)]]
         if devices == 1:
-            now = self.ledger.clock[0]
-            return [[Phase("sample", now + (1 - self.share) * (end - now)), Phase("evaluate", end)]]
-        evaluating = int(devices_for_share(self.share, devices))
-        return [[Phase("evaluate" if d < evaluating else "sample", end)] for d in range(devices)]
+            samples = turn > hour + _TINY_H
+            plans = [DevicePlan(samples, self.evaluating > 0, turn if samples else float(hour))]
+        else:
+            plans = [DevicePlan(d >= self.evaluating, d < self.evaluating, float(hour)) for d in range(devices)]
+        return Plan(
+            float(hour),
+            end,
+            plans,
+            [state.job(int(jobs[place])) for place in chosen],
+            [float(needs[place]) for place in chosen],
+            to_score,
+        )
+
+    def _learn(self, hour: float, line: LineUp, report: Report, rows: np.ndarray, new: np.ndarray) -> None:
+        """Tell the optimiser, settle the queue, and remember it."""
+        state, steps = self.state, self.state.steps
+        jobs, valid = np.asarray(line.jobs), np.asarray(line.valid)
+        state.add_scores(report.scores, hour)
+        state.learn()
+        started = np.array([v and int(row) in report.started for row, v in zip(jobs, valid, strict=True)])
+        done = np.array([v and int(row) in report.ended for row, v in zip(jobs, valid, strict=True)])
+        left = np.array([report.left_s.get(int(row), 0.0) for row in jobs])
+        search = state.settle(line, started, done, left)
+        if steps.stage.supernet:
+            begun = set(jobs[started].tolist())
+            scored = new & self._scored(rows)
+            fresh = [int(row) if ok and int(row) not in begun else EMPTY for row, ok in zip(rows, scored, strict=True)]
+            queue = steps.rank(search, state.catalog(), search.queue, np.array(fresh, np.int32))
+            state.search = search.replace(queue=queue)
+        state.save_queue()
+
+    def _outlook(self, hour: int) -> Outlook:
+        """What is known of the grid."""
+        grid, limits = self.limits.grid, self.limits
+        past, known = grid.past(hour)
+        return Outlook(
+            intensity=jnp.float32(grid.intensity(limits.hours)[hour]),
+            past=jnp.asarray(past),
+            past_known=jnp.asarray(known),
+            forecast=jnp.asarray(grid.forecast(limits.forecast, hour)),
+            future=jnp.full(limits.hours, jnp.nan, jnp.float32),
+        )
+
+    def _budget(self, hour: int) -> Budget:
+        """What may still be spent."""
+        limits, devices = self.limits, self.executor.devices
+        real = jnp.float32
+        return Budget(
+            duration_s=real(limits.hours * limits.hour_s),
+            left_s=real((limits.hours - hour) * limits.hour_s),
+            hour_s=real(limits.hour_s),
+            carbon_g=real(limits.carbon_budget_g),
+            carbon_left_g=real(max(0.0, limits.carbon_budget_g - self.ledger.emissions_g)),
+            training_kw=real(limits.power.power_kw("training") * devices),
+            idle_kw=real(limits.power.power_kw("idle") * devices),
+        )
+
+    # --- records -----------------------------------------------------------------------------------------------------
 
     def _close_hours(self, last: int) -> None:
-        """Write the books of all hours up to and including `last`; a long job may have crossed several."""
-        state = self.state
+        """Write the records of all hours up to and including `last`; a long job may have crossed several."""
+        state, grid = self.state, self.limits.grid
         with self.database.transaction():
             for hour in range(self.database.value("SELECT COALESCE(MAX(hour), -1) FROM hours") + 1, last + 1):
                 totals = self.ledger.totals[hour]
@@ -175,71 +231,53 @@ class Loop:
                     "hours",
                     hour=hour,
                     time_utc=self.ledger.time_utc(hour),
-                    intensity_g_per_kwh=self.trace.at_hour(min(hour, self.trace.hours - 1)),
-                    stage=self.stage,
+                    intensity_g_per_kwh=grid.trace.at_hour(min(hour, grid.trace.hours - 1)),
                     evaluation_share=None if math.isnan(self.share) else self.share,
-                    training_s=totals.seconds["training"],
-                    scoring_s=totals.seconds["scoring"],
-                    idle_s=totals.seconds["idle"],
+                    evaluating=self.evaluating,
                     energy_kwh=totals.energy_kwh,
                     emissions_g=totals.emissions_g,
                     hypervolume=state.hypervolume(),
                     evaluations=state.evaluations,
-                    queued=len(state.queue),
-                    halfway=len(state.halfway),
+                    queued=state.queued,
+                    halfway=state.halfway,
+                    **{f"{name}_s": seconds for name, seconds in totals.seconds.items()},
                 )
-            self.database.set_meta("wall_s", self._wall_s())
+            self.database.set_meta("wall_s", self.wall_s())
 
-    def _wall_s(self) -> float:
+    def wall_s(self) -> float:
         """Seconds since the run began, without the times in which it was interrupted."""
         return self._wall_before + time.monotonic() - self._began
 
-    def _mean_of_hours(self) -> float:
-        """Mean intensity of the hours that the run has lasted, g/kWh: what a search blind to the hour would pay."""
-        last = min(max(1, math.ceil(max(self.ledger.clock))), self.trace.hours)
-        return float(self.trace.window(0, last).mean())
-
-    def _end(self) -> SearchResult:
-        """Close the books, test the front, write the summary."""
-        why = self._why_stop() or "time"
-        status = "interrupted" if why == "interrupted" else "finished"
-        self._close_hours(math.floor(max(max(self.ledger.clock) - 1e-9, 0)))
-        if status == "finished":
-            finish.prune(self.state, self.folder)
-            finish.test_front(self.database, self.state, self.folder, self.prepared.programs[0], self.config.epochs)
-        wall = self._wall_s()
-        summary = finish.summarise(
-            self.state,
-            self.ledger,
-            self.prepared.objective,
-            mean_intensity=self.mean,
-            mean_of_hours=self._mean_of_hours(),
-            wall_s=wall,
-            status=status,
-        )
-        summary["stopped_by"] = why
-        summary["modelled"].append(f"the coming hours as the policy sees them ({self.outlook.source})")
-        with self.database.transaction():
-            self.database.set_meta("summary", summary)
-            self.database.set_meta("status", status)
-            self.database.set_meta("wall_s", wall)
-        return finish.result(self.database, self.state, self.folder.path, summary)
-
-    def _notify(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Tell the observer where the search stands; any thread may call."""
         with self._notify_lock:
-            elapsed = time.monotonic() - self._began
-            self.observer.update(
-                snapshot(
-                    self.folder.path.name,
-                    self.config,
-                    self.trace,
-                    self.ledger,
-                    self.state,
-                    stage=self.stage,
-                    share=self.share,
-                    fractions=self.fractions,
-                    elapsed_s=elapsed,
-                    message=message,
-                )
-            )
+            self.observer.update(self.snapshot(message))
+
+    def snapshot(self, message: str) -> Progress:
+        """The present moment."""
+        limits, state, hour = self.limits, self.state, min(self.ledger.clock)
+        whole, elapsed = math.floor(hour + _TINY_H), time.monotonic() - self._began
+        return Progress(
+            run=self.name,
+            stage=self.activity,
+            hour=min(whole, limits.hours),
+            hours_total=limits.hours,
+            time_utc=self.ledger.time_utc(whole),
+            intensity_g_per_kwh=limits.grid.trace.at_hour(min(whole, limits.grid.trace.hours - 1)),
+            evaluation_share=None if math.isnan(self.share) else self.share,
+            queued=state.queued,
+            halfway=state.halfway,
+            running=tuple(
+                Running(device, state.problem.to_string(state.genomes[row]), fraction)
+                for row, (device, fraction) in self.executor.progress().items()
+            ),
+            evaluations=state.evaluations + state.failed,
+            failed=state.failed,
+            best_accuracy=state.best_accuracy(),
+            hypervolume=state.hypervolume(),
+            emissions_g=self.ledger.emissions_g,
+            carbon_budget_g=limits.carbon_budget_g if math.isfinite(limits.carbon_budget_g) else None,
+            elapsed_s=elapsed,
+            left_s=elapsed * (limits.hours - hour) / hour if hour > _FIRST_ESTIMATE_H else None,
+            message=message,
+        )

@@ -1,33 +1,47 @@
-"""What a search knows: proposals, scores, the queue, cut trainings, evaluations, and the optimiser that learns.
+"""The memory of a live search: the engine's state, the catalogue of what was proposed, and the run database under both.
 
-Every change goes into the run database in one transaction before it counts, and the whole is rebuilt from there on
-resume: the optimiser by replaying its asks and tells in their order. Methods may be called from several threads.
+Every proposal, score and evaluation goes into the database before it counts, and the whole is rebuilt from there on
+resume: the optimiser by learning the same evaluations in the same groups. Catalogue row r is proposal r + 1.
+
+Evaluations are recorded the moment they end and told to the optimiser at the end of the hour, as the simulator does.
+`record` may be called from several threads; everything else belongs to the loop.
 """
 
 import json
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jcenas.engine.hour import Keys, LineUp
+from jcenas.engine.inputs import normal_scores, size_scores
+from jcenas.engine.observe import Status
+from jcenas.engine.predictor import Inputs
+from jcenas.engine.queue import EMPTY
+from jcenas.engine.state import Catalog, SearchState
 from jcenas.live.database import RunDatabase
-from jcenas.live.queue import ProposalQueue, Waiting
-from jcenas.moo import Optimizer, hypervolume, non_dominated
-from jcenas.spaces.nasbench201 import to_string
+from jcenas.live.steps import Steps
+from jcenas.moo import non_dominated
+from jcenas.problems.problem import Problem
 
 Genome = tuple[int, ...]
-_FIRST_CAPACITY = 512
+_FIRST_ROWS = 1024  # of the catalogue; it doubles where they do not suffice
 
 
-class Proposal(NamedTuple):
-    """A proposed cell and its number in the database."""
+class Job(NamedTuple):
+    """An architecture to score or to train."""
 
-    proposal: int
+    row: int
     genome: Genome
+
+    @property
+    def proposal(self) -> int:
+        """Its number in the database."""
+        return self.row + 1
 
 
 class Outcome(NamedTuple):
@@ -44,105 +58,82 @@ class Outcome(NamedTuple):
     latencies: dict[int, float] | None = None  # seconds by batch size
 
 
-class SearchState:
-    """The memory of one search."""
+class Finished(NamedTuple):
+    """A training that ended."""
 
-    def __init__(
-        self,
-        database: RunDatabase,
-        make_optimizer: Callable[[int], Optimizer],
-        *,
-        reference: tuple[float, float],
-        queue: int,
-        batch: int,
-        seed: int,
-        limit: int | None = None,
-    ):
+    row: int
+    objectives: tuple[float, ...]  # NaN where it failed
+    hour: float
+
+
+class RunState:
+    """What one live search knows."""
+
+    def __init__(self, database: RunDatabase, problem: Problem, steps: Steps):
         """Rebuild from the database, which may be empty.
 
         Args:
             database: of the run.
-            make_optimizer: from the number of genomes to remember to an optimiser, jitted, of `batch` proposals an ask.
-            reference: (error, cost) against which the hypervolume is measured.
-            queue: most scored proposals that wait.
-            batch: proposals at a time.
-            seed: of the optimiser.
-            limit: most trainings that may end well; no more than are missing are handed out at a time.
+            problem: what is searched.
+            steps: the engine's functions, compiled.
         """
-        self._database, self._make_optimizer = database, make_optimizer
-        self._reference, self._batch = jnp.asarray(reference, jnp.float32), batch
-        self._lock, self._limit = threading.RLock(), limit
-        self._key = jax.random.key(seed)
-        self.queue = ProposalQueue(queue)
-        self.unscored: list[Proposal] = []
-        self.halfway: list[Proposal] = []
-        self.running: dict[int, Proposal] = {}
-        self.scored = 0
-        self.done: dict[int, tuple[Genome, float, float]] = {}
+        self._database, self.problem, self.steps = database, problem, steps
+        self._lock = threading.RLock()
+        self.running: dict[int, Job] = {}
+        self.done: dict[int, Finished] = {}
         self.failed = 0
-        self._genomes: dict[Genome, int] = {}
+        self.untold: list[Finished] = []
+        self.genomes: list[Genome] = []
+        self._row_of: dict[Genome, int] = {}
+        d = len(problem.space.cardinalities)
+        self._table = np.zeros((_FIRST_ROWS, d), np.int32)
+        self._scores = np.full(_FIRST_ROWS, np.nan)
+        self._known: dict[str, np.ndarray] = {}
         self._restore()
 
     def _restore(self) -> None:
-        rows = self._database.rows(
-            "SELECT p.id, p.genome, p.status, s.error, s.cost, e.validation_error, e.cost AS true_cost "
-            "FROM proposals p LEFT JOIN scores s ON s.proposal = p.id LEFT JOIN evaluations e ON e.proposal = p.id "
-            "ORDER BY p.id"
-        )
-        waiting = []
+        """Proposals, scores, evaluations, the queue and the cut trainings, as the database has them."""
+        rows = self._database.rows("SELECT id, genome, status, place FROM proposals ORDER BY id")
         for row in rows:
-            genome = tuple(json.loads(row["genome"]))
-            self._genomes[genome] = row["id"]
-            self.scored += row["error"] is not None
-            if row["status"] == "proposed":
-                self.unscored.append(Proposal(row["id"], genome))
-            elif row["status"] == "queued":
-                waiting.append(Waiting(row["id"], genome, row["error"], _number(row["cost"])))
-            elif row["status"] == "training":
-                self.halfway.append(Proposal(row["id"], genome))
-            elif row["status"] == "done":
-                self.done[row["id"]] = (genome, row["validation_error"], row["true_cost"])
-            elif row["status"] == "failed":
-                self.failed += 1
-        self.queue.push(waiting)
-        self._capacity = _FIRST_CAPACITY
-        while self._capacity < 2 * len(rows):
-            self._capacity *= 2
-        self._start_optimizer()
-
-    def _start_optimizer(self) -> None:
-        """Make the optimiser and let it live through all recorded asks and tells again."""
-        optimizer = self._make_optimizer(self._capacity)
-        self._ask, self._tell = optimizer.ask, optimizer.tell
-        self._asks = 0
-        self._optimizer = optimizer.init(jax.random.fold_in(self._key, 0))
-        for event in self._database.rows("SELECT kind, reference FROM events ORDER BY id"):
-            if event["kind"] == "ask":
-                self._next_ask()
+            self._append(tuple(json.loads(row["genome"])))
+        for row in self._database.rows("SELECT proposal, score FROM scores"):
+            self._scores[row["proposal"] - 1] = math.nan if row["score"] is None else row["score"]
+        self.search = self.steps.start(rows=len(self._table))
+        told: dict[int, list[Finished]] = {}
+        for row in self._database.rows("SELECT * FROM evaluations ORDER BY ordinal"):
+            good = row["status"] == "done"
+            objectives = (row["validation_error"], row["cost"]) if good else (math.nan, math.nan)
+            finished = Finished(row["proposal"] - 1, objectives, row["hour"])
+            self.failed += not good
+            if good:
+                self.done[finished.row] = finished
+            if row["told"] is None:
+                self.untold.append(finished)
             else:
-                row = self._database.rows(
-                    "SELECT p.genome, e.validation_error, e.cost, e.status FROM evaluations e "
-                    "JOIN proposals p ON p.id = e.proposal WHERE e.proposal = ?",
-                    event["reference"],
-                )[0]
-                objectives = (row["validation_error"], row["cost"]) if row["status"] == "done" else (math.nan, math.nan)
-                self._learn(tuple(json.loads(row["genome"])), objectives)
-
-    def _next_ask(self) -> np.ndarray:
-        self._asks += 1
-        self._optimizer, genomes = self._ask(jax.random.fold_in(self._key, self._asks), self._optimizer)
-        return np.asarray(genomes)
-
-    def _learn(self, genome: Genome, objectives: tuple[float, float]) -> None:
-        self._optimizer = self._tell(
-            self._optimizer, jnp.asarray([genome], jnp.int32), jnp.asarray([objectives], jnp.float32)
+                told.setdefault(row["told"], []).append(finished)
+        for group in sorted(told):
+            self._learn(told[group])
+        self._groups = max(told, default=0)
+        scored = np.zeros(len(self._table), bool)
+        scored[[row["proposal"] - 1 for row in self._database.rows("SELECT proposal FROM scores")]] = True
+        queued = sorted((row["place"], row["id"] - 1) for row in rows if row["status"] == "queued")
+        cut = [row["id"] - 1 for row in rows if row["status"] == "training"]
+        half = (cut + [EMPTY] * self.steps.sizes.devices)[: self.steps.sizes.devices]
+        left = [float(self.problem.seconds(self._table[row][None])[0]) if row != EMPTY else 0.0 for row in half]
+        places = np.full(self.steps.sizes.queue, EMPTY, np.int32)
+        places[: len(queued)] = [row for _, row in queued][: len(places)]
+        self.search = self.search.replace(
+            scored=jnp.asarray(scored),
+            queue=jnp.asarray(places),
+            half=jnp.asarray(half, jnp.int32),
+            half_s=jnp.asarray(left, jnp.float32),
         )
 
-    def compile(self) -> None:
-        """Compile the optimiser's programs without moving its state."""
-        jax.block_until_ready(self._ask(self._key, self._optimizer))
-        unknown = jnp.full((1, 2), jnp.nan, jnp.float32)
-        jax.block_until_ready(self._tell(self._optimizer, jnp.zeros((1, 6), jnp.int32), unknown))
+    # --- what is known -----------------------------------------------------------------------------------------------
+
+    def job(self, row: int) -> Job:
+        """The architecture of a catalogue row."""
+        return Job(row, self.genomes[row])
 
     @property
     def evaluations(self) -> int:
@@ -150,83 +141,172 @@ class SearchState:
         return len(self.done)
 
     @property
-    def started(self) -> int:
-        """Trainings begun, ended or not."""
-        return len(self.done) + self.failed + len(self.halfway) + len(self.running)
+    def queued(self) -> int:
+        """Scored proposals that wait."""
+        return int(np.sum(np.asarray(self.search.queue) != EMPTY))
 
-    def propose(self, hour: float) -> list[Proposal]:
-        """The next cells to score: those that an interruption left unscored, else new ones of the optimiser.
+    @property
+    def halfway(self) -> int:
+        """Trainings that an hour's end cut."""
+        return int(np.sum(np.asarray(self.search.half) != EMPTY))
 
-        Empty when the optimiser finds nothing new, which a space with unseen cells left makes very unlikely.
+    @property
+    def scored(self) -> int:
+        """Proposals with a score."""
+        return int(np.sum(np.asarray(self.search.scored)))
+
+    def status(self) -> Status:
+        """What a policy is told of the search."""
+        return Status(
+            queued=jnp.int32(self.queued),
+            capacity=jnp.int32(self.steps.sizes.queue),
+            half_finished=jnp.int32(self.halfway),
+            hypervolume=jnp.float32(self.search.hypervolume / self.problem.largest),
+            evaluations=self.search.count,
+        )
+
+    def hypervolume(self) -> float:
+        """Share of the largest hypervolume that the evaluations dominate, those of this hour included, in [0, 1]."""
+        with self._lock:
+            if not self.done:
+                return 0.0
+            objectives, mask = self._objectives()
+            return float(self.steps.hypervolume(objectives, mask)) / self.problem.largest
+
+    def best_accuracy(self) -> float | None:
+        """Highest validation accuracy so far."""
+        with self._lock:
+            return 1.0 - min(one.objectives[0] for one in self.done.values()) if self.done else None
+
+    def pareto(self) -> list[int]:
+        """Proposals on the front of the objectives, by rising error."""
+        with self._lock:
+            if not self.done:
+                return []
+            objectives, mask = self._objectives()
+            front = np.asarray(_non_dominated(objectives, mask))
+            rows = [row for row, on in zip(self.done, front, strict=False) if on]
+            return [row + 1 for row in sorted(rows, key=lambda row: self.done[row].objectives)]
+
+    def _objectives(self) -> tuple[jax.Array, jax.Array]:
+        """Of all finished evaluations, padded to few sizes so that few programs are compiled."""
+        rows = -(-len(self.done) // 128) * 128
+        objectives = np.full((rows, len(self.problem.reference)), np.inf, np.float32)
+        objectives[: len(self.done)] = [one.objectives for one in self.done.values()]
+        return jnp.asarray(objectives), jnp.arange(rows) < len(self.done)
+
+    def catalog(self) -> Catalog:
+        """What is known of all proposals, arrays of the catalogue's length.
+
+        A score of a supernet is an estimated error; of a training-free one, larger is better.
         """
-        with self._lock:
-            if self.unscored:
-                batch, self.unscored = self.unscored[: self._batch], self.unscored[self._batch :]
-                return batch
-            if len(self._genomes) + self._batch > self._capacity:
-                self._capacity *= 2
-                self._start_optimizer()
-            fresh = dict.fromkeys(tuple(map(int, g)) for g in self._next_ask())
-            batch = []
-            with self._database.transaction():
-                self._database.insert("events", kind="ask", reference=self._asks)
-                for genome in fresh:
-                    if genome in self._genomes:
-                        continue
-                    row = self._database.insert(
-                        "proposals", genome=json.dumps(genome), cell=to_string(genome), hour=hour, status="proposed"
+        n = len(self.genomes)
+        scores = self._scores[:n]
+        estimate = scores if self.steps.stage.supernet else -scores
+        return Catalog(
+            genomes=jnp.asarray(self._table),
+            costs=self._padded(self._column("costs", self.problem.costs)),
+            estimate=self._padded(np.where(np.isfinite(estimate), estimate, np.inf)),
+            inputs=self._inputs(scores) if self.steps.stage.refits else self._no_inputs(),
+            seconds=self._padded(self._column("seconds", self.problem.seconds)),
+        )
+
+    def _padded(self, values: np.ndarray) -> jax.Array:
+        """Values (n, ...) as float32 of the catalogue's length, zeros behind."""
+        array = np.zeros((len(self._table), *values.shape[1:]), np.float32)
+        array[: len(values)] = values
+        return jnp.asarray(array)
+
+    def _column(self, name: str, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """What is known of all proposals, computed for those that are new since the last time."""
+        known = self._known.get(name)
+        have = 0 if known is None else len(known)
+        if known is None or have < len(self.genomes):
+            fresh = np.asarray(measure(self._table[have : len(self.genomes)]))
+            known = self._known[name] = fresh if known is None else np.concatenate([known, fresh])
+        return known
+
+    def _inputs(self, scores: np.ndarray) -> Inputs:
+        """What the predictor sees; scores (n,) are ranked among those of the whole problem, or those found so far."""
+        columns = [self._column("sizes", lambda genomes: size_scores(self.problem, genomes))]
+        score = self.steps.stage.score
+        among = self.problem.known_scores(score)
+        if among is not None:
+            columns.insert(0, normal_scores(scores, among)[:, None])
+        elif self.problem.can_score(score):
+            columns.insert(0, normal_scores(scores, scores[~np.isnan(scores)])[:, None])
+        computes = self._column("computes", self.problem.computes)
+        return Inputs(self._padded(np.concatenate(columns, axis=1)), self._padded(computes))
+
+    def _no_inputs(self) -> Inputs:
+        """For stages that look at none."""
+        nothing = jnp.zeros((len(self._table), 0), jnp.float32)
+        return Inputs(nothing, nothing)
+
+    # --- what changes ------------------------------------------------------------------------------------------------
+
+    def _append(self, genome: Genome) -> int:
+        row = len(self.genomes)
+        if row == len(self._table):
+            self._table = np.concatenate([self._table, np.zeros_like(self._table)])
+            self._scores = np.concatenate([self._scores, np.full(row, np.nan)])
+            if hasattr(self, "search"):
+                self.search = self.search.replace(scored=jnp.pad(self.search.scored, (0, row)))
+        self._table[row] = genome
+        self.genomes.append(genome)
+        self._row_of[genome] = row
+        return row
+
+    def propose(self, keys: Keys, hour: float) -> tuple[np.ndarray, np.ndarray]:
+        """Ask the optimiser: catalogue rows int32 (P,), EMPTY where it proposed nothing valid, and which are new, bool.
+
+        The state of the optimiser after it is dropped: what is proposed and not queued is forgotten.
+        """
+        genomes = np.asarray(self.steps.ask(keys.ask, self.search))
+        rows = np.full(len(genomes), EMPTY, np.int32)
+        with self._database.transaction():
+            for place, genome in enumerate(tuple(map(int, g)) for g in genomes):
+                if min(genome) < 0 or not self.problem.has(genome):
+                    continue
+                if genome not in self._row_of:
+                    text = self.problem.to_string(genome)
+                    self._database.insert(
+                        "proposals", genome=json.dumps(genome), cell=text, hour=hour, status="proposed"
                     )
-                    self._genomes[genome] = row
-                    batch.append(Proposal(row, genome))
-            return batch
+                    self._append(genome)
+                rows[place] = self._row_of[genome]
+        return rows, np.asarray(self.steps.new_among(jnp.asarray(rows), self.search))
 
-    def score(self, batch: list[Proposal], errors: np.ndarray, costs: np.ndarray) -> None:
-        """Take in estimated errors and costs (n,) of proposals; the queue keeps the best."""
+    def add_scores(self, scores: dict[int, float], hour: float) -> None:
+        """Take in scores by row."""
+        if not scores:
+            return
+        with self._database.transaction():
+            for row, score in scores.items():
+                value = None if math.isnan(score) else score
+                self._database.replace("scores", proposal=row + 1, score=value, hour=hour)
+                self._scores[row] = score
+        rows = jnp.asarray(list(scores), jnp.int32)
+        self.search = self.search.replace(scored=self.search.scored.at[rows].set(True))
+
+    def begin(self, job: Job) -> None:
+        """A training begins or goes on."""
         with self._lock:
-            self.scored += len(batch)
-            scored = [
-                Waiting(p.proposal, p.genome, float(e), float(c)) for p, e, c in zip(batch, errors, costs, strict=True)
-            ]
-            dropped = self.queue.push(scored)
-            with self._database.transaction():
-                for w in scored:
-                    cost = None if math.isnan(w.cost) else w.cost
-                    self._database.insert("scores", proposal=w.proposal, error=w.error, cost=cost)
-                    self._database.update("proposals", w.proposal, status="queued")
-                for w in dropped:
-                    self._database.update("proposals", w.proposal, status="dropped")
+            self.running[job.row] = job
+            self._database.update("proposals", job.proposal, status="training")
 
-    def next_training(self) -> Proposal | None:
-        """What to train next: a training that was cut, else the best scored proposal; None if there is neither."""
-        with self._lock:
-            if self._limit is not None and self.evaluations + len(self.running) >= self._limit:
-                return None
-            if self.halfway:
-                job = self.halfway.pop(0)
-            elif len(self.queue):
-                best = self.queue.pop()
-                job = Proposal(best.proposal, best.genome)
-                self._database.update("proposals", job.proposal, status="training")
-            else:
-                return None
-            self.running[job.proposal] = job
-            return job
-
-    def cut(self, job: Proposal) -> None:
-        """Put a training that is not finished at the head of the line."""
-        with self._lock:
-            self.running.pop(job.proposal, None)
-            self.halfway.insert(0, job)
-
-    def finish(self, job: Proposal, outcome: Outcome, hour: float) -> bool:
-        """Record the end of a training and teach the optimiser. Returns whether it is on the Pareto front."""
+    def record(self, job: Job, outcome: Outcome, hour: float) -> bool:
+        """Record the end of a training, of which the optimiser learns later; whether it is on the front."""
         good = outcome.reason is None
         with self._lock:
-            self.running.pop(job.proposal, None)
+            self.running.pop(job.row, None)
+            objectives = (outcome.validation_error, outcome.cost) if good else (math.nan, math.nan)
+            finished = Finished(job.row, objectives, hour)
             if good:
-                self.done[job.proposal] = (job.genome, outcome.validation_error, outcome.cost)
+                self.done[job.row] = finished
             else:
                 self.failed += 1
+            self.untold.append(finished)
             with self._database.transaction():
                 values = outcome._asdict()
                 for batch, seconds in (values.pop("latencies") or {}).items():
@@ -243,45 +323,51 @@ class SearchState:
                     **values,
                 )
                 self._database.update("proposals", job.proposal, status="done" if good else "failed")
-                self._database.insert("events", kind="tell", reference=job.proposal)
-            objectives = (outcome.validation_error, outcome.cost) if good else (math.nan, math.nan)
-            self._learn(job.genome, objectives)
             return good and job.proposal in self.pareto()
 
-    def pareto(self) -> list[int]:
-        """Proposals on the front of validation error and cost, by rising error."""
+    def cut(self, job: Job) -> None:
+        """A training stops before its end and will go on."""
         with self._lock:
-            if not self.done:
-                return []
-            ids, objectives, mask = self._objectives()
-            front = np.asarray(_non_dominated(objectives, mask))
-            return sorted((p for p, f in zip(ids, front, strict=False) if f), key=lambda p: self.done[p][1:])
+            self.running.pop(job.row, None)
 
-    def hypervolume(self) -> float:
-        """Share of the box between the origin and the reference that the evaluations dominate, in [0, 1]."""
-        with self._lock:
-            if not self.done:
-                return 0.0
-            _, objectives, mask = self._objectives()
-            volume = _hypervolume(objectives / self._reference[None], jnp.ones(2, jnp.float32), mask)
-            return float(volume)
+    def learn(self) -> None:
+        """Tell the optimiser what ended since the last time, in the order of the end."""
+        finished, self.untold = sorted(self.untold, key=lambda one: one.hour), []
+        width = self.steps.jobs
+        for begin in range(0, len(finished), width):
+            group = finished[begin : begin + width]
+            self._groups += 1
+            with self._database.transaction():
+                for one in group:
+                    query = "UPDATE evaluations SET told = ? WHERE proposal = ?"
+                    self._database.execute(query, self._groups, one.row + 1)
+            self._learn(group)
 
-    def best_accuracy(self) -> float | None:
-        """Highest validation accuracy so far."""
-        with self._lock:
-            return 1.0 - min(error for _, error, _ in self.done.values()) if self.done else None
+    def _learn(self, group: Sequence[Finished]) -> None:
+        """Record a group, in its order, in the engine's state."""
+        j, m = self.steps.jobs, len(self.problem.reference)
+        genomes = np.zeros((j, self._table.shape[1]), np.int32)
+        rows, done = np.zeros(j, np.int32), np.arange(j) < len(group)
+        objectives = np.full((j, m), np.inf, np.float32)
+        finish = np.full(j, np.inf, np.float32)
+        for place, one in enumerate(group):
+            genomes[place], rows[place] = self.genomes[one.row], one.row
+            objectives[place], finish[place] = one.objectives, one.hour * self.steps.hour_s
+        self.search = self.steps.learn(self.search, genomes, rows, objectives, finish, done)
 
-    def _objectives(self) -> tuple[list[int], jax.Array, jax.Array]:
-        """Padded to few sizes, so that few programs are compiled."""
-        rows = -(-len(self.done) // 128) * 128
-        objectives = np.ones((rows, 2), np.float32)
-        objectives[: len(self.done)] = [(error, cost) for _, error, cost in self.done.values()]
-        return list(self.done), jnp.asarray(objectives), jnp.arange(rows) < len(self.done)
+    def settle(self, line: LineUp, started: np.ndarray, done: np.ndarray, left_s: np.ndarray) -> SearchState:
+        """Who waits and who is cut after an hour; see `jcenas.engine.hour.settle`."""
+        queue, half, half_s = self.steps.settle(line, started, done, left_s.astype(np.float32))
+        self.search = self.search.replace(queue=queue, half=half, half_s=half_s)
+        return self.search
+
+    def save_queue(self) -> None:
+        """Write the order of the queue; what was in it and is not any more was dropped."""
+        rows = [int(row) for row in np.asarray(self.search.queue) if row != EMPTY]
+        with self._database.transaction():
+            self._database.execute("UPDATE proposals SET status = 'dropped', place = NULL WHERE status = 'queued'")
+            for place, row in enumerate(rows):
+                self._database.update("proposals", row + 1, status="queued", place=place)
 
 
-_hypervolume = jax.jit(hypervolume)
 _non_dominated = jax.jit(non_dominated)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

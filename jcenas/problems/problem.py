@@ -41,6 +41,18 @@ class Problem(Protocol):
         """Hypervolume over which a search's is stated: the best that is known, or the box to the reference."""
         ...
 
+    def has(self, genome: tuple[int, ...]) -> bool:
+        """Whether an architecture may be evaluated."""
+        ...
+
+    def known_scores(self, score: str) -> np.ndarray | None:
+        """A training-free score of the whole `population`, float (N,), where it is known beforehand; else None."""
+        ...
+
+    def can_score(self, score: str) -> bool:
+        """Whether a training-free score can be had at all, beforehand or by an executor."""
+        ...
+
     def to_string(self, genome: tuple[int, ...]) -> str:
         """The architecture as its community writes it."""
         ...

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jcenas.proxies.features import WORDS, cell_features
+from jcenas.proxies.features import path_counts
 from jcenas.spaces.nasbench201 import NasBench201
 from jcenas.tables.grid import Listed
 from jcenas.tables.table import Table
@@ -56,6 +56,30 @@ class TableProblem:
         """A column, float32 (n,), of genomes (n, d) that the table has."""
         return np.asarray(self.table.column(name))[self.rows(genomes)]
 
+    def has(self, genome: tuple[int, ...]) -> bool:
+        """Whether the table has it."""
+        return genome in self._row_of
+
+    def score_column(self, score: str) -> str | None:
+        """The complete column of a score: that of supernets, or of a training-free one or its logarithm; else None."""
+        complete = set(self.table.columns) - set(self.table.incomplete)
+        names = (f"{score.replace('-', '')}_error", f"log_{score}", score)
+        return next((name for name in names if name in complete), None)
+
+    def known_scores(self, score: str) -> np.ndarray | None:
+        """The column of a score, float32 (N,); None where the table has none."""
+        column = self.score_column(score)
+        return None if column is None else np.asarray(self.table.columns[column])
+
+    def can_score(self, score: str) -> bool:
+        """Whether the table has a column of a score."""
+        return self.score_column(score) is not None
+
+    def scores(self, score: str, genomes: np.ndarray) -> np.ndarray:
+        """Scores, float32 (n,), of genomes (n, d); zeros where the table has none."""
+        column = self.score_column(score)
+        return np.zeros(len(genomes), np.float32) if column is None else self.column(column, genomes)
+
     def to_string(self, genome: tuple[int, ...]) -> str:
         """The variables, joined."""
         return " ".join(str(value) for value in genome)
@@ -79,7 +103,7 @@ class TableProblem:
         """Path counts of NAS-Bench-201 cells, else one-hot genomes, float32 (n, w)."""
         space = self.space.of if isinstance(self.space, Listed) else self.space
         if isinstance(space, NasBench201):
-            return np.asarray(np.log1p(cell_features(genomes)[:, : len(WORDS)]), np.float32)
+            return np.log1p(path_counts(genomes))
         most = self.population.max(axis=0) + 1
         hot = [np.eye(m)[np.asarray(genomes)[:, i]] for i, m in enumerate(most)]
         return (DIFFERENT * np.concatenate(hot, axis=1)).astype(np.float32)

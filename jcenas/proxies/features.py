@@ -30,6 +30,17 @@ def _words(length: int) -> np.ndarray:
 _TABLES = {length: _words(length) for length in (1, 2, 3)}
 
 
+def path_counts(genomes: np.ndarray) -> np.ndarray:
+    """How often each word occurs among the paths of a cell, float32 (n, 40), on the host; genomes int (n, 6)."""
+    counts = np.zeros(
+        (len(genomes), len(WORDS) + 1), np.float32
+    )  # the last column takes the paths that compute nothing
+    for path in PATHS:
+        word = _TABLES[len(path)][tuple(np.asarray(genomes)[:, e] for e in path)]
+        np.add.at(counts, (np.arange(len(genomes)), word), 1.0)
+    return counts[:, :-1]
+
+
 def cell_features(genomes: jax.Array) -> jax.Array:
     """Count of each word, then whether there is one, float32 (n, 80), of genomes int32 (n, 6)."""
     counts = jnp.zeros((genomes.shape[0], len(WORDS)), jnp.float32)

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jcenas.engine import inputs as engine
 from jcenas.engine.predictor import Inputs
@@ -12,18 +11,10 @@ from jcenas.problems.table import TableProblem
 from jcenas.tables.table import Table
 
 
-def score_column(table: Table, score: str) -> str | None:
-    """The complete column of a training-free score, or of its logarithm; None where the table has none."""
-    complete = set(table.columns) - set(table.incomplete)
-    return next((name for name in (f"log_{score}", score) if name in complete), None)
-
-
 def inputs_of(table: Table) -> Inputs:
     """What the predictor sees of the whole table, leaves (N, ...)."""
     problem = TableProblem(table, error="error", costs=(), reference=(), largest=1.0)
-    column = score_column(table, PREDICTOR_SCORE)
-    scores = None if column is None else np.asarray(table.columns[column])
-    return engine.inputs_of(problem, problem.population, scores=scores, among=scores)
+    return engine.inputs_of(problem, PREDICTOR_SCORE)
 
 
 def estimates(table: Table, stage: Stage) -> jax.Array:
@@ -35,14 +26,12 @@ def estimates(table: Table, stage: Stage) -> jax.Array:
     Raises:
       InputError: the table does not have them.
     """
-    if stage.supernet:
-        column, sign = f"{stage.score.replace('-', '')}_error", 1.0
-    elif stage.score and not stage.refits:
-        column, sign = score_column(table, stage.score) or stage.score, -1.0
-    else:
+    if not stage.score or stage.refits:
         return jnp.zeros(table.size, jnp.float32)
-    if column not in table.columns:
+    scores = TableProblem(table, error="error", costs=(), reference=(), largest=1.0).known_scores(stage.score)
+    if scores is None:
         raise InputError(
-            f"table {table.name} has no column {column!r}, which --stage {stage.name} reads; use --stage predictor"
+            f"table {table.name} has no column of {stage.score} scores, which --stage {stage.name} reads; use "
+            "--stage predictor or none"
         )
-    return sign * table.column(column)
+    return jnp.asarray(scores if stage.supernet else -scores)

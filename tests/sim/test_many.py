@@ -94,7 +94,7 @@ FEEDS = "an hour brings {0} proposals, which cannot feed more; use at most {0}"
             {"devices": 500, "stage": "none"},
             f"--devices 500: {FEEDS.format(128)}",
         ),
-        ({"table": "toy", "stage": "few-shot"}, "has no column 'fewshot_error', which --stage few-shot reads"),
+        ({"table": "toy", "stage": "few-shot"}, "has no column of few-shot scores, which --stage few-shot reads"),
         ({"plot": Path("progress.pdf")}, r"--plot progress.pdf: the file's name must end in .png"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Who does the work of a live search: this machine's devices, or a virtual clock over a table."""

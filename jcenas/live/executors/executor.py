@@ -1,0 +1,77 @@
+"""The contract of an executor: it prepares, scores and trains on its devices, hour by hour, and charges what it does.
+
+Times are trace hours since the begin of the run. The executor calls back when a training begins, ends or is cut, so
+that nothing is lost when the process is killed.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from jcenas.live.state import Job, Outcome
+
+
+class DevicePlan(NamedTuple):
+    """What one device does in an hour: sample until `turn`, then evaluate, or one of the two."""
+
+    samples: bool
+    evaluates: bool
+    turn: float  # trace hour; where it does not sample, the begin of the hour
+
+
+class Plan(NamedTuple):
+    """The work of one hour."""
+
+    begin: float
+    end: float
+    devices: Sequence[DevicePlan]
+    jobs: Sequence[Job]  # trainings, in the order in which free devices take them
+    needs_s: Sequence[float]  # device-seconds that each is expected to need still
+    to_score: Sequence[Job]  # proposals for sampling devices
+
+
+class Report(NamedTuple):
+    """What became of it."""
+
+    started: frozenset[int]  # rows of trainings that a device took
+    ended: frozenset[int]  # of those that ended, well or not
+    left_s: dict[int, float]  # device-seconds that the cut ones still need
+    scores: dict[int, float]  # by row
+
+
+class Hooks(NamedTuple):
+    """How an executor speaks to the loop."""
+
+    should_stop: Callable[[], bool]
+    begin: Callable[[Job], None]
+    record: Callable[[Job, Outcome, float], bool]  # whether it is on the front: then its weights are kept
+    cut: Callable[[Job], None]
+    notify: Callable[[str], None]
+
+
+class Executor(Protocol):
+    """Devices at work."""
+
+    @property
+    def devices(self) -> int:
+        """How many."""
+        ...
+
+    def begin(self, hooks: Hooks) -> None:
+        """The loop starts."""
+        ...
+
+    def prepare(self, until: float) -> bool:
+        """Go on with what the stage needs before it can score (a supernet) until an hour; whether it is done."""
+        ...
+
+    def score_together(self, jobs: Sequence[Job], until: float) -> dict[int, float]:
+        """Compute training-free scores on all devices; those for which the time until an hour sufficed, by row."""
+        ...
+
+    def work(self, plan: Plan) -> Report:
+        """Do the work of an hour; all clocks stand at its end or behind, but where the search was stopped."""
+        ...
+
+    def progress(self) -> dict[int, tuple[int, float]]:
+        """Running trainings: row -> (device, share of its steps done)."""
+        ...

@@ -1,0 +1,134 @@
+"""The engine's decisions of an hour, compiled once for a live search: its sizes, stage, policy and optimiser bound."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcenas.alloc.policies import Policy
+from jcenas.engine import hour as engine
+from jcenas.engine.hour import LineUp
+from jcenas.engine.observe import Budget, Outlook, Status, observe
+from jcenas.engine.stages import Stage
+from jcenas.engine.state import Catalog, SearchSizes, SearchState
+from jcenas.moo import hypervolume
+from jcenas.moo.types import Optimizer
+
+
+class Steps:
+    """Jitted functions of `jcenas.engine.hour`, for one run. No recompilation from hour to hour."""
+
+    def __init__(
+        self,
+        sizes: SearchSizes,
+        stage: Stage,
+        policy: Policy,
+        optimizer: Optimizer,
+        *,
+        reference: tuple[float, ...],
+        hour_s: float,
+        key: jax.Array,
+    ):
+        """Bind; nothing is compiled yet.
+
+        Args:
+          sizes: of the arrays.
+          stage: the cheap stage.
+          policy: who splits the devices.
+          optimizer: with room for `sizes.room` genomes and `sizes.proposals` an ask.
+          reference: of the hypervolume.
+          hour_s: device-seconds that an hour of the trace lasts.
+          key: of the run.
+        """
+        self.sizes, self.stage, self.policy, self.hour_s = sizes, stage, policy, hour_s
+        self._optimizer = optimizer
+        first, self.search_key = jax.random.split(key)
+        self._start_key = jax.random.split(first)[0]
+        self.policy_params = policy.init_params(key)
+        self._reference = jnp.asarray(reference, jnp.float32)
+        self.jobs = sizes.devices + sizes.queue + sizes.unscored
+        self.new_among = jax.jit(engine.new_among)
+        self._ask = jax.jit(lambda key, state: optimizer.ask(key, state)[1])
+        self._act = jax.jit(self._decided)
+        self._learn = jax.jit(self._learned)
+        self._rank = jax.jit(self._ranked)
+        self._settle = jax.jit(lambda line, started, done, left: engine.settle(sizes, line, started, done, left))
+        self._line_up = jax.jit(lambda *arguments: engine.line_up(sizes, *arguments))
+        self._hypervolume = jax.jit(hypervolume)
+
+    def start(self, *, rows: int) -> SearchState:
+        """The state before the first hour, with a catalogue of so many rows."""
+        state = self._optimizer.init(self._start_key)
+        return SearchState.empty(state, self.sizes, objectives=len(self._reference), catalog=rows)
+
+    def act(self, key: jax.Array, status: Status, outlook: Outlook, budget: Budget) -> float:
+        """The policy's share of evaluation."""
+        return float(self._act(key, self.policy_params, status, outlook, budget))
+
+    def _decided(self, key: jax.Array, params: Any, status: Status, outlook: Outlook, budget: Budget) -> jax.Array:
+        return self.policy.apply(key, params, observe(status, outlook, budget))
+
+    def ask(self, key: jax.Array, state: SearchState) -> jax.Array:
+        """Proposals, int32 (P, d)."""
+        return self._ask(key, state.optimizer)
+
+    def rank(self, state: SearchState, catalog: Catalog, waiting: jax.Array, scored: np.ndarray) -> jax.Array:
+        """The queue, int32 (Q,), of those that wait and those that were scored, int32 (P,)."""
+        return self._rank(state.replace(optimizer=None), catalog, waiting, jnp.asarray(scored, jnp.int32))
+
+    def _ranked(self, state: SearchState, catalog: Catalog, waiting: jax.Array, scored: jax.Array) -> jax.Array:
+        return engine.rank(self.stage, self.sizes, state, catalog, waiting, scored, self._reference, (self.sizes.room,))
+
+    def line_up(
+        self, state: SearchState, seconds: jax.Array, waiting: jax.Array, proposals: np.ndarray, untried: np.ndarray
+    ) -> LineUp:
+        """The trainings of an hour in their order."""
+        return self._line_up(state.replace(optimizer=None), seconds, waiting, jnp.asarray(proposals), untried)
+
+    def settle(
+        self, line: LineUp, started: np.ndarray, done: np.ndarray, left_s: np.ndarray
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """The queue and the cut trainings after an hour."""
+        return self._settle(line, started, done, left_s)
+
+    def learn(
+        self,
+        state: SearchState,
+        genomes: np.ndarray,
+        rows: np.ndarray,
+        objectives: np.ndarray,
+        finish_s: np.ndarray,
+        done: np.ndarray,
+    ) -> SearchState:
+        """Record evaluations and tell the optimiser."""
+        return self._learn(state, genomes, rows, objectives, finish_s, done)
+
+    def _learned(self, state, genomes, rows, objectives, finish_s, done) -> SearchState:
+        return engine.learn(
+            self._optimizer, state, genomes, rows, objectives, objectives, finish_s, done, self._reference
+        )
+
+    def hypervolume(self, objectives: jax.Array, mask: jax.Array) -> jax.Array:
+        """Of valid rows of objectives (n, m), float32 ()."""
+        return self._hypervolume(objectives, self._reference, mask)
+
+    def compile(self, catalog: Catalog) -> None:
+        """Compile everything that an hour needs, without moving any state."""
+        state = self.start(rows=catalog.genomes.shape[0])
+        proposals = np.full(self.sizes.proposals, -1, np.int32)
+        untried = np.zeros(self.sizes.proposals, bool)
+        line = self.line_up(state, catalog.seconds, state.queue, proposals, untried)
+        nothing, zeros = np.zeros(self.jobs, bool), np.zeros(self.jobs, np.float32)
+        rows = np.zeros(self.jobs, np.int32)
+        objectives = np.full((self.jobs, len(self._reference)), np.inf, np.float32)
+        genomes = np.zeros((self.jobs, catalog.genomes.shape[1]), np.int32)
+        done = [
+            self.ask(self.search_key, state),
+            self.new_among(jnp.asarray(proposals), state),
+            self.settle(line, nothing, nothing, zeros),
+            self.learn(state, genomes, rows, objectives, zeros, nothing),
+        ]
+        if self.stage.score:
+            done.append(self.rank(state, catalog, state.queue, proposals))
+        jax.block_until_ready(done)
