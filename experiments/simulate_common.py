@@ -19,7 +19,7 @@ from jcenas.alloc.learned import load_policy
 from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.runtime import sharding
+from jcenas.runtime import process, sharding
 from jcenas.sim import traces
 from jcenas.sim.config import Accounting
 from jcenas.sim.many import concatenate, make_many, stack
@@ -220,8 +220,4 @@ def quartiles(values) -> list[float]:
 
 def use_all_cores() -> None:
     """One CPU device a core, so that searches share them; before JAX starts."""
-    import contextlib
-    import os
-
-    with contextlib.suppress(RuntimeError):  # the back end runs already, as in a test
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    process.use_cpu_devices()
