@@ -27,7 +27,7 @@ from jcenas.carbon.forecast.forecaster import forecast
 from jcenas.carbon.forecast.network import ForecastNetwork
 from jcenas.carbon.forecast.training import ForecastTraining, make_trainer
 from jcenas.carbon.forecast.weights import default_forecaster
-from jcenas.live.terminal import start_with_huge_pages
+from jcenas.runtime.process import start_with_huge_pages
 
 NAME = "forecast_speed"
 _TORCH_NEEDS = {"sympy", "mpmath", "networkx", "jinja2", "MarkupSafe", "fsspec", "filelock", "typing_extensions"}

@@ -12,7 +12,6 @@ of its own for the population; a single training still uses all cores.
 """
 
 import argparse
-import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Sequence
@@ -27,10 +26,10 @@ from jax.experimental.compilation_cache import compilation_cache
 from experiments import moo_peers, recording
 from experiments.benchmark_forecast import TORCH
 from experiments.benchmark_training import SMOKE, WORKLOADS, Workload, data_of
-from jcenas.live.terminal import start_with_huge_pages
 from jcenas.nets import CellNetwork, DartsSupernet, FixedNetwork, GenotypeSupernet
 from jcenas.nets.darts.supernet import MIXTURE_SHAPE
 from jcenas.runtime import compilation, sharding
+from jcenas.runtime.process import start_with_huge_pages, use_cpu_devices
 from jcenas.spaces import NasBench201
 from jcenas.spaces.darts import Darts
 from jcenas.spaces.nasbench201 import EDGES, OPERATIONS
@@ -321,5 +320,5 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
 if __name__ == "__main__":
     start_with_huge_pages()
     if "population" in options_of(None).parts:  # the others are what one device does
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+        use_cpu_devices()
     main()

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import recording
-from jcenas.live.terminal import start_with_huge_pages
 from jcenas.nets import CellNetwork
 from jcenas.proxies.one_shot import supernet_paths
 from jcenas.runtime import compilation, sharding
+from jcenas.runtime.process import start_with_huge_pages
 from jcenas.train import images
 from jcenas.train.images import ImageSet, Split
 from jcenas.train.training import TrainConfig, make_trainer

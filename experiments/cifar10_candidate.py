@@ -24,11 +24,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import recording
-from jcenas.live.terminal import start_with_huge_pages
 from jcenas.nets import CellNetwork, GenotypeNetwork, Macro, MacroGenotype
 from jcenas.nets.genotype import cost as genotype_cost
 from jcenas.nets.nasbench201 import cost
 from jcenas.runtime import compilation, sharding
+from jcenas.runtime.process import start_with_huge_pages
 from jcenas.spaces import nasbench201
 from jcenas.spaces.genotype import Genotype, to_cells
 from jcenas.spaces.nasnet import NASNET_A

@@ -29,11 +29,11 @@ import numpy as np
 from experiments import recording
 from jcenas.live.config import SearchConfig
 from jcenas.live.programs import train_config
-from jcenas.live.terminal import start_with_huge_pages
 from jcenas.nets import CellNetwork
 from jcenas.proxies.one_shot import make_score, train_supernet
 from jcenas.proxies.synflow import synflow
 from jcenas.proxies.zero_shot import make_proxy
+from jcenas.runtime.process import start_with_huge_pages
 from jcenas.spaces import nasbench201
 from jcenas.tables.digits import FILE
 from jcenas.train import images

@@ -22,7 +22,6 @@ from scipy.stats import kendalltau, spearmanr
 from experiments import recording
 from jcenas import units
 from jcenas.carbon.power import PowerModel
-from jcenas.live.terminal import start_with_huge_pages
 from jcenas.nets import CellNetwork, Macro
 from jcenas.proxies import MEASURES, counts, learning_curve, predictor
 from jcenas.proxies.features import cell_features
@@ -31,6 +30,7 @@ from jcenas.proxies.low_fidelity import make_curves
 from jcenas.proxies.one_shot import one_shot
 from jcenas.proxies.predictor import PredictorConfig
 from jcenas.proxies.zero_shot import Proxy, make_proxy
+from jcenas.runtime.process import start_with_huge_pages
 from jcenas.tables import load_table, locate
 from jcenas.tables.measured import read
 from jcenas.train import images

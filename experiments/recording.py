@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from jcenas.runtime.process import cpu_count
+
 NOT_APPLICABLE = "-"  # a cell that nothing could stand in, other than None: nobody measured it
 RESULTS = pathlib.Path(__file__).parent / "results"
 PACKAGES = ("jcenas", "jax", "jaxlib", "flax", "numpy")
@@ -107,7 +109,7 @@ def environment(devices: Sequence[str] | None = None) -> dict[str, Any]:
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cpu_count(),
         "devices": list(devices),
         "date_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "load_average_at_start": None if _LOAD_AT_START is None else round(_LOAD_AT_START[0], 2),

@@ -13,18 +13,18 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jcenas.sim.stage import Stage
-from jcenas.sim.state import SimulationConfig
 
 from experiments import recording
-from jcenas.alloc.learned import load_policy
 from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
 from jcenas.carbon.trace import CarbonTrace
+from jcenas.engine.grid import LEAD_H, WEEK_H, Forecast, Grid
 from jcenas.engine.optimizers import optimizer_maker
-from jcenas.runtime import sharding
-from jcenas.sim import traces
+from jcenas.engine.stages import stage_from_name
+from jcenas.engine.state import SearchSizes
+from jcenas.runtime import process, sharding
 from jcenas.sim.config import Accounting
+from jcenas.sim.inputs import estimates
 from jcenas.sim.many import concatenate, make_many, stack
 from jcenas.sim.problem import full_power, make_benchmark, make_scenario, most_evaluations, released_power
 from jcenas.sim.run import given_evaluations, sizes_for
@@ -37,12 +37,10 @@ JULY_2023_H = (365 + 365 + 181) * 24  # the files begin in January 2021
 HALF_YEAR_H = 184 * 24
 DEVICES = 8
 # Of an hour. For the predictor uniform ones do as well as LaMOO's, which cost twice the time.
-PROPOSALS = {"none": 24, "supernet": 128, "predictor": 2048}
-PREPARATION_S = {
-    "none": 0.0,
-    "supernet": 7587.0,  # random search with shared weights on NAS-Bench-201: Dong and Yang 2020
-    "predictor": 15_625 * 0.03,  # synflow of every cell: experiments/proxies_table.py
-}
+PROPOSALS = {"none": 24, "few-shot": 128, "predictor": 2048}
+SUPERNET_S = 7587.0  # random search with shared weights on NAS-Bench-201: Dong and Yang 2020
+PATH_S = 5.0  # device-seconds to score a proposal with a supernet
+SCORE_S = 0.03  # synflow of a cell: experiments/proxies_table.py
 
 
 HELD_OUT = "California, PJM, Texas and Germany in turn, starts in July to December 2023."
@@ -112,7 +110,7 @@ class Method(NamedTuple):
     """Who proposes, cheap stage and policy."""
 
     optimizer: str
-    stage: Stage
+    stage: str
     policy: str
 
 
@@ -124,8 +122,8 @@ def ours(policy: str) -> Method:
 METHODS = {
     "random search": Method("random", "none", "evaluate-all"),
     "vanilla LaMOO": Method("lamoo", "none", "evaluate-all"),
-    "one-shot LaMOO": Method("lamoo", "supernet", "sample-all:0.5"),
-    "CE-NAS heuristic": Method("lamoo", "supernet", "heuristic"),
+    "one-shot LaMOO": Method("lamoo", "few-shot", "sample-all:0.5"),
+    "CE-NAS heuristic": Method("lamoo", "few-shot", "heuristic"),
     "jcenas, always": ours("evaluate-all"),
     "jcenas, heuristic": ours("heuristic"),
     "jcenas, static:0.5": ours("static:0.5"),
@@ -142,43 +140,60 @@ def hourly(grid: str) -> np.ndarray:
 
 
 @functools.cache
-def benchmark_of(accounting: str, name: str = "nasbench201"):
+def benchmark_of(accounting: str, stage: str, name: str = "nasbench201"):
     """Table and benchmark: in the released accounting CE-NAS's own columns, else true errors and measured energy."""
     table, entry = load_table(name), check_table(name)
-    return table, make_benchmark(table, **entry.objectives(accounting)._asdict(), estimate=entry.estimate)
+    columns = entry.objectives(accounting)._asdict()
+    return table, make_benchmark(table, **columns, estimate=estimates(table, stage_from_name(stage)))
 
 
 @functools.cache
-def forecast_by_model(grid: str, first: int, hours: int) -> np.ndarray:
-    """Quantiles of the shipped forecaster for a search that begins in hour `first` of the files."""
-    start = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
-    trace = CarbonTrace(start=start, intensity_g_per_kwh=hourly(grid), step_seconds=3600, zone=grid)
-    return traces.forecasts_by_model(trace, first, hours)
+def grid_of(grid: str, first: int, hours: int) -> Grid:
+    """The hours of a search that begins in hour `first` of the files, with the week before and the day behind."""
+    values, start = hourly(grid), datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
+    trace = CarbonTrace(
+        start=start + datetime.timedelta(hours=first),
+        intensity_g_per_kwh=values[first : first + hours + LEAD_H],
+        step_seconds=3600,
+        zone=grid,
+    )
+    return Grid(trace, values[first - WEEK_H : first], float(values.mean()))
+
+
+@functools.cache
+def forecasts(grid: str, first: int, hours: int, kind: Forecast) -> np.ndarray:
+    """What a policy is told in each hour of such a search, (hours, LEAD_H, 3)."""
+    return np.stack([grid_of(grid, first, hours).forecast(kind, hour) for hour in range(hours)])
 
 
 def scenarios(
-    method: Method, accounting: str, seeds: int, hours: int, *, forecast="actual", budget_g=np.inf, **numbers
+    method: Method,
+    accounting: str,
+    seeds: int,
+    hours: int,
+    *,
+    forecast: Forecast = "actual",
+    budget_g=np.inf,
+    **numbers,
 ):
     """One scenario a seed: the grids in turn, starts drawn in July to December 2023; the same for every method."""
     rng, released = np.random.default_rng(2023), accounting == "released"
-    rows = []
+    stage, rows = stage_from_name(method.stage), []
     for i in range(seeds):
-        first = JULY_2023_H + int(rng.integers(HALF_YEAR_H - hours - traces.LEAD_H))
-        values = hourly(GRIDS[i % len(GRIDS)])
-        intensity, past = traces.hours_of(values, first, hours)
-        after, _ = traces.hours_of(values, first + hours, traces.LEAD_H)
-        if forecast == "model":
-            told = forecast_by_model(GRIDS[i % len(GRIDS)], first, hours)
-        else:
-            told = traces.forecasts(forecast, intensity, past, after)
+        first = JULY_2023_H + int(rng.integers(HALF_YEAR_H - hours - LEAD_H))
+        name = GRIDS[i % len(GRIDS)]
+        grid = grid_of(name, first, hours)
+        past, known = grid.past()
         rows.append(
             make_scenario(
-                intensity,
+                grid.intensity(hours),
                 past=past,
-                forecast=told,
+                past_known=known,
+                forecast=forecasts(name, first, hours, forecast),
                 carbon_budget_g=budget_g,
                 power=released_power() if released else full_power(),
-                supernet_s=0.0 if released else PREPARATION_S[method.stage],
+                prepare_s=SUPERNET_S if stage.supernet and not released else 0.0,
+                score_s=PATH_S if stage.supernet else 0.0 if released else SCORE_S,
                 **{"switch_s": 0.0 if released else 60.0, **numbers},
             )
         )
@@ -188,16 +203,14 @@ def scenarios(
 @functools.cache
 def runner(method: Method, accounting: Accounting, hours: int, name: str = "nasbench201"):
     """The compiled searches of one method, and its policy."""
-    table, benchmark = benchmark_of(accounting, name)
-    initial = given_evaluations(accounting)
+    table, benchmark = benchmark_of(accounting, method.stage, name)
+    stage, initial = stage_from_name(method.stage), given_evaluations(accounting)
     room = min(initial + most_evaluations(benchmark, DEVICES * hours * 3600.0), table.size)
-    shapes = SimulationConfig.of_stage(
-        method.stage, devices=DEVICES, room=room, proposals=PROPOSALS[method.stage], initial=initial
-    )
-    policy = load_policy(method.policy) if method.policy.endswith(".npz") else policy_from_name(method.policy)
-    make = optimizer_maker(method.optimizer, table.space, batch=shapes.proposals, reference=benchmark.reference)
-    sizes = sizes_for(shapes.room) if method.stage == "predictor" else (shapes.room,)
-    return make_many(make_search(shapes, table, make, policy, sizes=sizes)), policy, benchmark
+    sizes = SearchSizes.of_stage(stage, devices=DEVICES, room=room, proposals=PROPOSALS[method.stage], initial=initial)
+    policy = policy_from_name(method.policy)
+    make = optimizer_maker(method.optimizer, table.space, batch=sizes.proposals, reference=benchmark.reference)
+    rooms = sizes_for(sizes.room) if stage.refits else (sizes.room,)
+    return make_many(make_search(sizes, table, make, policy, stage=stage, rooms=rooms)), policy, benchmark
 
 
 def run(method: Method, accounting: str, seeds: int, hours: int, *, name="nasbench201", **scenario):
@@ -220,8 +233,4 @@ def quartiles(values) -> list[float]:
 
 def use_all_cores() -> None:
     """One CPU device a core, so that searches share them; before JAX starts."""
-    import contextlib
-    import os
-
-    with contextlib.suppress(RuntimeError):  # the back end runs already, as in a test
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    process.use_cpu_devices()

@@ -9,6 +9,7 @@ from jcenas.alloc.policies import policy_from_name
 from jcenas.alloc.ppo import PpoConfig, make_train
 from jcenas.carbon.forecast.forecaster import forecast
 from jcenas.carbon.forecast.weights import default_forecaster
+from jcenas.engine.stages import stage_from_name
 from jcenas.engine.state import SearchSizes
 from jcenas.moo import lamoo
 from jcenas.nets import CellNetwork, DartsSupernet, GenotypeSupernet

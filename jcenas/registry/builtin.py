@@ -187,7 +187,7 @@ def _providers() -> Iterator[Entry]:
 
     yield one("electricity-maps", "electricity_maps:ElectricityMaps", "Electricity Maps, many zones; needs a token")
     yield one("watttime", "watttime:WattTime", "WattTime, marginal intensities; needs an account")
-    yield one("great-britain", "great_britain:GreatBritain", "National Grid's service for Great Britain; open")
+    yield one("great-britain", "great_britain:GreatBritain", "the Carbon Intensity API of Great Britain; open to all")
     yield one("typical-year", "local:TypicalYear", "the typical year of a zone, which ships with the package")
     yield one("file", "local:File", "a trace in a CSV or JSON file", Argument("PATH", required=True))
 

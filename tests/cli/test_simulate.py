@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from jcenas import cli
+from jcenas.cli.main import command_of
 from jcenas.errors import InputError
 
 SMALL = ["simulate", "--hours", "4", "--seeds", "2", "--devices", "2", "--optimizer", "random", "--stage", "none"]
@@ -21,8 +21,9 @@ def test_simulate_prints_a_summary_and_writes_plots(tmp_path):
 
 
 def test_flags_reach_the_configuration():
-    config, quiet = cli.parse([*SMALL, "--forecast", "model", "--power.idle-w", "20"]).args
-    assert (config.hours, config.forecast, config.power.idle_w, quiet) == (4, "model", 20.0, False)
+    command = command_of([*SMALL, "--forecast", "model", "--power.idle-w", "20"])
+    config = command.config
+    assert (config.hours, config.forecast, config.power.idle_w, command.quiet) == (4, "model", 20.0, False)
 
 
 @pytest.mark.parametrize(
@@ -35,5 +36,5 @@ def test_flags_reach_the_configuration():
 )
 def test_wrong_flags_are_one_line(flags, message):
     with pytest.raises(InputError, match=message) as said:
-        cli.parse([*SMALL, *flags])
+        command_of([*SMALL, *flags])
     assert "\n" not in str(said.value)

@@ -1,0 +1,141 @@
+"""The entry point of `jcenas`: parse, run, and turn what went wrong into one line and an exit code."""
+
+import collections
+import contextlib
+import io
+import pathlib
+import re
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+import tyro
+
+from jcenas.cli.data import Data
+from jcenas.cli.ecnas import Ecnas
+from jcenas.cli.forecast import Forecast
+from jcenas.cli.list import ListNames
+from jcenas.cli.printing import OutputError, guard_output
+from jcenas.cli.report import Report
+from jcenas.cli.search import Search
+from jcenas.cli.simulate import Simulate
+from jcenas.cli.trace import Trace
+from jcenas.cli.train_policy import TrainPolicy
+from jcenas.errors import InputError
+from jcenas.runtime.process import start_with_huge_pages
+
+EXIT_NO_OUTPUT = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+COMMANDS = {
+    "search": Search,
+    "report": Report,
+    "trace": Trace,
+    "forecast": Forecast,
+    "data": Data,
+    "simulate": Simulate,
+    "train-policy": TrainPolicy,
+    "ecnas": Ecnas,
+    "list": ListNames,
+}
+
+
+class Command(Protocol):
+    """What every command is."""
+
+    @property
+    def computes(self) -> bool:
+        """True where it runs programs long enough to be worth huge pages."""
+        ...
+
+    def run(self) -> int:
+        """Do it and return the exit status."""
+        ...
+
+
+def command_of(arguments: Sequence[str]) -> Command:
+    """The command that the words after `jcenas` ask for.
+
+    Raises:
+        InputError: wrong arguments, in one line.
+        SystemExit: after `--help`.
+    """
+    _check_repeated(arguments)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.extras.subcommand_cli_from_dict(
+                COMMANDS,
+                args=list(arguments),
+                prog="jcenas",
+                description="Carbon-aware, multi-objective neural architecture search on JAX.",
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stop:
+        if stop.code == EXIT_BAD_INPUT:
+            raise InputError(_one_line(said.getvalue())) from stop
+        raise
+
+
+def _check_repeated(arguments: Sequence[str]) -> None:
+    """Refuse a flag that is given twice, of which the parser would take the last."""
+    flags = [word.partition("=")[0].replace("_", "-") for word in arguments if re.match(r"--[A-Za-z]", word)]
+    for flag, times in collections.Counter(flags).items():
+        if times > 1:
+            raise InputError(f"{flag} is given {times} times; give it once")
+
+
+def _one_line(box: str) -> str:
+    """The parser's framed message as one line."""
+    lines = [line.strip(" │|") for line in box.splitlines() if not re.search(r"[─-]{3}|^usage", line)]
+    text = " ".join(line for line in lines if line)
+    text = re.sub(r"Perhaps you meant: (--\S+).*?(?=$|For full)", r"Did you mean \1? ", text)
+    return re.sub(r"\.? For full helptext, (run|see)", "; see", re.sub(r"^Error parsing \S+: ", "", text))
+
+
+def main() -> None:
+    """Run what the command line asks for, and exit.
+
+    The process may begin anew with other settings of memory, but only where it was started as `jcenas`: not where a
+    script, a notebook or a test calls this function.
+    """
+    console = _is_console()
+    if console:
+        guard_output()
+    try:
+        code = _run(sys.argv[1:], huge_pages=console)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OutputError as error:
+        code = 0 if error.harmless else _fail(str(error), EXIT_NO_OUTPUT)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str], *, huge_pages: bool) -> int:
+    """Exit code of one command."""
+    try:
+        command = command_of(arguments)
+        if huge_pages and command.computes:
+            start_with_huge_pages()
+        return command.run()
+    except InputError as error:
+        return _fail(str(error), EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except SystemExit as stop:  # after --help, whose text is still to be flushed
+        return stop.code if isinstance(stop.code, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"jcenas: {message}", file=sys.stderr)
+    return code
+
+
+def _is_console() -> bool:
+    """True where this process was started as `jcenas` or `python -m jcenas.cli`."""
+    program = sys.modules["__main__"]
+    spec, file = getattr(program, "__spec__", None), getattr(program, "__file__", None)
+    if spec is not None:
+        return spec.name == "jcenas.cli.__main__"
+    return file is not None and pathlib.Path(file).name.split(".")[0] in {"jcenas", "jcenas-script"}

@@ -1,0 +1,61 @@
+"""`jcenas search`."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import tyro
+
+from jcenas.cli.printing import OutputError
+from jcenas.live.config import SearchConfig
+
+EXIT_INTERRUPTED = 130
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Search:
+    """Search architectures: train a supernet and candidates on real images, split by the grid's carbon intensity.
+
+    Attributes:
+        config: the run.
+        resume: run folder of an interrupted search to go on with; all other settings come from there.
+        no_report: leave out report.html and the plots at the end.
+        quiet: print nothing but errors.
+        json: print one JSON object a line instead of text.
+    """
+
+    computes: ClassVar[bool] = True
+    config: Annotated[SearchConfig, tyro.conf.arg(name="")]
+    resume: Path | None = None
+    no_report: bool = False
+    quiet: bool = False
+    json: bool = False
+
+    def run(self) -> int:
+        """Search, write the report, and print the summary."""
+        from jcenas.live import terminal
+        from jcenas.live.progress import make_observer
+
+        observer = make_observer(quiet=self.quiet, json=self.json)
+        try:
+            result = terminal.run(self.config, resume=self.resume, observer=observer)
+        except OutputError as error:
+            folder = self.resume or self.config.runs / (self.config.name or "NAME")
+            remedy = f"the search stopped; if it had begun, go on with: jcenas search --resume {folder}"
+            raise OutputError(f"{error}; {remedy}") from error
+        page = None
+        if not self.no_report:
+            from jcenas.report import write_report
+
+            page = write_report(result.folder)
+        done = result.status == "finished"
+        if self.json:
+            observer.log("done" if done else "interrupted", folder=str(result.folder), summary=result.summary)
+        elif not self.quiet:
+            from jcenas.live.summary_text import summary_lines
+
+            print("\n".join(summary_lines(result, page)))
+        if not done:
+            print(f"interrupted; go on with: jcenas search --resume {result.folder}", file=sys.stderr)
+        return 0 if done else EXIT_INTERRUPTED
