@@ -95,14 +95,14 @@ class Pair:
 
     def __init__(self, table, grid, stage, devices, optimizer="random"):
         self.table, self.grid, self.stage, self.devices = table, grid, stage_from_name(stage), devices
-        self.sizes = SearchSizes.of_stage(self.stage, devices=devices, room=256, proposals=32, initial=0)
+        self.sizes = SearchSizes.of_stage(self.stage, devices=devices, room=512, proposals=32, initial=0)
         self.costs = COSTS if self.stage.supernet else COSTS._replace(prepare_s=0.0)
         policy = any_of(POLICIES)
         make = optimizer_maker(optimizer, table.space, batch=self.sizes.proposals, reference=REFERENCE)
         self.simulate = jax.jit(make_search(self.sizes, table, make, policy, stage=self.stage))
         self.key = jax.random.key(3)
         optimiser = make(self.sizes.room)
-        self.steps = Steps(self.sizes, self.stage, policy, optimiser, reference=REFERENCE, hour_s=3600.0, key=self.key)
+        self.steps = Steps(self.sizes, self.stage, policy, optimiser, reference=REFERENCE, hour_s=3600.0)
         estimate = estimates(table, self.stage)
         self.benchmark = make_benchmark(table, cost="params", reference=REFERENCE, estimate=estimate)
 
@@ -127,8 +127,8 @@ class Pair:
         problem = TableProblem(self.table, error="error", costs=("params",), reference=REFERENCE, largest=largest)
         database = RunDatabase(folder / "run.db", create=True)
         ledger = Ledger(database, self.grid.trace, POWER, devices=self.devices, hour_seconds=3600.0)
-        self.steps.policy_params = params
-        state = RunState(database, problem, self.steps)
+        room, steps = self.sizes.room, lambda room: self.steps
+        state = RunState(database, problem, steps, room=room, key=self.key, policy_params=params)
         score = self.stage.score
         executor = VirtualExecutor(
             problem, ledger, self.costs, devices=self.devices, score=score, carbon_budget_g=carbon_g

@@ -25,16 +25,18 @@ class SearchConfig:
         latency_batch: images per call when latency is measured.
         optimizer: what proposes cells: lamoo (uniform in its region), lamoo-ehvi (with expected hypervolume improvement
             in the region: better on tables, dearer an ask), nsga2, random, or another of `jcenas list optimizer`.
-        policy: who splits each hour between sampling and evaluating: heuristic (linear in the intensity),
-            heuristic-queue, threshold[:FRACTION], threshold-queue[:FRACTION], static:SHARE (of evaluation),
-            evaluate-all, sample-all[:FRACTION] (sample until this fraction of the time, then evaluate).
+        stage: what scores cells before they are trained: predictor (a Gaussian process fitted to the finished
+            trainings), one-shot or few-shot (supernets, trained first), zero-shot:NAME (a score of the untrained
+            network), or none.
+        policy: who splits each hour between sampling and evaluating: heuristic (linear in the intensity), threshold,
+            plan, pace, ppo, static:SHARE (of evaluation), evaluate-all, sample-all, another of `jcenas list policy`, or
+            a file FILE.npz of `jcenas train-policy`.
         zone: grid zone whose typical year is followed, where no trace is given.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
         start: UTC time at which the run begins in the trace, such as 2023-06-01T00:00Z; if empty, the
             beginning of a file, and 1 June 12:00 of a typical year.
-        window: coming hours whose minimum and maximum the heuristic uses.
-        forecast: what the policy knows of them: "model" forecasts them each hour from the hours before with the
-            forecaster that ships (where the trace reaches a week back; else as "trace"), "trace" tells what will come.
+        forecast: what the policy is told of the coming day: model (quantiles of the forecaster that ships, from the
+            week before; persistence while there is none), persistence (as yesterday), or none (nothing but now).
         hours: trace hours that the search may last.
         hour_seconds: device seconds that one trace hour lasts; 3600 is real time, and idle time is then waited for.
         carbon_budget: stop when so many gCO2eq were emitted.
@@ -43,12 +45,10 @@ class SearchConfig:
         channels: channels of a network's first stage.
         cells: cells in each of the three stages.
         epochs: epochs that every candidate trains, from scratch.
-        supernet_epochs: epochs that the weight-sharing supernet trains.
+        supernet_epochs: epochs that the weight-sharing supernet trains, where the stage has one.
         batch_size: images per training step.
         learning_rate: peak of the cosine schedule.
-        queue: scored proposals that may wait for training; the best by dominance number are kept.
-        proposals: cells proposed and scored at a time.
-        oversample: cells scored for every one that can be trained; more would only wear out the supernet's ranking.
+        proposals: cells proposed in an hour; the stage scores as many of them as it has time for.
         reference_error: validation error beyond which a network is of no use: it bounds the hypervolume; by the data
             set if not given (digits and mnist 0.1, fashion-mnist 0.3, cifar10 0.7, flowers 0.9).
         power: electric power of a device by state, and PUE.
@@ -64,12 +64,12 @@ class SearchConfig:
     cost: str = "params"
     latency_batch: Literal[1, 64] = 1
     optimizer: str = "lamoo"
+    stage: str = "predictor"
     policy: str = "heuristic"
     zone: str = "US-CAL-CISO"
     trace: Path | None = None
     start: str = ""
-    window: int = 24
-    forecast: Literal["model", "trace"] = "model"
+    forecast: Literal["model", "persistence", "none"] = "model"
     hours: int = 48
     hour_seconds: float = 3.0
     carbon_budget: float | None = None
@@ -81,17 +81,15 @@ class SearchConfig:
     supernet_epochs: int = 40
     batch_size: int = 64
     learning_rate: float = 0.1
-    queue: int = 6
-    proposals: int = 6
-    oversample: int = 3
+    proposals: int = 64
     reference_error: float | None = None
     power: PowerModel = dataclasses.field(default_factory=PowerModel)
     seed: int = 0
 
     def __post_init__(self):
-        for field in ("window", "hours", "channels", "cells", "epochs", "supernet_epochs", "batch_size"):
+        for field in ("hours", "channels", "cells", "epochs", "supernet_epochs", "batch_size"):
             self._at_least(field, 1)
-        for field in ("queue", "proposals", "oversample", "evaluations", "devices"):
+        for field in ("proposals", "evaluations", "devices"):
             self._at_least(field, 1)
         for field in ("hour_seconds", "learning_rate", "carbon_budget"):
             value = getattr(self, field)
@@ -102,6 +100,7 @@ class SearchConfig:
         registry.check("images", self.dataset)
         registry.check("cost", self.cost)
         registry.check("optimizer", self.optimizer)
+        registry.check("stage", self.stage)
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed {self.seed}: must be in 0..2147483647")
         if self.name and (Path(self.name).name != self.name or self.name in {".", ".."}):
@@ -131,7 +130,10 @@ class SearchConfig:
         """
         known = {f.name for f in dataclasses.fields(cls)}
         if unknown := set(values) - known:
-            raise InputError(f"config.json holds unknown fields {', '.join(sorted(unknown))}; was it edited?")
+            raise InputError(
+                f"config.json holds fields that this version does not know ({', '.join(sorted(unknown))}): it was "
+                "edited, or made by another version of jcenas; go on with that version, or start a new run"
+            )
         values = dict(values, power=PowerModel(**values["power"]), runs=Path(values["runs"]))
         values["trace"] = Path(values["trace"]) if values["trace"] else None
         return cls(**values)

@@ -22,7 +22,7 @@ CREATE TABLE hours(hour INTEGER PRIMARY KEY, time_utc TEXT, intensity_g_per_kwh 
 CREATE TABLE intervals(id INTEGER PRIMARY KEY, device INTEGER, state TEXT, purpose TEXT, proposal INTEGER,
     start_hour REAL, end_hour REAL, seconds REAL, energy_kwh REAL, emissions_g REAL);
 CREATE TABLE proposals(id INTEGER PRIMARY KEY, genome TEXT, cell TEXT, hour REAL, status TEXT, place INTEGER);
-CREATE TABLE scores(proposal INTEGER PRIMARY KEY, score REAL, hour REAL);
+CREATE TABLE scores(proposal INTEGER PRIMARY KEY, score REAL, error REAL, cost REAL, hour REAL);
 CREATE TABLE evaluations(proposal INTEGER PRIMARY KEY, ordinal INTEGER, hour REAL, status TEXT,
     validation_error REAL, cost REAL, seconds REAL, energy_kwh REAL, emissions_g REAL, steps INTEGER,
     final_loss REAL, hypervolume REAL, reason TEXT, told INTEGER);

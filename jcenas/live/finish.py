@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,18 @@ import jax
 import pandas as pd
 
 from jcenas import units
+from jcenas.engine.grid import Grid
+from jcenas.live.blind import blind_emissions_g
+from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
 from jcenas.live.ledger import Ledger
-from jcenas.live.objectives import CostObjective
 from jcenas.live.programs import DevicePrograms
 from jcenas.live.run_folder import RunFolder
-from jcenas.live.state import SearchState
+from jcenas.live.state import RunState
 from jcenas.runtime import checkpoint
 
 MEASURED = [
-    "device time of training and scoring",
+    "device time of training, scoring, compiling, timing and the final test",
     "validation and test accuracy",
     "parameters and multiply-adds (counted)",
 ]
@@ -27,6 +30,7 @@ MODELLED = [
     "power of the device in each state and PUE (flags)",
     "carbon intensity (see trace)",
 ]
+NOT_CHARGED = ["the host beside its devices", "making the report, which uses no device"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +54,9 @@ class SearchResult:
 
 
 def test_front(
-    database: RunDatabase, state: SearchState, folder: RunFolder, programs: DevicePrograms, epochs: int
+    database: RunDatabase, state: RunState, ledger: Ledger, folder: RunFolder, programs: DevicePrograms, epochs: int
 ) -> None:
-    """Measure the test error of every cell on the front that has none yet, from its own trained weights."""
+    """Measure the test error of every cell on the front that has none yet, from its own weights; charged as scoring."""
     like = None
     for proposal in state.pareto():
         if database.rows("SELECT 1 FROM test WHERE proposal = ?", proposal):
@@ -60,53 +64,82 @@ def test_front(
         if like is None:
             like = programs.init(jax.random.key(0), epochs)
         train = checkpoint.load(folder.candidate(proposal), like)
-        database.replace("test", proposal=proposal, error=programs.test_error(train, state.done[proposal][0]))
+        began = time.perf_counter()
+        error = programs.test_error(train, state.genomes[proposal - 1])
+        ledger.standing(0, "scoring", "test", time.perf_counter() - began)
+        database.replace("test", proposal=proposal, error=error)
 
 
-def prune(state: SearchState, folder: RunFolder) -> None:
+def prune(state: RunState, folder: RunFolder) -> None:
     """Delete the weights of finished cells that left the front."""
     front = set(state.pareto())
-    for proposal in state.done:
-        if proposal not in front:
-            checkpoint.delete(folder.candidate(proposal))
+    for row in state.done:
+        if row + 1 not in front:
+            checkpoint.delete(folder.candidate(row + 1))
 
 
 def summarise(
-    state: SearchState,
-    ledger: Ledger,
-    objective: CostObjective,
-    *,
-    mean_intensity: float,
-    mean_of_hours: float,
-    wall_s: float,
-    status: str,
+    state: RunState, ledger: Ledger, config: SearchConfig, grid: Grid, *, devices: int, wall_s: float, status: str
 ) -> dict[str, Any]:
-    """The headline figures. `mean_intensity`: of the whole trace; `mean_of_hours`: of the hours that the run lasted."""
-    energy = ledger.energy_kwh
-    cost_said = {"latency": [], "energy": ["energy of one inference (multiply-adds and bytes)"]}
+    """The headline figures."""
+    energy, mean_of_hours = ledger.energy_kwh, _mean_of_hours(ledger, grid)
+    cost_said = {"energy": ["energy of one inference (multiply-adds and bytes)"]}
+    measured = getattr(state.problem, "measured", False)
     return {
         "status": status,
         "emissions_g": ledger.emissions_g,
-        "emissions_at_mean_intensity_g": energy * mean_intensity,
+        "emissions_at_mean_intensity_g": energy * grid.mean_g_per_kwh,
         "emissions_at_mean_of_hours_g": energy * mean_of_hours,
+        "emissions_blind_g": _blind(state, ledger, config, devices),
         "energy_kwh": energy,
-        "mean_intensity_g_per_kwh": mean_intensity,
+        "mean_intensity_g_per_kwh": grid.mean_g_per_kwh,
         "mean_of_hours_g_per_kwh": mean_of_hours,
         "evaluations": state.evaluations,
         "failed": state.failed,
-        "unfinished": len(state.halfway) + len(state.running),
+        "unfinished": state.halfway + len(state.running),
         "scored": state.scored,
         "best_validation_accuracy": state.best_accuracy(),
         "hypervolume": state.hypervolume(),
         "wall_s": wall_s,
         "device_s": ledger.device_seconds,
         "device_h": ledger.device_seconds / units.SECONDS_PER_HOUR,
-        "measured": MEASURED + (["latency"] if objective.measured else []),
-        "modelled": MODELLED + cost_said.get(objective.name, []),
+        "device_s_by_purpose": ledger.seconds_by_purpose(),
+        "measured": MEASURED + ([config.cost] if measured else []),
+        "modelled": [
+            *MODELLED,
+            *cost_said.get(config.cost, []),
+            f"the coming hours as the policy sees them ({grid.told(config.forecast)})",
+        ],
+        "not_charged": NOT_CHARGED,
     }
 
 
-def result(database: RunDatabase, state: SearchState, folder: Path, summary: dict[str, Any]) -> SearchResult:
+def _mean_of_hours(ledger: Ledger, grid: Grid) -> float:
+    """Mean intensity of the hours that the run has lasted, g/kWh."""
+    last = min(max(1, round(max(ledger.clock))), grid.trace.hours)
+    return float(grid.trace.window(0, last).mean())
+
+
+def _blind(state: RunState, ledger: Ledger, config: SearchConfig, devices: int) -> float:
+    """Emissions of the same work without waiting, see `jcenas.live.blind`."""
+    spent = ledger.seconds_by_purpose()
+    before = {
+        "compiling": spent.get("compiling", 0.0) + spent.get("timing", 0.0),
+        "training": spent.get("supernet", 0.0),
+        "scoring": spent.get("scoring", 0.0) + spent.get("latency", 0.0) + spent.get("test", 0.0),
+    }
+    trainings = [ledger.job(row + 1).seconds for row in range(len(state.genomes))]
+    return blind_emissions_g(
+        ledger.trace,
+        config.power,
+        before_s=before,
+        trainings_s=[seconds for seconds in trainings if seconds > 0],
+        devices=devices,
+        hour_s=config.hour_seconds,
+    )
+
+
+def result(database: RunDatabase, state: RunState, folder: Path, summary: dict[str, Any]) -> SearchResult:
     """Collect the frames from the database."""
     cost: str = database.get_meta("cost_name")
     query = (

@@ -29,7 +29,7 @@ class HourTotals:
     """Device-seconds by state, energy and emissions of one trace hour."""
 
     def __init__(self):
-        self.seconds = dict.fromkeys(STATES, 0.0)
+        self.seconds: dict[str, float] = dict.fromkeys(STATES, 0.0)
         self.energy_kwh = 0.0
         self.emissions_g = 0.0
 
@@ -88,6 +88,11 @@ class Ledger:
         """All device time so far, idle time included, s."""
         return math.fsum(s for t in self.totals.values() for s in t.seconds.values())
 
+    def seconds_by_purpose(self) -> dict[str, float]:
+        """Device-seconds by purpose: candidate, supernet, scoring, compiling, idle, ..."""
+        rows = self._database.rows("SELECT purpose, SUM(seconds) AS s FROM intervals GROUP BY purpose ORDER BY purpose")
+        return {row["purpose"]: row["s"] for row in rows}
+
     def job(self, proposal: int) -> Spent:
         """What the training of one proposal has cost so far, before and after interruptions."""
         return Spent(*self._jobs[proposal])
@@ -118,6 +123,8 @@ class Ledger:
 
     def standing(self, device: int, state: str, purpose: str, seconds: float) -> None:
         """Charge what a device does outside the search's hours, at the intensity of the hour where its clock stands."""
+        if seconds <= 0:
+            return
         if self._wall_zero is not None:
             self.spend(device, state, purpose, seconds)
             return

@@ -8,7 +8,6 @@ import dataclasses
 import math
 import threading
 import time
-from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -109,10 +108,11 @@ class Loop:
 
     def _hour(self, hour: int) -> None:
         """Decide, score, train, learn."""
+        self.state.grow()
         state, steps = self.state, self.state.steps
         end = float(min(hour + 1, self.limits.hours))
-        keys = engine.keys_of(steps.search_key, hour)
-        self.share = steps.act(keys.act, state.status(), self._outlook(hour), self._budget(hour))
+        keys = engine.keys_of(state.search_key, hour)
+        self.share = steps.act(keys.act, state.policy_params, state.status(), self._outlook(hour), self._budget(hour))
         who = split(jnp.float32(self.share), self.executor.devices)
         self.evaluating = int(who.evaluating)
         self.notify("")
@@ -150,7 +150,7 @@ class Loop:
         if fresh:
             self.state.add_scores(self.executor.score_together(fresh, end), min(self.ledger.clock))
 
-    def _plan(self, hour: int, end: float, turn: float, line: LineUp, proposals: Sequence[int]) -> Plan:
+    def _plan(self, hour: int, end: float, turn: float, line: LineUp, proposals: np.ndarray) -> Plan:
         """The hour's work: assigned devices, trainings in their order, proposals to score."""
         state, devices = self.state, self.executor.devices
         jobs, fits, needs = (np.asarray(x) for x in (line.jobs, line.fits, line.needs_s))
@@ -159,8 +159,7 @@ class Loop:
             chosen = chosen[: max(0, self.limits.evaluations - state.evaluations)]
         to_score: list[Job] = []
         if state.steps.stage.supernet:
-            rows = np.asarray(proposals)
-            to_score = [state.job(int(row)) for row in rows[~self._scored(rows)]]
+            to_score = [state.job(int(row)) for row in proposals[~self._scored(proposals)]]
         if devices == 1:
             samples = turn > hour + _TINY_H
             plans = [DevicePlan(samples, self.evaluating > 0, turn if samples else float(hour))]
@@ -243,6 +242,16 @@ class Loop:
                     **{f"{name}_s": seconds for name, seconds in totals.seconds.items()},
                 )
             self.database.set_meta("wall_s", self.wall_s())
+
+    def record_last_hour(self) -> None:
+        """Write the record of the last hour again: what was charged after it belongs to it."""
+        last = self.database.value("SELECT COALESCE(MAX(hour), -1) FROM hours")
+        totals = self.ledger.totals[last]
+        changes = {"energy_kwh": totals.energy_kwh, "emissions_g": totals.emissions_g}
+        changes |= {f"{name}_s": seconds for name, seconds in totals.seconds.items()}
+        if last >= 0:
+            names = ", ".join(f"{name} = ?" for name in changes)
+            self.database.execute(f"UPDATE hours SET {names} WHERE hour = ?", *changes.values(), last)
 
     def wall_s(self) -> float:
         """Seconds since the run began, without the times in which it was interrupted."""

@@ -1,28 +1,39 @@
-"""Everything before the first write: data, devices, compiled programs, the optimiser, and the check of the budget."""
+"""Everything before the first write: data, devices, compiled programs, what trainings take, the check of the budget."""
 
 import dataclasses
 import functools
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
-import jax
+import numpy as np
 
 from jcenas import registry
-from jcenas.carbon.trace import CarbonTrace
+from jcenas.alloc.names import FILE_SUFFIX
+from jcenas.alloc.policies import policy_from_name
+from jcenas.engine.grid import Grid
+from jcenas.engine.needs import check_needs
+from jcenas.engine.optimizers import optimizer_maker
+from jcenas.engine.stages import stage_from_name
+from jcenas.engine.state import SearchSizes
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
-from jcenas.live.objectives import CostObjective
 from jcenas.live.programs import DevicePrograms, macro_of
-from jcenas.moo import Optimizer
+from jcenas.live.steps import Steps
+from jcenas.nets.nasbench201 import cost as formulas
+from jcenas.problems.nasbench201 import NasBench201Problem, reference_point
 from jcenas.runtime import sharding
-from jcenas.spaces import NasBench201
+from jcenas.spaces.nasbench201 import CONV_3X3, POOL, SKIP, NasBench201
 from jcenas.tables.store import locate
 from jcenas.train import images
 from jcenas.train.images import ImageSet
 
-_COMPILED_IN = ("dataset", "seed", "channels", "cells", "batch_size", "learning_rate", "proposals")
+REFERENCE_ERROR = 0.9  # of a data set whose entry does not say its `reference_error`
+MOST_ROOM = 4096  # evaluations for which arrays are made at first; they grow where that does not suffice
+_COMPILED_IN = ("dataset", "seed", "channels", "cells", "batch_size", "learning_rate", "stage")
+_LIGHT, _HEAVY = (SKIP,) * 6, (CONV_3X3,) * 6
 
 
 class Prepared(NamedTuple):
@@ -30,12 +41,30 @@ class Prepared(NamedTuple):
 
     data: ImageSet
     programs: list[DevicePrograms]
-    objective: CostObjective
+    problem: NasBench201Problem
+    supernet_s: float  # device-seconds that the stage's supernet is expected to take
+    seconds: dict[str, float]  # of each device: "compiling" and "timing"
     device_names: list[str]
 
 
-def prepare(config: SearchConfig, log: Callable[[str], None]) -> Prepared:
-    """Read the images and compile for every device.
+def check(config: SearchConfig) -> None:
+    """Refuse what cannot work before anything is loaded.
+
+    Raises:
+        InputError: unknown names, or a policy that needs what a live search does not know.
+    """
+    stage_from_name(config.stage)
+    told = {"forecast"} | (set() if config.carbon_budget is None else {"budget"})
+    check_needs(policy_from_name(config.policy), told, where="jcenas search")
+
+
+def prepare(config: SearchConfig, log: Callable[[str], None], known: dict | None = None) -> Prepared:
+    """Read the images, compile for every device, and time a chunk of steps.
+
+    Args:
+        config: of the run.
+        log: told what takes long.
+        known: what an earlier start of the run found: `reference`, `seconds_at`, `supernet_s`; None: measure them.
 
     Raises:
         InputError: missing data, too few devices, or a batch larger than the training part.
@@ -50,9 +79,39 @@ def prepare(config: SearchConfig, log: Callable[[str], None]) -> Prepared:
     log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
     essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
     programs = [_programs(essence, device) for device in devices]
-    log(f"compiled in {time.perf_counter() - began:.1f} s")
-    objective = CostObjective(config, macro_of(config, data))
-    return Prepared(data, programs, objective, sharding.describe(devices))
+    compiled = time.perf_counter()
+    log(f"compiled in {compiled - began:.1f} s")
+    known = _measure(config, programs[0], data) if known is None else known
+    problem = NasBench201Problem(
+        macro=macro_of(config, data),
+        cost=config.cost,
+        reference=tuple(known["reference"]),
+        seconds_at=tuple(known["seconds_at"]),
+    )
+    seconds = {"compiling": compiled - began, "timing": time.perf_counter() - compiled}
+    return Prepared(data, programs, problem, known["supernet_s"], seconds, sharding.describe(devices))
+
+
+def _measure(config: SearchConfig, programs: DevicePrograms, data: ImageSet) -> dict:
+    """The reference point, and what trainings take: a light and a heavy cell, a chunk of steps each."""
+    macro = macro_of(config, data)
+    dearest = None
+    if registry.check("cost", config.cost).entry.options.get("how") == "measured":
+        dearest = max(programs.latency_s((op,) * 6, config.latency_batch) for op in (CONV_3X3, POOL))
+    facts = registry.check("images", config.dataset).entry.options
+    error = config.reference_error or facts.get("reference_error", REFERENCE_ERROR)
+    programs.seconds_per_epoch(_LIGHT)  # the first call is slower
+    light, heavy = (config.epochs * programs.seconds_per_epoch(genome) for genome in (_LIGHT, _HEAVY))
+    counts = np.asarray(formulas.multiply_adds(macro, np.array([_LIGHT, _HEAVY])), float)
+    each = max(0.0, heavy - light) / max(counts[1] - counts[0], 1.0)
+    supernet_s = 0.0
+    if stage_from_name(config.stage).supernet:
+        supernet_s = config.supernet_epochs * programs.seconds_per_epoch(None)
+    return {
+        "reference": reference_point(macro, config.cost, error, dearest),
+        "seconds_at": (max(light - each * counts[0], 1e-3), each),
+        "supernet_s": supernet_s,
+    }
 
 
 @functools.lru_cache(maxsize=2)
@@ -66,35 +125,60 @@ def _programs(essence: SearchConfig, device: sharding.Device) -> DevicePrograms:
     return DevicePrograms(essence, _images(essence.dataset, essence.seed), device)
 
 
+def room_of(config: SearchConfig, problem: NasBench201Problem, devices: int) -> int:
+    """Evaluations to make arrays for: as many as the time pays if all were the shortest, a power of two."""
+    shortest = float(problem.seconds(problem.population).min())
+    most = devices * config.hours * config.hour_seconds / shortest
+    if config.evaluations is not None:
+        most = min(most, 2 * config.evaluations)
+    return 2 ** math.ceil(math.log2(min(max(most, 64), MOST_ROOM)))
+
+
+def make_steps(config: SearchConfig, problem: NasBench201Problem, devices: int, room: int) -> Steps:
+    """The engine's functions for a run; in this process kept for another run like it."""
+    stage = stage_from_name(config.stage)
+    sizes = SearchSizes.of_stage(stage, devices=devices, room=room, proposals=config.proposals, initial=0)
+    policy = Path(config.policy)
+    changed = policy.stat().st_mtime_ns if policy.suffix == FILE_SUFFIX else 0
+    names = config.stage, config.policy, config.optimizer
+    return _steps(names, sizes, problem.reference, config.hour_seconds, changed)
+
+
 @functools.lru_cache(maxsize=8)
-def make_optimizer(name: str, *, batch: int, capacity: int, reference: tuple[float, float]) -> Optimizer:
-    """The optimiser of that name, jitted; it never proposes a cell without a path from input to output."""
+def _steps(
+    names: tuple[str, str, str], sizes: SearchSizes, reference: tuple[float, float], hour_s: float, changed: int
+) -> Steps:
+    """Of a stage, a policy and an optimiser by name; `changed` tells versions of a policy file apart."""
+    del changed
+    stage, policy, optimizer = names
     space = NasBench201(connected_only=True)
-    optimizer = registry.load("optimizer", name)(space, capacity=capacity, batch=batch, reference=reference)
-    return Optimizer(*(jax.jit(function) for function in optimizer))
+    make = optimizer_maker(optimizer, space, batch=sizes.proposals, reference=reference)
+    return Steps(
+        sizes, stage_from_name(stage), policy_from_name(policy), make(sizes.room), reference=reference, hour_s=hour_s
+    )
 
 
-def check_budget(config: SearchConfig, prepared: Prepared, trace: CarbonTrace) -> None:
-    """Time one chunk of steps and refuse a budget that cannot pay the supernet and one evaluation.
+def check_budget(config: SearchConfig, prepared: Prepared, grid: Grid) -> None:
+    """Refuse a budget that cannot pay what the stage prepares and one evaluation.
 
     Raises:
         InputError: says what is needed and what there is.
     """
-    programs = prepared.programs[0]
-    candidate_s, supernet_s = programs.seconds_per_epoch()
-    candidate_s, supernet_s = candidate_s * config.epochs, supernet_s * config.supernet_epochs
+    candidate_s = float(np.median(prepared.problem.seconds(prepared.problem.population)))
+    supernet_s, supernet = prepared.supernet_s, ""
+    if supernet_s:
+        supernet = f"the supernet needs about {supernet_s:.1f} s and "
     hours = (supernet_s / len(prepared.programs) + candidate_s) / config.hour_seconds
     if hours > config.hours:
         raise InputError(
-            f"--hours {config.hours} of {config.hour_seconds:g} s cannot pay one evaluation: the supernet needs about "
-            f"{supernet_s:.1f} s and one training {candidate_s:.1f} s; raise --hours to {math.ceil(hours)} or more, "
-            "or lower --epochs and --supernet-epochs"
+            f"--hours {config.hours} of {config.hour_seconds:g} s cannot pay one evaluation: {supernet}one training "
+            f"{candidate_s:.1f} s; raise --hours to {math.ceil(hours)} or more, or lower --epochs"
         )
     if config.carbon_budget is not None:
         energy = config.power.interval_energy_kwh(training_s=supernet_s + candidate_s)
-        least = energy * float(trace.window(0, min(trace.hours, config.hours)).min())
+        least = energy * float(grid.intensity(config.hours).min())
         if least > config.carbon_budget:
             raise InputError(
-                f"--carbon-budget {config.carbon_budget:g} g cannot pay one evaluation: supernet and one training emit "
-                f"at least {least:.3g} g even in the cleanest hour; raise it or lower --epochs and --supernet-epochs"
+                f"--carbon-budget {config.carbon_budget:g} g cannot pay one evaluation: {supernet}one training and "
+                f"what comes before it emit at least {least:.3g} g even in the cleanest hour; raise it or lower --epochs"
             )

@@ -1,7 +1,7 @@
 """The compiled programs of a search on one device: train a chunk, score paths, measure accuracy.
 
-Everything is compiled ahead of the first hour, so that no device time of the run goes into compilation; the second
-candidate, the hundredth and the supernet run the same executables.
+Everything is compiled ahead of the first hour and charged there; the second candidate, the hundredth and the supernet
+run the same executables.
 """
 
 import time
@@ -13,15 +13,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jcenas import registry
+from jcenas.engine.stages import stage_from_name
 from jcenas.live.config import SearchConfig
 from jcenas.nets import CellNetwork, FixedNetwork, Macro
 from jcenas.proxies.one_shot import make_score, supernet_paths
+from jcenas.proxies.zero_shot import make_proxy
 from jcenas.runtime import compilation, sharding
 from jcenas.train.augment import scale
 from jcenas.train.images import ImageSet
 from jcenas.train.training import TrainConfig, TrainState, make_trainer
 
 CHUNK_STEPS = 50
+SCORE_BATCH = 8  # cells scored in a call
+LATENCY_BATCHES = (1, 64)
 LATENCY_REPEATS = 30
 SCORE_IMAGES = 1000
 _COMPILERS = 2
@@ -40,22 +45,21 @@ def macro_of(config: SearchConfig, data: ImageSet) -> Macro:
 
 
 class DevicePrograms:
-    """Executables bound to one device. `device` may be a mesh of several for the supernet only."""
+    """Executables bound to one device: only those that the run's cheap stage needs."""
 
     def __init__(self, config: SearchConfig, data: ImageSet, device: sharding.Device):
         """Trace and compile; seconds pass on a cold compilation cache."""
-        self.device, self.config = device, config
+        self.device, self.config, self.images = device, config, data
+        self.score_batch = SCORE_BATCH
+        stage = stage_from_name(config.stage)
         cpu = sharding.on_cpu([device])
-        self._network = CellNetwork(
-            data.classes, channels=config.channels, cells=config.cells, choose="branch" if cpu else "blend"
-        )
+        self._network = make_network(config, data, on_cpu=cpu)
         self.trainer = make_trainer(self._network, train_config(config), data)
         self.data = sharding.place(data, device)
-        score = make_score(self._network, images=SCORE_IMAGES, together=1 if cpu else config.proposals)
         key, total = jax.random.key(0), jnp.int32(1)
         state = jax.eval_shape(self.trainer.init, key, total)
         genomes, genome = np.zeros((self.trainer.chunk_steps, 6), np.int32), np.zeros(6, np.int32)
-        batch = np.zeros((config.proposals, 6), np.int32)
+        batch, together = np.zeros((SCORE_BATCH, 6), np.int32), 1 if cpu else SCORE_BATCH
         with ThreadPoolExecutor(_COMPILERS) as pool:
 
             def compiled(function: Callable, *arguments: Any, **options: Any) -> Future:
@@ -63,45 +67,72 @@ class DevicePrograms:
                 jitted = compilation.jit(function, platform=device.platform, **options)
                 return pool.submit(jitted.lower(*sharding.abstract(arguments, device)).compile)
 
-            chunk = compiled(self.trainer.chunk, state, genomes, data, donate_argnums=0)
-            init = compiled(self.trainer.init, key, total)
-            accuracy = compiled(self.trainer.accuracy, state, genome, data.validation, data)
-            scores = compiled(score, state, batch, data)
-            steps = self.trainer.chunk_steps
-            paths = compiled(lambda state: supernet_paths(state, steps), state)
-        self._init, self._chunk, self._paths = init.result(), chunk.result(), paths.result()
-        self._accuracy, self._score = accuracy.result(), scores.result()
+            jobs = {
+                "chunk": compiled(self.trainer.chunk, state, genomes, data, donate_argnums=0),
+                "init": compiled(self.trainer.init, key, total),
+                "accuracy": compiled(self.trainer.accuracy, state, genome, data.validation, data),
+            }
+            if stage.supernet:
+                score = make_score(self._network, images=SCORE_IMAGES, together=together)
+                jobs["score"] = compiled(score, state, batch, data)
+                steps = self.trainer.chunk_steps
+                jobs["paths"] = compiled(lambda state: supernet_paths(state, steps), state)
+            elif stage.score:
+                proxy = make_proxy(registry.load("proxy", stage.score), self._network, together=together)
+                start = jax.jit(proxy.prepare)(jax.random.key(config.seed), data)
+                self._start = sharding.place(start, device)
+                jobs["proxy"] = compiled(proxy.score, start, batch)
+            self._compiled = {name: job.result() for name, job in jobs.items()}
         self._test_accuracy = compilation.jit(self.trainer.accuracy, platform=device.platform)
 
     def init(self, key: jax.Array, epochs: int) -> TrainState:
         """Fresh weights for a training of so many epochs."""
         total = jnp.int32(epochs * self.trainer.steps_per_epoch)
-        return self._init(*sharding.place((key, total), self.device))
+        return self._compiled["init"](*sharding.place((key, total), self.device))
 
     def train_candidate(self, state: TrainState, genome: tuple[int, ...]) -> tuple[TrainState, float]:
         """Train one chunk of one cell; the state is donated. Returns the mean loss, NaN or infinite if it diverged."""
         genomes = self._put(np.tile(np.array(genome, np.int32), (self.trainer.chunk_steps, 1)))
-        state, loss = self._chunk(state, genomes, self.data)
+        state, loss = self._compiled["chunk"](state, genomes, self.data)
         return state, float(loss)
 
-    def train_supernet(self, state: TrainState) -> tuple[TrainState, float]:
-        """Train one chunk of the supernet, a uniformly drawn path at every step; the state is donated."""
-        state, loss = self._chunk(state, self._paths(state), self.data)
+    def train_supernet(self, state: TrainState, fixed: tuple[int, int] | None = None) -> tuple[TrainState, float]:
+        """Train one chunk of the supernet, a uniformly drawn path at every step; the state is donated.
+
+        Args:
+            state: of the supernet.
+            fixed: (edge, operation): that edge always has that operation; None leaves all edges free.
+        """
+        paths = self._compiled["paths"](state)
+        if fixed is not None:
+            drawn = np.array(paths)
+            drawn[:, fixed[0]] = fixed[1]
+            paths = self._put(drawn)
+        state, loss = self._compiled["chunk"](state, paths, self.data)
         return state, float(loss)
 
     def validation_error(self, state: TrainState, genome: tuple[int, ...]) -> float:
         """Share of wrong answers on the validation part."""
-        return 1.0 - float(
-            self._accuracy(state, self._put(np.array(genome, np.int32)), self.data.validation, self.data)
+        right = self._compiled["accuracy"](
+            state, self._put(np.array(genome, np.int32)), self.data.validation, self.data
         )
+        return 1.0 - float(right)
 
     def test_error(self, state: TrainState, genome: tuple[int, ...]) -> float:
         """Share of wrong answers on the test part; for the report at the end only."""
         return 1.0 - float(self._test_accuracy(state, self._put(np.array(genome, np.int32)), self.data.test, self.data))
 
     def scores(self, supernet: TrainState, genomes: np.ndarray) -> np.ndarray:
-        """Validation errors (n,) of paths (n, 6), n = config.proposals, with the supernet's weights."""
-        return np.asarray(self._score(supernet, self._put(genomes.astype(np.int32)), self.data))
+        """Validation errors (n,) of paths (n, 6), n at most `score_batch`, with the supernet's weights."""
+        return np.asarray(self._compiled["score"](supernet, self._padded(genomes), self.data))[: len(genomes)]
+
+    def training_free(self, genomes: np.ndarray) -> np.ndarray:
+        """Training-free scores (n,) of cells (n, 6), n at most `score_batch`; larger is better."""
+        return np.asarray(self._compiled["proxy"](self._start, self._padded(genomes)))[: len(genomes)]
+
+    def _padded(self, genomes: np.ndarray) -> jax.Array:
+        """Genomes (n, 6) as a whole batch, repeated."""
+        return self._put(np.resize(genomes.astype(np.int32), (SCORE_BATCH, 6)))
 
     def latency_s(self, genome: tuple[int, ...], batch: int) -> float:
         """Median seconds of one call of the compiled candidate on this device; its weights do not matter."""
@@ -118,19 +149,29 @@ class DevicePrograms:
             times.append(time.perf_counter() - began)
         return float(np.median(times))
 
-    def seconds_per_epoch(self) -> tuple[float, float]:
-        """Measured seconds of an epoch of a middling cell (one of each operation), and of one of the supernet."""
+    def latencies_s(self, genome: tuple[int, ...]) -> dict[int, float]:
+        """Latency by batch size."""
+        return {batch: self.latency_s(genome, batch) for batch in LATENCY_BATCHES}
+
+    def seconds_per_epoch(self, genome: tuple[int, ...] | None) -> float:
+        """Measured seconds of an epoch of one cell, or of the supernet; one chunk of steps is timed."""
         chunks = self.trainer.steps_per_epoch // self.trainer.chunk_steps
-        times = []
-        for train in (lambda state: self.train_candidate(state, (0, 1, 2, 3, 4, 3)), self.train_supernet):
-            state = self.init(jax.random.key(1), 1)
-            began = time.perf_counter()
-            train(state)
-            times.append((time.perf_counter() - began) * chunks)
-        return times[0], times[1]
+        state = self.init(jax.random.key(1), 1)
+        began = time.perf_counter()
+        if genome is None:
+            self.train_supernet(state)
+        else:
+            self.train_candidate(state, genome)
+        return (time.perf_counter() - began) * chunks
 
     def _put(self, array: Any) -> jax.Array:
         return sharding.place(array, self.device)
+
+
+def make_network(config: SearchConfig, data: ImageSet, *, on_cpu: bool) -> CellNetwork:
+    """The network that is every candidate and the supernet."""
+    choose = "branch" if on_cpu else "blend"
+    return CellNetwork(data.classes, channels=config.channels, cells=config.cells, choose=choose)
 
 
 class MeshSupernet:
@@ -142,10 +183,7 @@ class MeshSupernet:
         self.devices = devices[:count]
         mesh = sharding.data_mesh(self.devices)
         self._everywhere = sharding.replicated(mesh)
-        cpu = sharding.on_cpu(devices)
-        network = CellNetwork(
-            data.classes, channels=config.channels, cells=config.cells, choose="branch" if cpu else "blend"
-        )
+        network = make_network(config, data, on_cpu=sharding.on_cpu(devices))
         self.trainer = make_trainer(network, train_config(config), data, batch_sharding=sharding.split(mesh))
         self.data = jax.device_put(data, self._everywhere)
         self._chunk = compilation.jit(self._step, platform=devices[0].platform, donate_argnums=0)

@@ -32,10 +32,9 @@ class RunFolder:
         """The run database."""
         return self.path / "run.db"
 
-    @property
-    def supernet(self) -> Path:
-        """Checkpoint of the supernet."""
-        return self.path / "checkpoints" / "supernet"
+    def supernet(self, number: int) -> Path:
+        """Checkpoint of the supernet, 0, or of the part of it that has operation `number` - 1 on its split edge."""
+        return self.path / "checkpoints" / ("supernet" if number == 0 else f"supernet-{number}")
 
     def candidate(self, proposal: int) -> Path:
         """Checkpoint of one candidate."""

@@ -1,24 +1,31 @@
 """The public `search`: start a run or go on with one, and turn what the disk refuses into one line.
 
-CE-NAS (NeurIPS 2024, arXiv 2406.01414): cheap sampling (an optimiser proposes cells, a weight-sharing supernet scores
-them) while the grid is dirty, costly evaluation (training from scratch) while it is clean.
+CE-NAS (NeurIPS 2024, arXiv 2406.01414): cheap sampling (an optimiser proposes cells, a cheap stage scores them) while
+the grid is dirty, costly evaluation (training from scratch) while it is clean.
 """
 
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
-from jcenas.alloc.names import check_policy
-from jcenas.carbon.trace import CarbonTrace
+import jax
+
+from jcenas import registry
+from jcenas.engine import grid as grids
+from jcenas.engine.grid import Grid
 from jcenas.errors import InputError
-from jcenas.live import prepare, run_folder, trace_source
+from jcenas.live import finish, prepare, run_folder, trace_files
 from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase, write_error
+from jcenas.live.executors.local import LocalExecutor
 from jcenas.live.finish import SearchResult
-from jcenas.live.loop import Loop
-from jcenas.live.outlook import TRACE, Outlook
+from jcenas.live.ledger import Ledger
+from jcenas.live.loop import Limits, Loop
 from jcenas.live.prepare import Prepared
 from jcenas.live.progress import Observer, Quiet
+from jcenas.live.run_folder import RunFolder
+from jcenas.live.state import RunState
 
 
 def search(
@@ -47,51 +54,136 @@ def search(
     if (config is None) == (resume is None):
         raise ValueError("give either a config or a run folder to resume")
     with observer or Quiet() as watched:
-        if resume is not None:
-            folder, config = run_folder.reopen(Path(resume))
-            record = run_folder.read_record(folder.path)
-            trace, mean = trace_source.recall(folder.path, record["trace"])
-            past = trace_source.recall_past(folder.path)
-            prepared = prepare.prepare(config, watched.log)
-        else:
-            assert config is not None
-            path = run_folder.planned_path(config)
-            check_policy(config.policy)
-            trace, mean = trace_source.choose(config)
-            past = trace_source.choose_past(config, trace) if config.forecast == "model" else None
-            if config.forecast == "model" and past is None:
-                watched.log(
-                    f"no forecast, for want of {trace_source.PAST_H} h before the start; the policy is told {TRACE}"
-                )
-            prepared = prepare.prepare(config, watched.log)
-            prepare.check_budget(config, prepared, trace)
-            folder = run_folder.create(
-                path,
-                config,
-                devices=prepared.device_names,
-                trace=trace_source.describe(trace, mean),
-                fill=lambda part: _fill(part, trace, past, prepared),
-            )
-        outlook = Outlook(trace, past, config.window)
+        began = _resumed(Path(resume), watched) if resume is not None else _new(config, watched)
         try:
-            return Loop(config, folder, trace, mean, outlook, prepared, watched, stop or threading.Event()).run()
+            return _run(*began, watched, stop or threading.Event())
         except sqlite3.OperationalError as error:
-            raise write_error(error, folder.database) from error
+            raise write_error(error, began[0].database) from error
         except OSError as error:
             raise InputError(
-                f"{error.filename or folder.path}: {error.strerror or error}; free the disk, then go on with: "
-                f"jcenas search --resume {folder.path}"
+                f"{error.filename or began[0].path}: {error.strerror or error}; free the disk, then go on with: "
+                f"jcenas search --resume {began[0].path}"
             ) from error
         finally:
-            folder.close()
+            began[0].close()
 
 
-def _fill(part: Path, trace: CarbonTrace, past: CarbonTrace | None, prepared: Prepared) -> None:
-    """What a new run folder holds beside config.json: the trace, and the database with the objectives."""
-    trace_source.keep(trace, part, past)
+def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, SearchConfig, Grid, Prepared]:
+    """Check everything, then make the run folder."""
+    assert config is not None
+    path = run_folder.planned_path(config)
+    prepare.check(config)
+    grid = grids.choose(trace=config.trace, zone=config.zone, start=config.start, hours=config.hours)
+    if config.forecast == "model" and len(grid.before) < grids.WEEK_H:
+        watched.log(f"forecast: {grid.told(config.forecast)}")
+    prepared = prepare.prepare(config, watched.log)
+    prepare.check_budget(config, prepared, grid)
+    folder = run_folder.create(
+        path,
+        config,
+        devices=prepared.device_names,
+        trace=trace_files.describe(grid),
+        fill=lambda part: _fill(part, config, grid, prepared),
+    )
+    return folder, config, grid, prepared
+
+
+def _resumed(path: Path, watched: Observer) -> tuple[RunFolder, SearchConfig, Grid, Prepared]:
+    """Open a run folder, and prepare as it was prepared."""
+    folder, config = run_folder.reopen(path)
+    try:
+        record = run_folder.read_record(folder.path)
+        grid = trace_files.recall(folder.path, record["trace"])
+        database = RunDatabase(folder.database)
+        known = {name: database.get_meta(name) for name in ("reference", "seconds_at", "supernet_s")}
+        database.close()
+        return folder, config, grid, prepare.prepare(config, watched.log, known)
+    except BaseException:
+        folder.close()
+        raise
+
+
+def _fill(part: Path, config: SearchConfig, grid: Grid, prepared: Prepared) -> None:
+    """What a new run folder holds beside config.json: the trace, and the database with what was measured."""
+    trace_files.keep(grid, part)
     database = RunDatabase(part / "run.db", create=True)
+    problem = prepared.problem
+    facts = {
+        "cost_name": config.cost,
+        "cost_unit": registry.check("cost", config.cost).entry.options.get("unit", ""),
+        "reference": problem.reference,
+        "seconds_at": problem.seconds_at,
+        "supernet_s": prepared.supernet_s,
+        "room": prepare.room_of(config, problem, len(prepared.programs)),
+    }
     with database.transaction():
-        database.set_meta("cost_name", prepared.objective.name)
-        database.set_meta("cost_unit", prepared.objective.unit)
-        database.set_meta("reference", prepared.objective.reference(prepared.programs[0]))
+        for name, value in facts.items():
+            database.set_meta(name, value)
     database.close()
+
+
+def _run(
+    folder: RunFolder, config: SearchConfig, grid: Grid, prepared: Prepared, watched: Observer, stop: threading.Event
+) -> SearchResult:
+    """Search in an open folder, test the front, and write the summary."""
+    database, devices, problem = RunDatabase(folder.database), len(prepared.programs), prepared.problem
+    try:
+        ledger = Ledger(
+            database,
+            trace_files.extended(grid.trace),
+            config.power,
+            devices=devices,
+            hour_seconds=config.hour_seconds,
+            real_time=config.real_time,
+        )
+        began = time.perf_counter()
+        state = RunState(
+            database,
+            problem,
+            lambda room: prepare.make_steps(config, problem, devices, room),
+            room=database.get_meta("room"),
+            key=jax.random.key(config.seed),
+        )
+        state.steps.compile(state.catalog())
+        seconds = dict(prepared.seconds)
+        seconds["compiling"] += time.perf_counter() - began
+        for device in range(devices):
+            ledger.standing(device, "compiling", "compiling", seconds["compiling"])
+            ledger.standing(device, "training", "timing", seconds["timing"] if device == 0 else 0.0)
+        stage = state.steps.stage
+        executor = LocalExecutor(config, folder, ledger, problem, prepared.programs, stage)
+        limits = Limits(
+            grid=grid,
+            forecast=config.forecast,
+            hours=config.hours,
+            hour_s=config.hour_seconds,
+            carbon_budget_g=float("inf") if config.carbon_budget is None else config.carbon_budget,
+            evaluations=config.evaluations,
+            power=config.power,
+        )
+        parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
+        loop = Loop(folder.path.name, limits, **parts, observer=watched, stop=stop)
+        why = loop.run()
+        return _finish(folder, config, grid, prepared, loop, why)
+    finally:
+        database.close()
+
+
+def _finish(
+    folder: RunFolder, config: SearchConfig, grid: Grid, prepared: Prepared, loop: Loop, why: str
+) -> SearchResult:
+    """Test the front, close the ledger, write the summary."""
+    database, state, ledger = loop.database, loop.state, loop.ledger
+    status = "interrupted" if why == "interrupted" else "finished"
+    if status == "finished":
+        finish.prune(state, folder)
+        finish.test_front(database, state, ledger, folder, prepared.programs[0], config.epochs)
+        loop.record_last_hour()
+    wall = loop.wall_s()
+    summary = finish.summarise(state, ledger, config, grid, devices=len(prepared.programs), wall_s=wall, status=status)
+    summary["stopped_by"] = why
+    with database.transaction():
+        database.set_meta("summary", summary)
+        database.set_meta("status", status)
+        database.set_meta("wall_s", wall)
+    return finish.result(database, state, folder.path, summary)

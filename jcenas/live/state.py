@@ -11,7 +11,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,15 +69,32 @@ class Finished(NamedTuple):
 class RunState:
     """What one live search knows."""
 
-    def __init__(self, database: RunDatabase, problem: Problem, steps: Steps):
+    def __init__(
+        self,
+        database: RunDatabase,
+        problem: Problem,
+        make_steps: Callable[[int], Steps],
+        *,
+        room: int,
+        key: jax.Array,
+        policy_params: Any = None,
+    ):
         """Rebuild from the database, which may be empty.
 
         Args:
             database: of the run.
             problem: what is searched.
-            steps: the engine's functions, compiled.
+            make_steps: from the number of evaluations to remember to the engine's functions.
+            room: evaluations to remember at first.
+            key: of the run.
+            policy_params: of the policy; None makes them.
         """
-        self._database, self.problem, self.steps = database, problem, steps
+        self._database, self.problem, self._make_steps = database, problem, make_steps
+        while room < 2 * database.value("SELECT COUNT(*) FROM evaluations"):
+            room *= 2
+        self.steps = make_steps(room)
+        self._first_key, self.search_key = jax.random.split(key)
+        self.policy_params = self.steps.policy.init_params(key) if policy_params is None else policy_params
         self._lock = threading.RLock()
         self.running: dict[int, Job] = {}
         self.done: dict[int, Finished] = {}
@@ -89,16 +106,23 @@ class RunState:
         self._table = np.zeros((_FIRST_ROWS, d), np.int32)
         self._scores = np.full(_FIRST_ROWS, np.nan)
         self._known: dict[str, np.ndarray] = {}
+        for row in database.rows("SELECT genome FROM proposals ORDER BY id"):
+            self._append(tuple(json.loads(row["genome"])))
         self._restore()
 
+    def grow(self) -> None:
+        """Make room for twice as many evaluations where this hour's might not find any; between two hours only."""
+        sizes = self.steps.sizes
+        if int(self.search.count) + self.steps.jobs > sizes.room:
+            self.steps = self._make_steps(2 * sizes.room)
+            self._restore()
+
     def _restore(self) -> None:
-        """Proposals, scores, evaluations, the queue and the cut trainings, as the database has them."""
-        rows = self._database.rows("SELECT id, genome, status, place FROM proposals ORDER BY id")
-        for row in rows:
-            self._append(tuple(json.loads(row["genome"])))
+        """Scores, evaluations, the queue and the cut trainings, as the database has them."""
+        self.done, self.failed, self.untold = {}, 0, []
         for row in self._database.rows("SELECT proposal, score FROM scores"):
             self._scores[row["proposal"] - 1] = math.nan if row["score"] is None else row["score"]
-        self.search = self.steps.start(rows=len(self._table))
+        self.search = self.steps.start(self._first_key, rows=len(self._table))
         told: dict[int, list[Finished]] = {}
         for row in self._database.rows("SELECT * FROM evaluations ORDER BY ordinal"):
             good = row["status"] == "done"
@@ -114,6 +138,7 @@ class RunState:
         for group in sorted(told):
             self._learn(told[group])
         self._groups = max(told, default=0)
+        rows = self._database.rows("SELECT id, status, place FROM proposals ORDER BY id")
         scored = np.zeros(len(self._table), bool)
         scored[[row["proposal"] - 1 for row in self._database.rows("SELECT proposal FROM scores")]] = True
         queued = sorted((row["place"], row["id"] - 1) for row in rows if row["status"] == "queued")
@@ -281,10 +306,14 @@ class RunState:
         """Take in scores by row."""
         if not scores:
             return
+        costs = self.problem.costs(self._table[list(scores)])[:, 0]
         with self._database.transaction():
-            for row, score in scores.items():
+            for (row, score), cost in zip(scores.items(), costs, strict=True):
                 value = None if math.isnan(score) else score
-                self._database.replace("scores", proposal=row + 1, score=value, hour=hour)
+                error = value if self.steps.stage.supernet else None  # a training-free score is no error
+                self._database.replace(
+                    "scores", proposal=row + 1, score=value, error=error, cost=float(cost), hour=hour
+                )
                 self._scores[row] = score
         rows = jnp.asarray(list(scores), jnp.int32)
         self.search = self.search.replace(scored=self.search.scored.at[rows].set(True))

@@ -28,7 +28,6 @@ class Steps:
         *,
         reference: tuple[float, ...],
         hour_s: float,
-        key: jax.Array,
     ):
         """Bind; nothing is compiled yet.
 
@@ -39,13 +38,9 @@ class Steps:
           optimizer: with room for `sizes.room` genomes and `sizes.proposals` an ask.
           reference: of the hypervolume.
           hour_s: device-seconds that an hour of the trace lasts.
-          key: of the run.
         """
         self.sizes, self.stage, self.policy, self.hour_s = sizes, stage, policy, hour_s
         self._optimizer = optimizer
-        first, self.search_key = jax.random.split(key)
-        self._start_key = jax.random.split(first)[0]
-        self.policy_params = policy.init_params(key)
         self._reference = jnp.asarray(reference, jnp.float32)
         self.jobs = sizes.devices + sizes.queue + sizes.unscored
         self.new_among = jax.jit(engine.new_among)
@@ -57,14 +52,14 @@ class Steps:
         self._line_up = jax.jit(lambda *arguments: engine.line_up(sizes, *arguments))
         self._hypervolume = jax.jit(hypervolume)
 
-    def start(self, *, rows: int) -> SearchState:
-        """The state before the first hour, with a catalogue of so many rows."""
-        state = self._optimizer.init(self._start_key)
+    def start(self, key: jax.Array, *, rows: int) -> SearchState:
+        """The state before the first hour, with a catalogue of so many rows; the key is the first half of the run's."""
+        state = self._optimizer.init(jax.random.split(key)[0])
         return SearchState.empty(state, self.sizes, objectives=len(self._reference), catalog=rows)
 
-    def act(self, key: jax.Array, status: Status, outlook: Outlook, budget: Budget) -> float:
+    def act(self, key: jax.Array, params: Any, status: Status, outlook: Outlook, budget: Budget) -> float:
         """The policy's share of evaluation."""
-        return float(self._act(key, self.policy_params, status, outlook, budget))
+        return float(self._act(key, params, status, outlook, budget))
 
     def _decided(self, key: jax.Array, params: Any, status: Status, outlook: Outlook, budget: Budget) -> jax.Array:
         return self.policy.apply(key, params, observe(status, outlook, budget))
@@ -115,7 +110,8 @@ class Steps:
 
     def compile(self, catalog: Catalog) -> None:
         """Compile everything that an hour needs, without moving any state."""
-        state = self.start(rows=catalog.genomes.shape[0])
+        key = jax.random.key(0)
+        state = self.start(key, rows=catalog.genomes.shape[0])
         proposals = np.full(self.sizes.proposals, -1, np.int32)
         untried = np.zeros(self.sizes.proposals, bool)
         line = self.line_up(state, catalog.seconds, state.queue, proposals, untried)
@@ -124,7 +120,7 @@ class Steps:
         objectives = np.full((self.jobs, len(self._reference)), np.inf, np.float32)
         genomes = np.zeros((self.jobs, catalog.genomes.shape[1]), np.int32)
         done = [
-            self.ask(self.search_key, state),
+            self.ask(key, state),
             self.new_among(jnp.asarray(proposals), state),
             self.settle(line, nothing, nothing, zeros),
             self.learn(state, genomes, rows, objectives, zeros, nothing),

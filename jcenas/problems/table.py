@@ -39,9 +39,13 @@ class TableProblem:
         """Of the table."""
         return self.table.space
 
-    @functools.cached_property
+    @property
     def population(self) -> np.ndarray:
         """All architectures of the table, int32 (N, d)."""
+        return self._genomes
+
+    @functools.cached_property
+    def _genomes(self) -> np.ndarray:
         return np.asarray(self.table.genomes)
 
     @functools.cached_property

@@ -1,0 +1,62 @@
+"""The grid's hours in the run folder: a run goes on with them even if the original changes."""
+
+import dataclasses
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from jcenas import units
+from jcenas.carbon.csv_file import read_csv
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.engine.grid import Grid
+
+_FILE, _PAST = "trace.csv", "history.csv"
+_AFTER_H = 1000  # hours behind the end of the run at the last intensity, for the job that is in flight there
+
+
+def describe(grid: Grid) -> dict:
+    """What config.json says about the trace."""
+    trace = grid.trace
+    return {
+        "zone": trace.zone,
+        "source": trace.source,
+        "kind": trace.kind,
+        "factors": trace.factors,
+        "start_utc": trace.start.isoformat(),
+        "step_seconds": trace.step_seconds,
+        "mean_g_per_kwh": grid.mean_g_per_kwh,
+    }
+
+
+def keep(grid: Grid, folder: Path) -> None:
+    """Write the hours of the run, and those before it, into the run folder."""
+    _write(grid.trace, folder / _FILE)
+    if len(grid.before) > 1:
+        hour = int(units.SECONDS_PER_HOUR)
+        start = grid.trace.start - timedelta(hours=len(grid.before))
+        _write(CarbonTrace(start=start, intensity_g_per_kwh=grid.before, step_seconds=hour), folder / _PAST)
+
+
+def _write(trace: CarbonTrace, path: Path) -> None:
+    times = np.datetime_as_string(trace.times, unit="s")
+    lines = [f"{t}Z,{float(v)!r}\n" for t, v in zip(times, trace.intensity_g_per_kwh, strict=True)]
+    path.write_text("time_utc,intensity_g_per_kwh\n" + "".join(lines))
+
+
+def recall(folder: Path, record: dict) -> Grid:
+    """The hours that `keep` wrote, with the record of config.json.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    labels = {name: record[name] for name in ("zone", "source", "kind", "factors")}
+    trace = dataclasses.replace(read_csv(folder / _FILE), **labels)
+    before = read_csv(folder / _PAST).hourly() if (folder / _PAST).exists() else np.zeros(0)
+    return Grid(trace, before, float(record["mean_g_per_kwh"]))
+
+
+def extended(trace: CarbonTrace) -> CarbonTrace:
+    """The trace with its last intensity held, so that the job in flight at the end of the run can be charged."""
+    values = np.pad(trace.intensity_g_per_kwh, (0, _AFTER_H * trace.steps_per_hour), mode="edge")
+    return CarbonTrace(start=trace.start, intensity_g_per_kwh=values, step_seconds=trace.step_seconds, zone=trace.zone)
