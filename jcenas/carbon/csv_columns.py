@@ -152,8 +152,8 @@ def scale_of(table: CsvTable, column: int) -> tuple[float, str]:
       InputError: if the name states a unit that is no mass per energy, or one that has several meanings.
     """
     name = table.header[column].lower().replace("₂", "2")
-    masses: set[str] = {_ONE_NAME.get(mass, mass) for mass in _MASS.findall(name)}
-    energies: set[str] = set(_ENERGY.findall(name))
+    masses = {_ONE_NAME.get(str(mass), str(mass)) for mass in _MASS.findall(name)}
+    energies = set(_ENERGY.findall(name))
     if masses <= {"g"} and energies <= {"kwh"}:
         return 1.0, ""
     units_stated = (" ".join(masses), " ".join(energies))  # a pair that is known only where there is one of each

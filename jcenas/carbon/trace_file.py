@@ -14,7 +14,9 @@ from jcenas.carbon.trace import CarbonTrace
 from jcenas.errors import InputError
 
 
-def read_trace(path: str | os.PathLike, *, column: str | None = None, zone: str | None = None) -> CarbonTrace:
+def read_trace(
+    path: str | os.PathLike, *, column: str | None = None, zone: str | None = None, name_zone: bool = False
+) -> CarbonTrace:
     """Read a carbon trace from a CSV file or from a saved answer of a carbon service in JSON.
 
     CSV: a header line; `,`, `;`, tabulator or `|` between cells, decimal commas with the latter three; a time column
@@ -26,6 +28,7 @@ def read_trace(path: str | os.PathLike, *, column: str | None = None, zone: str 
       path: the file; the content decides between CSV and JSON.
       column: name of the intensity column, where a CSV file has several that fit.
       zone: which zone to take from a file that names several; a file of one zone must name this one.
+      name_zone: take `zone` as the name of the trace where the file names no zone, instead of refusing it.
 
     Returns:
       The trace in the steps of the file, gCO2eq/kWh, float64. `notes` say what was assumed (a time zone), converted (a
@@ -42,6 +45,6 @@ def read_trace(path: str | os.PathLike, *, column: str | None = None, zone: str 
         trace, named = json_file.read_document(text, path, zone=zone or "")
     else:
         trace, named = csv_file.read_table(CsvTable(path, text), zone=zone or "", column=column)
-    if zone and not named:
+    if zone and not named and not name_zone:
         raise InputError(f"{shown_path(path)}: names no zone, so {quoted(zone)} cannot be chosen; leave out --zone")
     return dataclasses.replace(trace, notes=(*trace.notes, *warnings(trace)))
