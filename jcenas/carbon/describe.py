@@ -8,7 +8,7 @@ import numpy as np
 from jcenas import units
 from jcenas.carbon.plausibility import warnings
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.carbon.typical_year import zone_statistics
+from jcenas.carbon.year_statistics import zone_statistics
 from jcenas.carbon.zones import zone_names
 
 
