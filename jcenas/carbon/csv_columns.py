@@ -1,4 +1,4 @@
-"""Which columns of a CSV table hold times, intensities, zones and flags; and the unit that an intensity's name states.
+"""Columns of a CSV trace: times, intensities, zones and flags, and the unit that a column's name states.
 
 The names that the public sources use are known; where several columns fit, the file is refused with their names rather
 than one of them chosen.

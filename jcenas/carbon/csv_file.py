@@ -22,7 +22,7 @@ _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
 class Layout(NamedTuple):
-    """Where a table keeps what a trace needs."""
+    """Columns of a table that a trace is made of, and the unit of its intensities."""
 
     times: csv_columns.Times
     value: int  # column of the intensities

@@ -1,4 +1,4 @@
-"""Read carbon traces from the JSON of Electricity Maps, WattTime and the carbon intensity API of Great Britain.
+"""Carbon traces from the JSON of Electricity Maps, WattTime and the carbon intensity API of Great Britain.
 
 The same functions read a saved file and a live response. Problems are reported with the number of the entry.
 Formats: https://portal.electricitymaps.com/docs, https://docs.watttime.org, https://carbon-intensity.github.io/api-definitions.
@@ -30,7 +30,7 @@ class Point(NamedTuple):
 
 
 class Meaning(NamedTuple):
-    """What the numbers of a document are."""
+    """Zone, origin, accounting and unit of the numbers of a document."""
 
     zone: str
     origin: str  # the service, for `CarbonTrace.source`

@@ -1,4 +1,4 @@
-"""Reads a carbon trace from any file that the project knows: CSV in its common forms, and the services' JSON answers.
+"""Reader of carbon traces from files: CSV in its common forms, and the JSON answers of the carbon services.
 
 The one reader behind every command that takes a trace.
 """

@@ -1,4 +1,4 @@
-"""What `jcenas forecast` does: get a history, train if asked, forecast 96 hours, and look back at the errors."""
+"""The command `jcenas forecast`: a history, optional training, a forecast of 96 hours, and a backtest of its errors."""
 
 import datetime
 import pathlib
@@ -26,7 +26,7 @@ DAYS = features.HORIZON_H // units.HOURS_PER_DAY
 
 
 class ForecastReport(NamedTuple):
-    """The result of the command."""
+    """Result of the command: history, forecast, table of errors, and notes for the user."""
 
     history: CarbonTrace  # hourly
     forecast: TraceForecast

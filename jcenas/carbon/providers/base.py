@@ -1,4 +1,4 @@
-"""The contract of a provider, and the chain of providers that stands in for one that fails."""
+"""The protocol of carbon providers, a chain of them with fall-back, and the joining of their answers."""
 
 import dataclasses
 import datetime
@@ -13,11 +13,11 @@ from jcenas.errors import InputError
 
 
 class ProviderError(InputError):
-    """A provider could not answer: no key, refused, or nonsense. One line, without secrets."""
+    """Failure of a provider: no key, refused, no answer, or nonsense. One line, without secrets."""
 
 
 class ProviderWarning(UserWarning):
-    """A provider failed and another one stands in."""
+    """Warning that a provider failed and another one stands in."""
 
 
 class Provider(Protocol):
@@ -134,7 +134,7 @@ def hours_from(start: datetime.datetime, hours: int) -> tuple[datetime.datetime,
 
 
 def full_hours(start: datetime.datetime, end: datetime.datetime) -> tuple[datetime.datetime, datetime.datetime]:
-    """Both times in UTC.
+    """The period [start, end) in UTC, checked to be of full hours.
 
     Raises:
       ProviderError: if one has no zone, is no full hour or is at an end of the calendar, or the period is empty.

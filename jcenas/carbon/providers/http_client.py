@@ -68,11 +68,11 @@ class HttpClient:
         *,
         max_age_s: float = 0.0,
     ) -> T:
-        """What `parse` makes of the JSON document at `url`; only a document that it accepts goes into the cache.
+        """Fetch the JSON document at `url` and parse it; only a document that `parse` accepts goes into the cache.
 
         Args:
           url: address without secrets.
-          parse: reads the document and raises `InputError` if it is not as documented.
+          parse: makes the result from the document and raises `InputError` if it is not as documented.
           headers: sent along, keys included; never shown and never stored.
           max_age_s: how old an answer from the cache may be; 0 asks anew and stores nothing.
 

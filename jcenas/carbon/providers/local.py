@@ -24,13 +24,13 @@ class File:
         return cover(read_trace(self.path, zone=zone, name_zone=True), start, end, shown_path(self.path))
 
     def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
-        """What the file says of the coming hours."""
+        """The part of the file that covers `hours` hours from `start` on."""
         return self.history(zone, *hours_from(start, hours))
 
 
 @dataclasses.dataclass(frozen=True)
 class TypicalYear:
-    """The mean year of a zone: always there, never wrong by much, and never right about today."""
+    """Intensities of a zone's mean year; needs no network, and knows nothing of today."""
 
     name: str = dataclasses.field(default="typical-year", init=False)
 
