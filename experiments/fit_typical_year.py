@@ -14,7 +14,7 @@ from scipy.optimize import nnls
 from scipy.stats import norm
 
 from jcenas.carbon import generator, process, zones
-from jcenas.carbon.typical_year import MEAN_STEP_G_PER_KWH, calendar
+from jcenas.carbon.year_statistics import MEAN_STEP_G_PER_KWH, calendar
 from jcenas.tables.store import locate
 
 WIDE = "carbon/emaps_2022_hourly_123zones_wide.csv.gz"

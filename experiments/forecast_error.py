@@ -12,7 +12,7 @@ import argparse
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +21,9 @@ import pandas as pd
 
 from experiments import forecast_baselines, recording
 from experiments import forecast_protocol as protocol
+from experiments import forecast_source_tiers as tiers
 from experiments.forecast_toy import toy_regions
-from jcenas.carbon.forecast import losses, source_tiers, windows
+from jcenas.carbon.forecast import losses, windows
 from jcenas.carbon.forecast.forecaster import point
 from jcenas.carbon.forecast.losses import mape_by_day
 from jcenas.carbon.forecast.network import ForecastNetwork, log_intensity
@@ -75,14 +76,12 @@ def by_source(seed: int, table: windows.Table, span: windows.Span, steps: int) -
     params, region = _fit_by_source(jax.random.key(seed), past, ahead, steps)
     test = protocol.daily(table, span, protocol.TEST, protocol.END)
     return {
-        "DACF-style network": source_tiers.dacf(params, test, region),
-        "CarbonCast-style CNN-LSTM": source_tiers.carboncast(params, test, region),
+        "DACF-style network": tiers.dacf(params, test, region),
+        "CarbonCast-style CNN-LSTM": tiers.carboncast(params, test, region),
     }
 
 
-_fit_by_source = jax.jit(
-    lambda key, past, ahead, steps: source_tiers.fit(key, past, ahead, steps=steps), static_argnums=3
-)
+_fit_by_source = jax.jit(lambda key, past, ahead, steps: tiers.fit(key, past, ahead, steps=steps), static_argnums=3)
 
 
 def without_network(table: windows.Table, span: windows.Span, seeds: Sequence[int], iterations: int) -> dict[str, Any]:
@@ -114,26 +113,30 @@ def issued(region: str, factors: str) -> tuple[np.ndarray, np.ndarray]:
     return pairs[0].to_numpy(), pairs[1].to_numpy()
 
 
+class Sizes(NamedTuple):
+    """How large the study is."""
+
+    network: ForecastNetwork = protocol.NETWORK
+    recipe: ForecastTraining = protocol.RECIPE
+    seeds: Sequence[int] = SEEDS
+    steps: int = 2000  # of the published networks
+    iterations: int = 400  # of the boosted trees
+
+
 def measure(
-    table: windows.Table,
-    spans: list[windows.Span],
-    cache: Cache,
-    *,
-    network: ForecastNetwork = protocol.NETWORK,
-    recipe: ForecastTraining = protocol.RECIPE,
-    seeds: Sequence[int] = SEEDS,
-    steps: int = 2000,
-    iterations: int = 400,
+    table: windows.Table, spans: list[windows.Span], cache: Cache, sizes: Sizes | None = None
 ) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
     """Rows of the three tables: errors, intervals, and our errors against CarbonCast's issued forecasts."""
-    options = {"network": network, "recipe": recipe}
-    seen = [cache(f"ours_{s}", lambda s=s: ours(s, table, spans, **options)) for s in seeds]
+    sizes = sizes or Sizes()
+    seeds, steps, iterations = sizes.seeds, sizes.steps, sizes.iterations
+    options = {"network": sizes.network, "recipe": sizes.recipe}
+    ours_by_seed = [cache(f"ours_{s}", lambda s=s: ours(s, table, spans, **options)) for s in seeds]
     error_rows, interval_rows, issued_rows = [], [], []
     for span in spans:
         name = span.name
         validation = protocol.daily(table, span, protocol.SELECT, protocol.TEST).target
         target = protocol.daily(table, span, protocol.TEST, protocol.END).target
-        calibrated = [_calibrated(run, name, validation, target) for run in seen]
+        calibrated = [_calibrated(run, name, validation, target) for run in ours_by_seed]
         points = [np.asarray(point(daily)) for _, daily in calibrated]
         errors = {"jcenas": [mape(one, target) for one in points]}
         errors[f"jcenas, mean of {len(seeds)} seeds"] = [mape(np.mean(points, axis=0), target)]
@@ -152,7 +155,7 @@ def measure(
                 error_rows.append([name, method, *_cells(values)])
             over = np.mean(errors["jcenas"], axis=0)[:3] - goal
             error_rows.append([name, "jcenas above the goal", *(f"{value:+.2f}" for value in over), "-"])
-        interval_rows.append(_interval_row(name, calibrated, seen, target))
+        interval_rows.append(_interval_row(name, calibrated, ours_by_seed, target))
         region, factors = name.split(" ")
         if region in ISSUED and target.shape[0] == 181:
             theirs, actual = issued(region, factors)
@@ -209,9 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> tuple[list[list[Any]], ...]:
         table, spans = toy_regions()
         network = ForecastNetwork(zones=1, width=16, layers=1, own_scale=False)
         recipe = ForecastTraining(steps=4, chunk_steps=2, batch_size=8)
-        tables = measure(
-            table, spans, Cache(given.cache), network=network, recipe=recipe, seeds=(0,), steps=4, iterations=4
-        )
+        sizes = Sizes(network=network, recipe=recipe, seeds=(0,), steps=4, iterations=4)
+        tables = measure(table, spans, Cache(given.cache), sizes)
     else:
         tables = measure(*protocol.read_regions(), Cache(given.cache))
         _record(*tables)

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.fit_typical_year import autocorrelation, daily_range, read_all
 from experiments.recording import record
 from jcenas.carbon import generator
-from jcenas.carbon.typical_year import zone_statistics
+from jcenas.carbon.year_statistics import zone_statistics
 
 YEARS = 16
 NAMES = ("mean", "standard deviation", "mean daily range", "autocorrelation 1 h", "autocorrelation 24 h")

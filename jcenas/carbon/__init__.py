@@ -16,6 +16,7 @@ _HOME = {
     "read_csv": "csv_file",
     "read_json": "json_file",
     "read_mix_csv": "mix_file",
+    "read_trace": "trace_file",
     "zone_names": "zones",
 }
 

@@ -1,21 +1,17 @@
-"""Energy and emissions of intervals, exact for piecewise-constant intensity; on the host and on the device.
+"""Energy and emissions of intervals of time, exact for an intensity that is constant in each step of its trace.
 
 An interval [t0, t1) is given in trace hours. Its emissions are power * PUE * the integral of the intensity over it; the
 integral is split at the borders of the trace's steps, so an interval that straddles two hours is charged to both.
 
-Precision. Host: float64, each interval integrated by itself (no difference of large running totals), sums compensated.
-Device: float32, with the time given as an hour index and seconds within that hour, because float32 hours of a year
-resolve 3.5 s only; sums by `CompensatedSum`.
+Precision: float64 on the host, each interval integrated by itself (no difference of large running totals), sums
+correctly rounded.
 """
 
 import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from jcenas import units
 from jcenas.carbon.trace import CarbonTrace
@@ -104,58 +100,3 @@ def total(charges: Iterable[Charge]) -> Charge:
     energy = np.concatenate([np.ravel(one.energy_kwh) for one in charges]) if charges else ()
     emissions = np.concatenate([np.ravel(one.emissions_g) for one in charges]) if charges else ()
     return Charge(math.fsum(energy), math.fsum(emissions))
-
-
-class CompensatedSum(struct.PyTreeNode):
-    """A running float32 sum that keeps its rounding error (Neumaier 1974); works in `scan` and under `vmap`."""
-
-    high: jax.Array  # (...) float32, the sum as rounded
-    low: jax.Array  # (...) float32, what rounding lost
-
-    @classmethod
-    def zeros(cls, shape: tuple[int, ...] = ()) -> "CompensatedSum":
-        """An empty sum of the given shape."""
-        return cls(high=jnp.zeros(shape, jnp.float32), low=jnp.zeros(shape, jnp.float32))
-
-    def add(self, x: jax.Array) -> "CompensatedSum":
-        """The sum with x (...) added."""
-        high = self.high + x
-        bigger = jnp.abs(self.high) >= jnp.abs(x)
-        lost = jnp.where(bigger, (self.high - high) + x, (x - high) + self.high)
-        return CompensatedSum(high=high, low=self.low + lost)
-
-    def value(self) -> jax.Array:
-        """The best float32 value of the sum."""
-        return self.high + self.low
-
-
-def charge_on_device(
-    intensity_g_per_kwh: jax.Array,
-    hour: jax.Array,
-    start_s: jax.Array,
-    seconds: jax.Array,
-    power_w: jax.Array,
-    *,
-    max_hours: int,
-) -> tuple[jax.Array, jax.Array]:
-    """Jittable charge of one interval that begins `start_s` seconds into hour `hour` and lasts `seconds`.
-
-    Write for one interval, vmap at the edge. Hours past the end of the trace are charged at its last intensity.
-
-    Args:
-      intensity_g_per_kwh: hourly intensities, float32 (T,).
-      hour: index of the hour, int32 ().
-      start_s: seconds since the begin of that hour, float32 (), in [0, 3600).
-      seconds: length, float32 (), at most (max_hours - 1) * 3600.
-      power_w: power, W, float32 (), PUE included if it is to count.
-      max_hours: static; number of hours that an interval may touch.
-
-    Returns:
-      Energy in kWh and emissions in gCO2eq, float32 () each.
-    """
-    border_s = jnp.arange(max_hours + 1, dtype=jnp.float32) * units.SECONDS_PER_HOUR
-    inside_s = jnp.clip(border_s, min=start_s, max=start_s + seconds)
-    overlap_s = jnp.diff(inside_s)  # seconds of the interval in each of the hours it may touch
-    hours = jnp.clip(hour + jnp.arange(max_hours), min=0, max=intensity_g_per_kwh.shape[0] - 1)
-    energy_kwh = power_w * (overlap_s / units.JOULES_PER_KWH)
-    return jnp.sum(energy_kwh), jnp.sum(energy_kwh * intensity_g_per_kwh[hours])

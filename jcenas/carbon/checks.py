@@ -1,4 +1,4 @@
-"""What is wrong with rows of time stamps and intensities: collected, then told in one line with place and remedy."""
+"""Checks of rows of times and intensities: problems are collected and reported as one line with place and remedy."""
 
 import datetime
 import math
@@ -6,16 +6,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jcenas.carbon.text_file import quoted, shown
+from jcenas.carbon.trace import FIRST_YEAR, LAST_YEAR
 from jcenas.errors import InputError
+
+MAX_G_PER_KWH = 100_000.0  # a hundred times the dirtiest power plant: beyond it a number is no intensity
 
 
 class Problems:
     """Collects the problems of one file; the first is shown with its place, the others are counted."""
 
-    def __init__(self, source: object, unit: str = "line"):
-        """Problems of `source` (a path or an address); `unit` is what places are counted in: lines or entries."""
+    def __init__(self, source: object, unit: str = "line", remedy: str = ""):
+        """Problems of `source`, a path or an address.
+
+        Args:
+          source: named in the message.
+          unit: what places are counted in: lines or entries.
+          remedy: the advice for every problem, where the user cannot mend the source.
+        """
         self.source = source
         self.unit = unit
+        self.remedy = remedy
         self.found: list[tuple[int, str, str]] = []
 
     def add(self, place: int, what: str, remedy: str) -> None:
@@ -30,40 +41,49 @@ class Problems:
         place, what, remedy = found[0]
         others = ", ".join(str(n) for n, *_ in found[1:6]) + (", ..." if len(found) > 6 else "")
         rest = f" ({len(found)} problems; also {self.unit} {others})" if len(found) > 1 else ""
-        raise InputError(f"{self.source}, {self.unit} {place}: {what}{rest}; {remedy}")
+        remedy = self.remedy or remedy
+        raise InputError(f"{shown(self.source, 400)}, {self.unit} {place}: {what}{rest}; {remedy}")
 
-    def stamp(self, place: int, text: object, *, utc: bool = False) -> datetime.datetime | None:
-        """The time that `text` names, in UTC; None and a noted problem where it is none, or its zone is unknown.
-
-        Args:
-          place: line or entry.
-          text: ISO 8601.
-          utc: whether a time without zone is known to be UTC.
-        """
+    def stamp(self, place: int, text: object) -> datetime.datetime | None:
+        """The time with zone that ISO 8601 `text` names, in UTC; None and a noted problem where it is none."""
         try:
             when = datetime.datetime.fromisoformat(str(text).strip())
         except ValueError:
-            self.add(place, f"{text!r} is no ISO 8601 time", "write times like 2024-01-31T23:00Z")
+            self.add(place, f"{quoted(text)} is no ISO 8601 time", "write times like 2024-01-31T23:00Z")
             return None
-        if when.tzinfo is None and not utc:
-            remedy = "add Z or an offset, or name the column datetime_utc if it is UTC"
-            self.add(place, f"the time {text!r} has no zone", remedy)
+        if when.tzinfo is None:
+            self.add(place, f"the time {quoted(text)} has no zone", "add Z or an offset")
             return None
-        return when.replace(tzinfo=datetime.UTC) if when.tzinfo is None else when.astimezone(datetime.UTC)
+        if not self.in_range(place, when):
+            return None
+        return when.astimezone(datetime.UTC)
 
-    def intensity(self, place: int, value: object) -> float:
-        """The number that `value` is; 0 and a noted problem where it is none, not finite or negative."""
+    def in_range(self, place: int, when: datetime.datetime) -> bool:
+        """Whether the year is one that a trace may have; notes a problem where it is not."""
+        if FIRST_YEAR < when.year < LAST_YEAR:
+            return True
+        what = f"the year {when.year} is not between {FIRST_YEAR} and {LAST_YEAR}"
+        self.add(place, what, "correct the time")
+        return False
+
+    def intensity(self, place: int, value: object, scale: float = 1.0) -> float:
+        """The number that `value` is, times `scale`; 0 and a noted problem where it is no intensity in g/kWh."""
         remedy = "put the carbon intensity in gCO2eq/kWh, or leave out the start or the end of the file"
         if value is None or not str(value).strip():
             self.add(place, "the intensity is missing", remedy)
             return 0.0
         try:
-            number = float(value)  # pyright: ignore[reportArgumentType]
-        except (TypeError, ValueError):
-            self.add(place, f"{value!r} is no number", remedy)
+            if isinstance(value, bool):
+                raise TypeError
+            number = float(value) * scale  # pyright: ignore[reportArgumentType]
+        except (TypeError, ValueError, OverflowError):
+            self.add(place, f"{quoted(value)} is no number", remedy)
             return 0.0
         if not math.isfinite(number) or number < 0:
-            self.add(place, f"the intensity {str(value).strip()} is not a finite number >= 0", remedy)
+            self.add(place, f"the intensity {shown(value).strip()} is not a finite number >= 0", remedy)
+            return 0.0
+        if number > MAX_G_PER_KWH:
+            self.add(place, f"the intensity {shown(value).strip()} is no number of gCO2eq/kWh", remedy)
             return 0.0
         return number
 
@@ -74,8 +94,7 @@ class Problems:
                 self.add(places[0] if places else 1, "fewer than two rows", "a trace needs at least two")
             return 3600
         gaps = np.diff([when.timestamp() for when in stamps])
-        lengths, counts = np.unique(gaps[gaps > 0], return_counts=True)
-        step = int(lengths[counts.argmax()]) if lengths.size else 0  # the commonest; of equals the shortest
+        step = commonest_step(gaps)
         for i in np.flatnonzero(gaps <= 0).tolist():
             what = "comes twice" if gaps[i] == 0 else "goes back"
             remedy = "leave one of the rows" if gaps[i] == 0 else "sort the rows by time"
@@ -88,3 +107,9 @@ class Problems:
             what = f"a gap of {(gaps[i] - step) / 3600:g} h before {stamps[i + 1]:%Y-%m-%d %H:%M} UTC"
             self.add(places[i + 1], what, "fill in the missing rows")
         return step
+
+
+def commonest_step(gaps: np.ndarray) -> int:
+    """The commonest of the positive gaps, s; of equally common ones the shortest; 0 where none is positive."""
+    lengths, counts = np.unique(gaps[gaps > 0], return_counts=True)
+    return int(lengths[counts.argmax()]) if lengths.size else 0

@@ -1,25 +1,44 @@
-"""Read a carbon trace from a CSV file: two plain columns, or Electricity Maps' export. Strict, with line numbers.
+"""Carbon traces from CSV files: two plain columns, the public services' exports, one zone of many.
 
-Time stamps must be UTC: a `Z` or an offset on each, or a column named for it (`datetime_utc`, `Datetime (UTC)`). The
-steps must be equal and divide an hour. A file may be compressed (`.gz`). Nothing is repaired in silence.
+The steps must be equal and divide an hour; what is wrong is reported with its line, and nothing is repaired. What had
+to be assumed or converted stands in the trace's notes.
 """
 
-import csv
-import gzip
 import os
-import pathlib
 import re
+from typing import NamedTuple
 
 import numpy as np
 
+from jcenas.carbon import csv_columns
 from jcenas.carbon.checks import Problems
+from jcenas.carbon.csv_table import CsvTable, listed
+from jcenas.carbon.text_file import quoted, shown
+from jcenas.carbon.times import parse_times
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.errors import InputError
 
-_TIME = re.compile(r"^(date|time|datetime|date_?time|timestamp|time_?stamp|from|start|point_time)?[ _]*\(?(utc)?\)?$")
-_INTENSITY = re.compile(r"intensity|^ci($|_)|gco2|co2eq")
-_ESTIMATED = ("estimated", "data estimated")
-_ZONE = ("zone id", "zone_id", "zone")
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+
+
+class Layout(NamedTuple):
+    """Columns of a table that a trace is made of, and the unit of its intensities."""
+
+    times: csv_columns.Times
+    value: int  # column of the intensities
+    flag: int | None  # column that flags estimated values
+    zone: int | None  # column with the zone of each row
+    wide: bool  # whether the value's column is named after its zone
+    scale: float  # from the column's unit to gCO2eq/kWh
+
+
+class Cells(NamedTuple):
+    """The needed cells of all rows of one zone."""
+
+    lines: list[int]
+    times: list[str]
+    values: list[float]  # gCO2eq/kWh
+    flags: list[bool]
 
 
 def read_csv(
@@ -33,117 +52,90 @@ def read_csv(
     """Read a trace from a CSV file with a header line.
 
     Args:
-      path: the file; `.gz` is decompressed.
-      zone: name of the zone; by default the file's zone column, else the file's name.
+      path: the file; gzip is decompressed.
+      zone: the zone to take from a file of several; else a name for the trace. Default: the file's zone column, else
+        the file's name.
       factors: which emission factors the column has; picks between Electricity Maps' two intensity columns.
       kind: 'average' or 'marginal', recorded with the trace; a column named marginal is.
       column: name of the intensity column, where the file has several that fit.
 
     Returns:
-      The trace, in the steps of the file.
+      The trace, in the steps of the file; `notes` say what was assumed or converted.
 
     Raises:
       InputError: if the file cannot be read or anything in it is wrong; names the first line, the number of
         problems and the remedy.
     """
-    path = pathlib.Path(path)
-    rows = csv_rows(path)
-    header = [name.strip() for name in rows[0][1]]
-    time, value, utc = _columns(path, header, factors, column)
-    lower = [name.lower() for name in header]
-    flag = next((lower.index(name) for name in _ESTIMATED if name in lower), None)
-    place = next((lower.index(name) for name in _ZONE if name in lower), None)
+    return read_table(CsvTable(path), zone=zone, factors=factors, kind=kind, column=column)[0]
 
-    problems = Problems(path)
-    stamps, values, flags, lines = [], [], [], []
-    for line, row in rows[1:]:
-        if len(row) != len(header):
-            problems.add(line, f"{len(row)} fields where the header has {len(header)}", "repair the line")
-            continue
-        when = problems.stamp(line, row[time], utc=utc)
-        number = problems.intensity(line, row[value])
-        if when is not None:
-            stamps.append(when)
-            values.append(number)
-            lines.append(line)
-            flags.append(flag is not None and row[flag].strip().lower() in {"1", "true", "yes"})
-    if len(rows) == 1:
-        raise InputError(f"{path}: no rows after the header; a trace needs at least two")
-    step = problems.step(stamps, lines)
+
+def read_table(
+    table: CsvTable, *, zone: str, factors: str = "life-cycle", kind: str = "average", column: str | None = None
+) -> tuple[CarbonTrace, bool]:
+    """The trace of a table, and whether the table itself names its zones; arguments and errors as of `read_csv`."""
+    layout, notes = _layout(table, factors, column, zone or None)
+    problems = Problems(table.name)
+    cells, zones = _read_cells(table, layout, problems, zone)
+    times, more = parse_times(problems, cells.lines, cells.times, utc=layout.times.utc)
+    known = [(when, line) for when, line in zip(times, cells.lines, strict=True) if when is not None]
+    step = problems.step([when for when, _ in known], [line for _, line in known])
     problems.raise_if_any()
-    if not zone:
-        zone = rows[1][1][place].strip() if place is not None else path.name.split(".")[0]
-    return CarbonTrace(
-        start=stamps[0],
-        intensity_g_per_kwh=np.array(values),
+    name = table.header[layout.value]
+    written = [name] if layout.wide else zones
+    trace = CarbonTrace(
+        start=known[0][0],
+        intensity_g_per_kwh=np.array(cells.values),
         step_seconds=step,
-        zone=zone,
-        source=f"file {path.name}",
-        kind="marginal" if re.search("marginal|moer", lower[value]) else kind,
-        factors=_factors_of(header[value], factors),
-        estimated=np.array(flags) if flag is not None else None,
+        zone=_label(table, zone, written),
+        source=f"file {table.file}",
+        kind="marginal" if re.search("marginal|moer", name.lower()) else kind,
+        factors=csv_columns.factors_of(name, factors),
+        estimated=np.array(cells.flags) if layout.flag is not None else None,
+        notes=(*notes, *more),
     )
+    return trace, bool(written)
 
 
-def csv_rows(path: pathlib.Path) -> list[tuple[int, list[str]]]:
-    """All lines with something in them, split, with their line numbers."""
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); check the path and the file") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: is no CSV text ({error}); export it as CSV in UTF-8") from error
-    if not rows:
-        raise InputError(f"{path}: is empty; a trace is a CSV with the columns datetime_utc and intensity_g_per_kwh")
-    return rows
+def _layout(table: CsvTable, factors: str, column: str | None, zone: str | None) -> tuple[Layout, list[str]]:
+    """Where the table keeps what is needed, and notes on it."""
+    times = csv_columns.find_times(table)
+    value = csv_columns.find_intensity(table, times, factors, column)
+    wide = value is None
+    if value is None:
+        value = csv_columns.find_zone_column(table, times, zone)
+    scale, note = csv_columns.scale_of(table, value)
+    flag, place = csv_columns.find_flag(table), csv_columns.find_zone(table)
+    return Layout(times, value, flag, None if wide else place, wide, scale), [note] if note else []
 
 
-def time_column(path: pathlib.Path, header: list[str]) -> tuple[int, bool]:
-    """Index of the column with the time stamps, and whether its name says that they are UTC."""
-    lower = [name.lower() for name in header]
-    times = [i for i, name in enumerate(lower) if name and _TIME.match(name)]
-    if not times:
-        raise InputError(f"{path}, line 1: no time column among {listed(header)}; name it, for example, datetime_utc")
-    time = next((i for i in times if "utc" in lower[i]), times[0])
-    return time, "utc" in lower[time]
+def _read_cells(table: CsvTable, layout: Layout, problems: Problems, zone: str) -> tuple[Cells, list[str]]:
+    """The cells of the rows of `zone` (of all rows where the table names no zone), and the zones that it names."""
+    cells, zones = Cells([], [], [], []), {}
+    for line, row in table.rows():
+        if len(row) != len(table.header):
+            what = f"{len(row)} fields where the header has {len(table.header)}"
+            problems.add(line, what, "repair the line")
+            continue
+        if layout.zone is not None:
+            here = row[layout.zone].strip()
+            zones.setdefault(here)
+            if zone and here.lower() != zone.lower():
+                continue
+        text = row[layout.value]
+        if table.separator != "," and _DECIMAL_COMMA.fullmatch(text):
+            text = text.replace(",", ".")
+        cells.lines.append(line)
+        cells.times.append(layout.times.text(row))
+        cells.values.append(problems.intensity(line, text, layout.scale))
+        cells.flags.append(layout.flag is not None and row[layout.flag].strip().lower() in {"1", "true", "yes"})
+    if len(zones) > 1 and not zone:
+        raise InputError(f"{table.name}: rows of several zones ({listed(list(zones))}); choose one with --zone")
+    if zones and not cells.lines:
+        raise InputError(f"{table.name}: no row of the zone {quoted(zone)}; the file has {listed(list(zones))}")
+    return cells, list(zones)
 
 
-def _columns(path: pathlib.Path, header: list[str], factors: str, column: str | None) -> tuple[int, int, bool]:
-    """Index of the time column and of the intensity column, and whether the former is said to be UTC."""
-    lower = [name.lower() for name in header]
-    remedy = "name them, for example, datetime_utc,intensity_g_per_kwh"
-    time, utc = time_column(path, header)
-    if column is not None:
-        if column not in header:
-            raise InputError(f"{path}, line 1: no column {column!r}; the file has {listed(header)}")
-        return time, header.index(column), utc
-    found = [i for i, name in enumerate(lower) if i != time and _INTENSITY.search(name)]
-    if not found and len(header) == 2:
-        found = [1 - time]
-    fitting = [i for i in found if _factors_of(header[i], "") == factors] or [
-        i for i in found if not _factors_of(header[i], "")
-    ]
-    found = fitting or found
-    if not found:
-        raise InputError(f"{path}, line 1: no carbon-intensity column among {listed(header)}; {remedy}")
-    if len(found) > 1:
-        names = listed([header[i] for i in found])
-        raise InputError(f"{path}, line 1: several intensity columns ({names}); leave one in the file or name it")
-    return time, found[0], utc
-
-
-def listed(names: list[str], most: int = 12) -> str:
-    """The first `most` names on one line, with commas between them."""
-    names = [" ".join(name.split()) for name in names]
-    more = f", ... ({len(names)} columns)" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def _factors_of(name: str, default: str) -> str:
-    """The emission factors that a column's name tells."""
-    lower = name.lower()
-    if any(word in lower for word in ("lca", "life cycle", "life-cycle", "lifecycle")):
-        return "life-cycle"
-    return "direct" if "direct" in lower else default
+def _label(table: CsvTable, zone: str, written: list[str]) -> str:
+    """Name of the trace's zone: as the file writes it, else as it was asked for, else the file's name."""
+    found = next((one for one in written if one and (not zone or one.lower() == zone.lower())), "")
+    return shown(found or zone or table.file.split(".")[0])

@@ -1,4 +1,4 @@
-"""Facts about a trace as plain data: what `jcenas trace` prints, and warnings about data that look wrong."""
+"""Summary of a trace as plain data: what `jcenas trace` prints."""
 
 import datetime
 from typing import Any
@@ -6,16 +6,14 @@ from typing import Any
 import numpy as np
 
 from jcenas import units
+from jcenas.carbon.plausibility import warnings
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.carbon.typical_year import zone_statistics
+from jcenas.carbon.year_statistics import zone_statistics
 from jcenas.carbon.zones import zone_names
-
-FLAT_HOURS = 24  # so many equal values in a row look like a stuck reading
-JUMP_SHARE = 0.75  # a change within an hour by this share of the whole range looks like an error
 
 
 def describe(trace: CarbonTrace) -> dict[str, Any]:
-    """Summary of a trace: period, level, spread, the day, persistence, and what looks wrong.
+    """Summary of a trace: period, level, spread, the day, persistence, its notes, and what looks wrong.
 
     Returns:
       A dictionary of str, int, float and lists, JSON-ready. Intensities in gCO2eq/kWh, hours in UTC; None for
@@ -45,7 +43,7 @@ def describe(trace: CarbonTrace) -> dict[str, Any]:
         },
         "generation": sorted(trace.generation_mw),
         "weather": sorted(trace.weather),
-        "warnings": warnings(trace),
+        "warnings": list(dict.fromkeys((*trace.notes, *warnings(trace)))),
     }
     n_days = hourly.size // units.HOURS_PER_DAY
     if n_days:
@@ -95,38 +93,9 @@ def zone_rows() -> list[tuple[str, str, str, str]]:
     return lines
 
 
-def warnings(trace: CarbonTrace) -> list[str]:
-    """What looks wrong though it is allowed, one sentence each; empty for a sound trace."""
-    values, found = trace.intensity_g_per_kwh, []
-    per_hour = trace.steps_per_hour
-    changes = np.flatnonzero(np.diff(values) != 0)
-    runs = np.diff(np.concatenate(([-1], changes, [values.size - 1])))
-    if runs.max() >= FLAT_HOURS * per_hour:
-        begin = int(np.concatenate(([-1], changes))[runs.argmax()]) + 1
-        found.append(f"{runs.max() / per_hour:g} hours of the same value from {_when(trace, begin)}: a stuck reading?")
-    jumps = np.flatnonzero(np.abs(np.diff(values)) > JUMP_SHARE * max(np.ptp(values), 1e-9))
-    if jumps.size and values.size > units.HOURS_PER_WEEK * per_hour:
-        found.append(f"{jumps.size} jumps over most of the range, the first at {_when(trace, int(jumps[0]) + 1)}")
-    if (values == 0).any():
-        found.append(
-            f"{int((values == 0).sum())} steps with intensity 0, the first at {_when(trace, int(values.argmin()))}"
-        )
-    if values.max() > 1500:
-        found.append(f"intensities up to {values.max():.0f} gCO2eq/kWh: in g per kWh, not per MWh or pounds?")
-    elif values.max() < 2:
-        found.append(f"no intensity above {values.max():.3g}: in g, not in kg per kWh?")
-    if trace.estimated is not None and trace.estimated.mean() > 0.5:
-        found.append(f"{trace.estimated.mean():.0%} of the values are estimates")
-    return found
-
-
 def _autocorrelation(values: np.ndarray, lag: int) -> float | None:
     """Autocorrelation at a lag in steps; None where the trace is constant or shorter than twice the lag."""
     x = values - values.mean()
     if values.size < 2 * lag or not x.any():
         return None
     return float(x[:-lag] @ x[lag:] / (x @ x))
-
-
-def _when(trace: CarbonTrace, step: int) -> str:
-    return str(trace.times[step]).replace("T", " ") + " UTC"

@@ -12,7 +12,7 @@ import numpy as np
 from flax import struct
 
 from jcenas.carbon import process
-from jcenas.carbon.typical_year import ZoneStatistics, calendar
+from jcenas.carbon.year_statistics import ZoneStatistics, calendar
 
 
 class YearModel(struct.PyTreeNode):

@@ -1,4 +1,4 @@
-"""How much power a device draws in each state. Flags of the command line are made from this; no JAX here.
+"""Electric power of a device by state, in watts. Flags of the command line are made from this; no JAX here.
 
 The defaults are *modelled* numbers. Training and scoring: the middle of the 105-229 W that EC-NAS measured on one GPU
 over its 2,805 training runs (arXiv 2210.06015 and the raw measurements of its repository). Idle: an assumption, a tenth

@@ -41,35 +41,15 @@ def read_prepared(
       InputError: if the file cannot be read, lacks the column, is not hourly, or misses more than 12 hours in a row.
     """
     path, named = pathlib.Path(path), column
-    try:
-        frame = pd.read_csv(path, index_col="datetime_utc", parse_dates=["datetime_utc"])
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a prepared table ({error})") from error
-    if column is None:
-        fitting = [name for name in frame.columns if name.startswith(_FACTORS.get(factors, ()))]
-        if not fitting:
-            raise InputError(
-                f"{path}: no column with {factors} intensities; the columns are {', '.join(frame.columns)}"
-            )
-        column = fitting[0]
-    elif column not in frame.columns:
-        raise InputError(f"{path}: no column {column!r}; the columns are {', '.join(frame.columns)}")
-    times = frame.index.to_numpy()
-    if not (np.diff(times) == np.timedelta64(1, "h")).all():
-        raise InputError(f"{path}: the rows are not hourly without gaps; get the file again")
-    known = np.flatnonzero(frame[column].notna())
-    if known.size == 0:
-        raise InputError(f"{path}: the column {column} is empty")
-    longest = int(np.diff(known).max(initial=1)) - 1
-    if longest > MAX_GAP_H:
-        raise InputError(f"{path}: {longest} hours in a row are missing in {column}; choose another period")
-    frame = frame.iloc[known[0] : known[-1] + 1]
+    frame = _hourly_table(path)
+    column = _intensity_column(frame, path, factors, column)
+    frame = _without_ends(frame, path, column)
     series = frame[column]
     series = series.fillna((series.shift(24) + series.shift(-24)) / 2)
     values = series.interpolate().to_numpy(float)
     flags = frame["estimated"].to_numpy(bool) if "estimated" in frame else np.zeros(len(frame), bool)
     return CarbonTrace(
-        start=frame.index[0].to_pydatetime().replace(tzinfo=datetime.UTC),
+        start=datetime.datetime.fromisoformat(str(frame.index[0])).replace(tzinfo=datetime.UTC),
         intensity_g_per_kwh=values,
         zone=zone or (named or path.name.split(".")[0]),
         source=f"file {path.name}",
@@ -82,3 +62,36 @@ def read_prepared(
         },
         weather={name[3:]: frame[name].to_numpy(float) for name in frame.columns if name.startswith("wx_")},
     )
+
+
+def _hourly_table(path: pathlib.Path) -> pd.DataFrame:
+    """All columns of the table, by time."""
+    try:
+        frame = pd.read_csv(path, index_col="datetime_utc", parse_dates=["datetime_utc"])
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a prepared table ({error})") from error
+    if not (np.diff(frame.index.to_numpy()) == np.timedelta64(1, "h")).all():
+        raise InputError(f"{path}: the rows are not hourly without gaps; get the file again")
+    return frame
+
+
+def _intensity_column(frame: pd.DataFrame, path: pathlib.Path, factors: str, column: str | None) -> str:
+    """Name of the intensity column: the given one, else the first with these emission factors."""
+    fitting = [name for name in frame.columns if name.startswith(_FACTORS.get(factors, ()))]
+    if column is not None:
+        fitting = [name for name in frame.columns if name == column]
+    if not fitting:
+        wanted = f"no column with {factors} intensities" if column is None else f"no column {column!r}"
+        raise InputError(f"{path}: {wanted}; the columns are {', '.join(frame.columns)}")
+    return fitting[0]
+
+
+def _without_ends(frame: pd.DataFrame, path: pathlib.Path, column: str) -> pd.DataFrame:
+    """The rows from the first to the last known intensity; gaps of more than 12 hours inside are refused."""
+    known = np.flatnonzero(frame[column].notna())
+    if known.size == 0:
+        raise InputError(f"{path}: the column {column} is empty")
+    longest = int(np.diff(known).max(initial=1)) - 1
+    if longest > MAX_GAP_H:
+        raise InputError(f"{path}: {longest} hours in a row are missing in {column}; choose another period")
+    return frame.iloc[known[0] : known[-1] + 1]

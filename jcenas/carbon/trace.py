@@ -14,6 +14,7 @@ from jcenas.errors import InputError
 
 KINDS = ("average", "marginal")
 FACTORS = ("life-cycle", "direct")
+FIRST_YEAR, LAST_YEAR = 1900, 2200  # exclusive; far from both ends of the calendar, so that hours can be added
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,6 +33,7 @@ class CarbonTrace:
       marginal_g_per_kwh: float64 (T,), marginal intensity beside an average one; None when unknown.
       generation_mw: average power by source, float64 (T,) each, MW; NaN where not reported.
       weather: features of the weather or of its forecast, float64 (T,) each.
+      notes: what a reader or a provider assumed, converted or found odd, one sentence each, to be shown to the user.
 
     Raises:
       InputError: if a field breaks these rules.
@@ -48,6 +50,7 @@ class CarbonTrace:
     marginal_g_per_kwh: np.ndarray | None = None
     generation_mw: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     weather: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         values = np.array(self.intensity_g_per_kwh, np.float64)
@@ -64,11 +67,21 @@ class CarbonTrace:
             raise InputError(f"{name}: the start {self.start} has no time zone; give it in UTC")
         if self.step_seconds <= 0 or 3600 % self.step_seconds:
             raise InputError(f"{name}: a step of {self.step_seconds} s does not divide an hour; resample to 3600 s")
+        if (
+            not FIRST_YEAR
+            < self.start.year
+            <= self.start.year + values.size * self.step_seconds // 31_536_000
+            < LAST_YEAR
+        ):
+            raise InputError(
+                f"{name}: the trace is not between the years {FIRST_YEAR} and {LAST_YEAR}; correct its start"
+            )
         if self.kind not in KINDS or self.factors not in FACTORS:
             raise InputError(f"{name}: kind must be one of {KINDS} and factors one of {FACTORS}")
         values.flags.writeable = False
         object.__setattr__(self, "intensity_g_per_kwh", values)
         object.__setattr__(self, "start", self.start.astimezone(datetime.UTC))
+        object.__setattr__(self, "notes", tuple(dict.fromkeys(self.notes)))
         for field, extra in self._extras(np.array).items():
             object.__setattr__(self, field, extra)
 
@@ -157,17 +170,16 @@ class CarbonTrace:
         """
         if step_seconds <= 0 or (self.step_seconds % step_seconds and step_seconds % self.step_seconds):
             raise InputError(f"cannot resample steps of {self.step_seconds} s to {step_seconds} s: not a multiple")
-        if step_seconds <= self.step_seconds:
-            change = lambda series: np.repeat(series, self.step_seconds // step_seconds)
-        else:
-            per = step_seconds // self.step_seconds
-            whole = len(self) // per * per
-            if not whole:
-                raise InputError(f"{len(self)} steps of {self.step_seconds} s do not fill one of {step_seconds} s")
+        per = max(1, step_seconds // self.step_seconds)
+        whole = len(self) // per * per
+        if not whole:
+            raise InputError(f"{len(self)} steps of {self.step_seconds} s do not fill one of {step_seconds} s")
 
-            def change(series):
-                parts = series[:whole].reshape(-1, per)
-                return parts.any(axis=1) if series.dtype == bool else parts.mean(axis=1)
+        def change(series: np.ndarray) -> np.ndarray:
+            if step_seconds <= self.step_seconds:
+                return np.repeat(series, self.step_seconds // step_seconds)
+            parts = series[:whole].reshape(-1, per)
+            return np.asarray(parts.any(axis=1) if series.dtype == bool else parts.mean(axis=1))
 
         return dataclasses.replace(
             self,
@@ -178,13 +190,37 @@ class CarbonTrace:
 
     def index_of(self, when: datetime.datetime) -> int:
         """Index of the step that covers `when` (time-zone aware); InputError outside the trace."""
-        if when.tzinfo is None:
-            raise InputError(f"{when} has no time zone; give it in UTC, for example {when.isoformat()}Z")
-        index = (when - self.start) // datetime.timedelta(seconds=self.step_seconds)
+        index = self._steps_until(when)
         if not 0 <= index < len(self):
             end = self.start + datetime.timedelta(seconds=len(self) * self.step_seconds)
             raise InputError(f"{self.zone or 'carbon trace'}: {when} is outside {self.start} .. {end}")
         return index
+
+    def _steps_until(self, when: datetime.datetime) -> int:
+        """Whole steps from the start to `when`; negative before the start."""
+        if when.tzinfo is None:
+            raise InputError(f"{when} has no time zone; give it in UTC, for example {when.isoformat()}Z")
+        return (when - self.start) // datetime.timedelta(seconds=self.step_seconds)
+
+    def known_before(self, when: datetime.datetime) -> int:
+        """Number of whole hours of the trace that are over at `when` (time-zone aware); 0 where it begins later."""
+        return max(0, min(self._steps_until(when), len(self))) // self.steps_per_hour
+
+    def before(self, when: datetime.datetime, hours: int) -> np.ndarray:
+        """Mean intensities of the `hours` hours that end at `when`, float64 (hours,); NaN where the trace has none.
+
+        Nothing at or after `when` is looked at, and nothing is repeated from the other end.
+
+        Raises:
+          InputError: if `when` has no time zone or is no border between two steps.
+        """
+        last = self._steps_until(when)
+        if (when - self.start) % datetime.timedelta(seconds=self.step_seconds):
+            raise InputError(f"{self.zone or 'carbon trace'}: {when} is no border of its {self.step_seconds} s steps")
+        index = np.arange(last - hours * self.steps_per_hour, last)
+        inside = (index >= 0) & (index < len(self))
+        values = np.where(inside, self.intensity_g_per_kwh[np.clip(index, 0, len(self) - 1)], np.nan)
+        return values.reshape(hours, self.steps_per_hour).mean(axis=1)
 
     def to_array(self):
         """Intensities as a float32 (T,) array on JAX's default device."""

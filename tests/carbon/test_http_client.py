@@ -1,7 +1,11 @@
+import base64
+import contextlib
 import datetime
 import email.utils
 import json
 import socket
+import threading
+import time
 
 import pytest
 
@@ -69,6 +73,65 @@ def test_slowness_ends_in_a_time_out(service, answer, client):
     service.script = [answer([1], delay_s=0.6) for _ in range(3)]
     with pytest.raises(ProviderError, match=r"no answer after 3 tries \(timed out\)"):
         client.get(service.url, same)
+
+
+DRIPS = {
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "status line": (b"HTTP/1.1 ", b"2"),
+    "chunk lines": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    "body": (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", b" "),
+}
+
+
+@pytest.mark.parametrize("what", DRIPS)
+def test_a_server_that_drips_meets_the_deadline(tmp_path, what):
+    head, drop = DRIPS[what]
+    done = threading.Event()
+
+    def serve(listener):
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(1 << 16)
+            connection.sendall(head)
+            while not done.wait(0.02):  # always within the time-out of one read
+                connection.sendall(drop)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        client = HttpClient(cache=None, timeout_s=0.2, deadline_s=0.3, tries=1)
+        begin = time.monotonic()
+        with pytest.raises(ProviderError, match=r"after 1 tries \(the answer was not whole by the deadline\)"):
+            client.get(f"http://127.0.0.1:{listener.getsockname()[1]}/", same)
+        assert time.monotonic() - begin < 1.5
+        done.set()
+        thread.join()
+
+
+def test_an_echoed_key_is_hidden_in_reasons(service, answer, client):
+    secret = base64.b64encode(b"ada:pass word").decode()
+    service.script = [answer({"a": ["pass word", secret, 1]})]
+    assert client.get(service.url, same, {"Authorization": f"Basic {secret}"}) == {"a": ["[hidden]", "[hidden]", 1]}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            for _ in range(client.tries):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(1 << 16)
+                    connection.sendall(f"HTTP/1.1 500 no {KEY}\r\nContent-Length: 0\r\n\r\n".encode())
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ProviderError, match=r"HTTP 500 no \[hidden\]"):
+            client.get(f"http://127.0.0.1:{listener.getsockname()[1]}/", same, {"auth-token": KEY})
+        thread.join()
+
+
+def test_stumbling_parsers_are_provider_errors(service, answer, client):
+    service.script = [answer({})]
+    with pytest.raises(ProviderError, match=r"not of the documented form \(KeyError\)"):
+        client.get(service.url, lambda document: document["missing"])
 
 
 def test_a_cut_off_answer_is_tried_again(service, answer, client):

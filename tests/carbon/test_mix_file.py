@@ -33,7 +33,7 @@ def test_energy_of_half_hours_becomes_power(tmp_path):
         (GOOD.replace("300", "much"), "line 3: the generation of wind is 'much'"),
         (GOOD.replace("100,100,", "0,,"), "line 2: there is no generation at all"),
         (GOOD.replace("01:00", "04:00") + "2024-01-01 05:00,1,1,1\n", "line 3: a gap of 3 h"),
-        (GOOD.replace("datetime_utc", "datetime"), "has no zone"),
+        (GOOD.replace("01:00", "01:00Z").replace("datetime_utc", "datetime"), "has no zone, others have"),
         (GOOD.replace("coal_MW", "magic"), "no emission factor for magic"),
         (GOOD.replace("coal_MW", "coal_MWh"), "some sources are in MW and some in MWh"),
         (GOOD.replace("coal_MW", "wind"), "are not one column each"),

@@ -77,7 +77,7 @@ def test_electricity_maps_forecast(service, answer, client):
     service.respond = play_electricity_maps(answer)
     provider = ElectricityMaps(client=client, base=service.url)
     np.testing.assert_allclose(provider.forecast("DE", START + HOUR, 3).intensity_g_per_kwh, [101, 102, 103])
-    with pytest.raises(ProviderError, match="electricity-maps answered"):
+    with pytest.raises(ProviderError, match=r"electricity-maps has no hours but 2024-03-01 00:00 \.\. 2024-03-04"):
         provider.forecast("DE", START, 96)
 
 
@@ -190,7 +190,7 @@ def test_typical_year_and_file(tmp_path):
     provider = provider_from_name(f"file:{path}")
     assert isinstance(provider, File)
     np.testing.assert_array_equal(provider.history("X", START + HOUR, START + 3 * HOUR).intensity_g_per_kwh, [101, 102])
-    with pytest.raises(ProviderError, match=r"own\.csv answered"):
+    with pytest.raises(ProviderError, match=r"own\.csv has no hours but"):
         provider.forecast("X", START + 47 * HOUR, 2)
 
 
@@ -198,6 +198,95 @@ def test_periods_are_checked():
     for start, end in ((START, START), (START + HOUR / 2, START + HOUR), (START.replace(tzinfo=None), START)):
         with pytest.raises(ProviderError, match=r"no full hour|is empty"):
             TypicalYear().history("DE", start, end)
+
+
+def test_both_ends_of_the_calendar_are_provider_errors():
+    for year in (1, 9999):
+        when = datetime.datetime(year, 12, 31, 23, tzinfo=datetime.UTC)
+        with pytest.raises(ProviderError, match=r"calendar|between the years"):
+            TypicalYear().forecast("DE", when, 24)
+        with pytest.raises(ProviderError, match="between the years"):
+            GreatBritain().history("GB", START, when)
+
+
+def entry(when, value, **more):
+    """An entry of Electricity Maps."""
+    return {"datetime": f"{when:%Y-%m-%dT%H:%MZ}", "carbonIntensity": value} | more
+
+
+def test_double_and_missing_entries_of_a_service_are_estimated(service, answer, client):
+    values = [(0, 100), (1, 200), (1, 220), (2, None), (3, 300), (4, None)]
+    service.script = [answer({"zone": "DE", "data": [entry(START + h * HOUR, value) for h, value in values]})]
+    trace = ElectricityMaps(client=client, base=service.url).history("DE", START, START + 5 * HOUR)
+    np.testing.assert_array_equal(trace.intensity_g_per_kwh, [100, 210, 255, 300, 300])
+    np.testing.assert_array_equal(trace.estimated, [False, True, True, False, True])
+    assert len(trace.notes) == 2
+
+
+def test_an_answer_for_another_zone_is_refused(service, answer, client):
+    rows = [entry(START, 1)]
+    service.script = [answer({"zone": "FR", "data": rows}), answer({"data": [entry(START, 1, zone="FR")]})]
+    provider = ElectricityMaps(client=client, base=service.url)
+    for _ in range(2):
+        with pytest.raises(ProviderError, match="is an answer for the zone FR, not 'DE'"):
+            provider.history("DE", START, START + HOUR)
+    meta = {"region": "ERCOT", "signal_type": "co2_moer", "units": "lbs_co2_per_mwh"}
+    rows = [{"point_time": START.isoformat(), "value": 1.0}]
+    service.script = [answer({"token": "t0ken"}), answer({"data": rows, "meta": meta})]
+    with pytest.raises(ProviderError, match="is an answer for the zone ERCOT, not 'CAISO_NORTH'"):
+        WattTime(client=client, base=service.url).history("CAISO_NORTH", START, START + HOUR)
+
+
+SHAPES = [
+    {"data": {"a": 1}},
+    {"data": [[]]},
+    {"data": [{}]},
+    {"data": [{"datetime": 7, "carbonIntensity": 1}]},
+    {"data": [entry(START, {"value": 1})]},
+    {"data": [{"datetime": "0001-01-01T00:00+14:00", "carbonIntensity": 1}]},
+    {"data": [{"datetime": "9999-12-31T23:00-14:00", "carbonIntensity": 1}]},
+    {"data": [entry(START, 10**400)]},
+    {"data": [entry(START, True)]},
+    {"zone": ["DE"], "data": [entry(START, None)]},
+    [1],
+    "text",
+    None,
+    b'{"data": [{"carbonIntensity": ' + b"9" * 5000 + b"}]}",
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_nonsense_lets_the_next_provider_answer(service, answer, client, shape):
+    service.respond = lambda path: answer(SHAPES[shape])
+    with pytest.raises(ProviderError) as caught:
+        ElectricityMaps(client=client, base=service.url).history("DE", START, START + HOUR)
+    assert str(caught.value).isprintable()
+    assert "leave one of the rows" not in str(caught.value)
+    chain = Fallback([ElectricityMaps(client=client, base=service.url), TypicalYear()])
+    with pytest.warns(ProviderWarning):
+        trace = chain.history("DE", START, START + HOUR)
+    assert "typical year" in trace.source
+    assert "electricity-maps failed" in trace.notes[0]
+
+
+def test_an_echoed_key_is_shown_and_kept_nowhere(service, answer, client):
+    provider = ElectricityMaps(client=client, base=service.url)
+    service.script = [answer({"zone": f"DE for {KEY}", "data": [entry(START, 1)]})]
+    with pytest.raises(ProviderError, match=r"for the zone DE for \[hidden\]"):
+        provider.history("DE", START, START + HOUR)
+    service.script = [answer({"zone": "DE", "you": [{KEY: KEY}], "data": [entry(START, 1)]})]
+    provider.history("DE", START, START + HOUR)
+    assert KEY not in "".join(path.read_text() for path in client.cache.iterdir())
+
+
+def test_a_file_with_zones_must_have_the_one_that_is_asked_for(tmp_path):
+    path = tmp_path / "zones.csv"
+    rows = [f"{zone},{t},{level(t)}" for t in times(START, START + 2 * HOUR, HOUR) for zone in ("DE", "FR")]
+    path.write_text("\n".join(["zone,datetime_utc,intensity", *rows]))
+    assert File(path).history("FR", START, START + HOUR).zone == "FR"
+    with pytest.raises(InputError, match="no row of the zone 'PL'"):
+        File(path).history("PL", START, START + HOUR)
 
 
 def test_chunks_join_up_at_fixed_dates():

@@ -144,7 +144,9 @@ BROKEN = {
     "datetime_utc,ci\n": "no rows",
     "a,b\n1,2\n": "line 1: no time column among a, b",
     "datetime_utc,x,y\n2024-01-01,1,2\n": "line 1: no carbon-intensity column",
-    GOOD.replace("datetime_utc", "datetime"): r"line 2: the time .* has no zone \(3 problems; also line 3, 4\); add Z",
+    GOOD.replace("datetime_utc", "datetime").replace("00,200", "00Z,200"): (
+        r"line 2: the time .* has no zone, others have \(2 problems; also line 4\); add Z"
+    ),
     GOOD.replace(" 01:", " 00:"): r"line 3: the time 2024-01-01 00:00 UTC comes twice",
     GOOD + "2024-01-01 05:00:00,1\n": "line 5: a gap of 2 h before 2024-01-01 05:00",
     GOOD + "2024-01-01 01:00:00,1\n2024-01-01 02:00:00,1\n": "line 5: the time 2024-01-01 01:00 UTC goes back",
@@ -196,6 +198,31 @@ def test_unreadable_files(tmp_path):
     (tmp_path / "not.csv.gz").write_text("plain")
     with pytest.raises(InputError, match="cannot be read"):
         read_csv(tmp_path / "not.csv.gz")
-    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x9f")
-    with pytest.raises(InputError, match="is no CSV"):
+    (tmp_path / "binary.csv").write_bytes(b"time,ci\xff\n")
+    with pytest.raises(InputError, match="line 1: is no text in UTF-8"):
         read_csv(tmp_path / "binary.csv")
+
+
+def test_hours_known_before_a_time_are_never_taken_from_the_other_end():
+    t = trace([100, 300, 200, 400, 500], step_seconds=1800)
+    half = datetime.timedelta(minutes=30)
+    assert [t.known_before(START + n * half) for n in (-4, 0, 1, 2, 4, 5, 50)] == [0, 0, 0, 1, 2, 2, 2]
+    np.testing.assert_array_equal(t.before(START + 2 * half, 3), [np.nan, np.nan, 200])
+    np.testing.assert_array_equal(t.before(START + 5 * half, 2), [250, 450])
+    np.testing.assert_array_equal(t.before(START, 2), [np.nan, np.nan])
+    np.testing.assert_array_equal(t.before(START + 7 * half, 2), [450, np.nan])
+    with pytest.raises(InputError, match="no time zone"):
+        t.known_before(START.replace(tzinfo=None))
+    with pytest.raises(InputError, match="no border of its 1800 s steps"):
+        t.before(START + half / 2, 1)
+
+
+def test_notes_stay_with_the_trace_and_do_not_repeat():
+    t = trace([1, 2, 3, 4], notes=("odd", "odd", "converted"))
+    assert t.notes == t.slice(1).notes == t.resample(7200 // 4).notes == ("odd", "converted")
+
+
+@pytest.mark.parametrize("year", [1, 1900, 2200, 9999])
+def test_both_ends_of_the_calendar_are_refused(year):
+    with pytest.raises(InputError, match="between the years 1900 and 2200"):
+        CarbonTrace(start=datetime.datetime(year, 12, 31, 23, tzinfo=datetime.UTC), intensity_g_per_kwh=np.ones(3))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jcenas.carbon import generator, process
-from jcenas.carbon.typical_year import calendar, typical_year, zone_statistics
+from jcenas.carbon.typical_year import typical_year
+from jcenas.carbon.year_statistics import calendar, zone_statistics
 from jcenas.carbon.zones import zone_names
 from jcenas.errors import InputError
 

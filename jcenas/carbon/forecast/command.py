@@ -1,4 +1,4 @@
-"""What `jcenas forecast` does: get a history, train if asked, forecast 96 hours, and look back at the errors."""
+"""The command `jcenas forecast`: a history, optional training, a forecast of 96 hours, and a backtest of its errors."""
 
 import datetime
 import pathlib
@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcenas import units
-from jcenas.carbon.csv_file import read_csv
 from jcenas.carbon.forecast import features, weights
 from jcenas.carbon.forecast.adapt import train_on_trace
 from jcenas.carbon.forecast.forecaster import Forecaster, point
@@ -18,6 +17,7 @@ from jcenas.carbon.forecast.losses import coverage, mape_by_day
 from jcenas.carbon.forecast.network import LEVELS, log_intensity, seasonal
 from jcenas.carbon.forecast.predict import HOUR, TraceForecast, backtest, forecast_trace, index_of_origin
 from jcenas.carbon.trace import CarbonTrace
+from jcenas.carbon.trace_file import read_trace
 from jcenas.carbon.typical_year import typical_year
 from jcenas.errors import InputError
 
@@ -26,7 +26,7 @@ DAYS = features.HORIZON_H // units.HOURS_PER_DAY
 
 
 class ForecastReport(NamedTuple):
-    """The result of the command."""
+    """Result of the command: history, forecast, table of errors, and notes for the user."""
 
     history: CarbonTrace  # hourly
     forecast: TraceForecast
@@ -49,15 +49,29 @@ def parse_origin(text: str) -> datetime.datetime:
     return when.astimezone(datetime.UTC)
 
 
-def history_of(trace: pathlib.Path | None, zone: str, seed: int) -> CarbonTrace:
+def history_of(
+    trace: pathlib.Path | None,
+    zone: str,
+    seed: int,
+    *,
+    column: str | None = None,
+    trace_zone: str | None = None,
+) -> CarbonTrace:
     """The hourly history: a file, or one realistic year of the zone's typical-year model.
+
+    Args:
+      trace: the file; None for the typical year.
+      zone: zone of the typical year.
+      seed: of the realistic year.
+      column: intensity column of the file; see `read_trace`.
+      trace_zone: zone to take from the file; see `read_trace`.
 
     Raises:
       InputError: unreadable file or unknown zone.
     """
     if trace is None:
         return typical_year(zone, key=jax.random.key(seed))
-    read = read_csv(trace)
+    read = read_trace(trace, column=column, zone=trace_zone)
     return read if read.step_seconds == units.SECONDS_PER_HOUR else read.resample(int(units.SECONDS_PER_HOUR))
 
 
@@ -86,7 +100,7 @@ def run(
     if origin is not None:
         history = history.slice(0, index_of_origin(history, origin))
     end = history.start + len(history) * HOUR
-    notes = [f"history: {history}"]
+    notes = [f"history: {history}", *(f"warning: {note}" for note in history.notes)]
     if train:
         forecaster = _train(history, end.hour, seed, say)
         notes.append("errors look back on hours that the linear base was fitted to; expect somewhat more")

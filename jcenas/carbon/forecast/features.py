@@ -1,4 +1,4 @@
-"""What the forecaster sees: the columns of the past window and of the known future. NumPy on the host.
+"""Input columns of the forecaster: the past window and the known future. NumPy on the host.
 
 Unknown numbers are NaN; the network masks them. Nothing here is normalised: the network scales intensities by their own
 past window and weather by fixed constants, so no statistic of a later period can leak into an earlier forecast.

@@ -1,9 +1,8 @@
-"""Train a network to the end of its schedule: several devices, progress, checkpoints, resume."""
+"""Training of the forecast network to the end of its schedule, on all local devices, with progress."""
 
 import functools
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,7 +12,7 @@ from jcenas.carbon.forecast.network import ForecastNetwork
 from jcenas.carbon.forecast.training import ForecastTraining, Trainer, TrainState, make_trainer
 from jcenas.carbon.forecast.windows import Table
 from jcenas.errors import InputError
-from jcenas.runtime import checkpoint, sharding
+from jcenas.runtime import sharding
 
 Progress = Callable[[int, int, float], None]  # (steps done, steps, mean loss of the last chunk)
 
@@ -36,13 +35,11 @@ def train(
     origins: np.ndarray,
     *,
     params: Any = None,
-    folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Any:
     """Train on windows at `origins` and return the parameters.
 
-    The batch of every step is divided over all local devices that divide it. The same key gives the same parameters,
-    also when the training was interrupted and goes on from its checkpoint.
+    The batch of every step is divided over all local devices that divide it. The same key gives the same parameters.
 
     Args:
       key: consumed.
@@ -51,7 +48,6 @@ def train(
       table: the series.
       origins: rows of the table, int32 (n,); see `windows.origins`.
       params: parameters to start from; default: fresh ones.
-      folder: where to keep a checkpoint after every chunk; one that is there is gone on with.
       progress: called after every chunk.
 
     Raises:
@@ -65,15 +61,11 @@ def train(
     state: TrainState = trainer.init(key)
     if params is not None:
         state = state.replace(params=jax.device_put(jax.tree.map(np.asarray, params), whole))
-    if folder is not None and checkpoint.exists(folder):
-        state = checkpoint.load(folder, state)
     while (done := int(state.step)) < config.steps:
         state, losses = trainer.chunk(state, table, rows)
         loss = float(losses.mean())
         if not math.isfinite(loss):
             raise InputError(f"the training loss is {loss} after {done + config.chunk_steps} steps; check the traces")
-        if folder is not None:
-            checkpoint.save(folder, state)
         if progress is not None:
             progress(int(state.step), config.steps, loss)
     return state.params

@@ -21,7 +21,7 @@ from jcenas.carbon.forecast.network import LEVELS, MEDIAN, ForecastNetwork
 
 
 class Forecaster(struct.PyTreeNode):
-    """All that a forecast needs but its inputs; a pytree, so it goes into `jit` as an argument."""
+    """Network, parameters, linear base, blend and calibration of a forecaster; a pytree, so an argument of `jit`."""
 
     params: Any  # of the network
     scale: jax.Array  # (4, 7) float32, conformal factors

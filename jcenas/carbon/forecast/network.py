@@ -77,7 +77,7 @@ class Block(nn.Module):
 
 
 class ForecastNetwork(nn.Module):
-    """One window to quantiles; write for one window, `vmap` at the edge.
+    """Transformer from one window to log quantiles; written for one window, `vmap` at the edge.
 
     Attributes:
       zones: how many zones have an embedding of their own, beside the unknown zone 0.

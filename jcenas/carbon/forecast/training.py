@@ -48,7 +48,7 @@ class ForecastTraining:
 
 
 class TrainState(struct.PyTreeNode):
-    """Everything that a training carries from step to step."""
+    """State of a training: parameters, optimiser, steps done and key."""
 
     params: Any
     optimizer: Any  # optax state

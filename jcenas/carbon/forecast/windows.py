@@ -39,7 +39,7 @@ class Windows(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Where one series lies in the table."""
+    """Rows of one series in the table, and when it starts."""
 
     name: str
     first: int  # row

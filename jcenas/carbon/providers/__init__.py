@@ -1,4 +1,4 @@
-"""Where a running search gets carbon intensities from: live services, a file, or the typical year.
+"""Providers of carbon intensity for a running search: live services, a file, or the typical year.
 
 Every provider has `history` and `forecast`. Names are loaded on first use.
 """

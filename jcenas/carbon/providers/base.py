@@ -1,4 +1,4 @@
-"""The contract of a provider, and the chain of providers that stands in for one that fails."""
+"""The protocol of carbon providers, a chain of them with fall-back, and the joining of their answers."""
 
 import dataclasses
 import datetime
@@ -8,16 +8,16 @@ from typing import Protocol
 
 import numpy as np
 
-from jcenas.carbon.trace import CarbonTrace
+from jcenas.carbon.trace import FIRST_YEAR, LAST_YEAR, CarbonTrace
 from jcenas.errors import InputError
 
 
 class ProviderError(InputError):
-    """A provider could not answer: no key, refused, or nonsense. One line, without secrets."""
+    """Failure of a provider: no key, refused, no answer, or nonsense. One line, without secrets."""
 
 
 class ProviderWarning(UserWarning):
-    """A provider failed and another one stands in."""
+    """Warning that a provider failed and another one stands in."""
 
 
 class Provider(Protocol):
@@ -46,9 +46,10 @@ class Provider(Protocol):
 
 
 class Fallback:
-    """Ask providers in the given order; each failure is a visible `ProviderWarning`, the last one an error.
+    """Providers asked in the given order; each failure is a visible `ProviderWarning`, the last one an error.
 
-    The `source` of the trace that is returned says which provider answered: record it with every hour.
+    The `source` of the trace that is returned says which provider answered: record it with every hour. Its `notes` say
+    which ones failed before.
     """
 
     def __init__(self, providers: Sequence[Provider]):
@@ -67,16 +68,17 @@ class Fallback:
         return self._first(lambda provider: provider.forecast(zone, start, hours))
 
     def _first(self, ask: Callable[[Provider], CarbonTrace]) -> CarbonTrace:
-        failures = []
+        failures, notes = [], []
         for i, provider in enumerate(self.providers):
             try:
-                return ask(provider)
+                trace = ask(provider)
+                return dataclasses.replace(trace, notes=(*notes, *trace.notes))
             except InputError as error:
                 failures.append(f"{provider.name}: {error}")
                 if i + 1 < len(self.providers):
                     following = self.providers[i + 1].name
-                    message = f"carbon provider {provider.name} failed ({error}); asking {following} instead"
-                    warnings.warn(message, ProviderWarning, stacklevel=3)
+                    notes.append(f"carbon provider {provider.name} failed ({error}); asking {following} instead")
+                    warnings.warn(notes[-1], ProviderWarning, stacklevel=3)
         raise ProviderError("no carbon provider answered: " + "; ".join(failures))
 
 
@@ -90,7 +92,9 @@ def cover(trace: CarbonTrace, start: datetime.datetime, end: datetime.datetime, 
     step = trace.step_seconds * second
     last = trace.start + len(trace) * step
     if start < trace.start or last < end or (start - trace.start) % step or (end - start) % step:
-        raise ProviderError(f"{name} answered {trace.start} .. {last} where {start} .. {end} was asked")
+        form = "%Y-%m-%d %H:%M"
+        answered, asked = (f"{a:{form}} .. {b:{form}} UTC" for a, b in ((trace.start, last), (start, end)))
+        raise ProviderError(f"{name} has no hours but {answered}, where {asked} was asked; ask for a shorter period")
     first = (start - trace.start) // step
     return trace.slice(first, first + (end - start) // step)
 
@@ -115,19 +119,31 @@ def join(parts: Sequence[CarbonTrace]) -> CarbonTrace:
             whole,
             intensity_g_per_kwh=np.concatenate((whole.intensity_g_per_kwh[:keep], part.intensity_g_per_kwh)),
             estimated=np.concatenate((flags[0][:keep], flags[1])),
+            notes=(*whole.notes, *part.notes),
         )
     return whole
 
 
+def hours_from(start: datetime.datetime, hours: int) -> tuple[datetime.datetime, datetime.datetime]:
+    """The period of `hours` hours from `start` on, in UTC; errors as of `full_hours`."""
+    try:
+        end = start + datetime.timedelta(hours=hours)
+    except OverflowError:
+        raise ProviderError(f"{hours} h from {start} on leave the calendar") from None
+    return full_hours(start, end)
+
+
 def full_hours(start: datetime.datetime, end: datetime.datetime) -> tuple[datetime.datetime, datetime.datetime]:
-    """Both times in UTC.
+    """The period [start, end) in UTC, checked to be of full hours.
 
     Raises:
-      ProviderError: if one has no zone or is no full hour, or the period is empty.
+      ProviderError: if one has no zone, is no full hour or is at an end of the calendar, or the period is empty.
     """
     for when in (start, end):
         if when.tzinfo is None or when.minute or when.second or when.microsecond:
             raise ProviderError(f"{when} is no full hour with a time zone")
+        if not FIRST_YEAR < when.year < LAST_YEAR:
+            raise ProviderError(f"{when} is not between the years {FIRST_YEAR} and {LAST_YEAR}")
     if end <= start:
         raise ProviderError(f"the period {start} .. {end} is empty")
     return start.astimezone(datetime.UTC), end.astimezone(datetime.UTC)

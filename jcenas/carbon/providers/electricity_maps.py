@@ -7,9 +7,10 @@ import dataclasses
 import datetime
 import os
 import urllib.parse
+from typing import Any
 
 from jcenas.carbon.json_file import parse_electricity_maps
-from jcenas.carbon.providers.base import ProviderError, chunks, cover, full_hours, join
+from jcenas.carbon.providers.base import ProviderError, chunks, cover, full_hours, hours_from, join
 from jcenas.carbon.providers.http_client import HttpClient
 from jcenas.carbon.trace import CarbonTrace
 
@@ -42,7 +43,7 @@ class ElectricityMaps:
 
     def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
         """Hourly forecast; cached for half an hour, as a new one is issued every hour."""
-        start, end = full_hours(start, start + datetime.timedelta(hours=hours))
+        start, end = hours_from(start, hours)
         return cover(self._ask("forecast", zone, 1_800), start, end, self.name)
 
     def _ask(self, what: str, zone: str, max_age_s: float, **query: str) -> CarbonTrace:
@@ -52,7 +53,10 @@ class ElectricityMaps:
         kind = {"life-cycle": "lifecycle", "direct": "direct"}[self.factors]
         pairs = urllib.parse.urlencode({"zone": zone, **query, "emissionFactorType": kind})
         url = f"{self.base}/carbon-intensity/{what}?{pairs}"
-        parse = lambda document: parse_electricity_maps(document, url, zone=zone, factors=self.factors)
+
+        def parse(document: Any) -> CarbonTrace:
+            return parse_electricity_maps(document, url, zone=zone, factors=self.factors)
+
         trace = self.client.get(url, parse, {"auth-token": token}, max_age_s=max_age_s)
         if trace.factors != self.factors:
             raise ProviderError(f"{url}: answered {trace.factors} factors")

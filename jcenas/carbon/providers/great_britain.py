@@ -7,7 +7,7 @@ import dataclasses
 import datetime
 
 from jcenas.carbon.json_file import parse_gb
-from jcenas.carbon.providers.base import ProviderError, chunks, cover, full_hours, join
+from jcenas.carbon.providers.base import ProviderError, chunks, cover, full_hours, hours_from, join
 from jcenas.carbon.providers.http_client import HttpClient
 from jcenas.carbon.trace import CarbonTrace
 
@@ -39,7 +39,7 @@ class GreatBritain:
 
     def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
         """Half-hourly forecast of up to 48 hours; cached for half an hour."""
-        start, end = full_hours(start, start + datetime.timedelta(hours=hours))
+        start, end = hours_from(start, hours)
         if hours > FORECAST_HOURS:
             raise ProviderError(f"{self.name} forecasts {FORECAST_HOURS} h, not {hours} h")
         # The service counts the half hour that ends at the given time; half an hour later starts at `start`.

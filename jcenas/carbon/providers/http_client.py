@@ -1,7 +1,7 @@
-"""GET JSON over HTTP: time-outs, retries with back-off, rate limits honoured, a disk cache, and no secrets anywhere.
+"""JSON over HTTP: deadlines, retries with back-off, rate limits honoured, a disk cache, and no secrets anywhere.
 
-Keys travel in headers only, so that addresses can be shown and can name the files of the cache. Redirects are refused,
-because they would carry the key to another host.
+Keys travel in headers only, so that addresses can be shown and can name the files of the cache. What a server sends
+back is searched for them before anything else sees it.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import email.utils
 import hashlib
 import http.client
 import json
+import math
 import os
 import pathlib
 import random
@@ -23,15 +24,13 @@ from typing import Any, TypeVar
 import platformdirs
 
 from jcenas.carbon.providers.base import ProviderError
+from jcenas.carbon.providers.deadline import opener
+from jcenas.carbon.providers.redaction import Secrets
+from jcenas.carbon.text_file import shown
 from jcenas.errors import InputError
 
 MAX_BYTES = 32 << 20
 T = TypeVar("T")
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
-        return None
 
 
 def default_cache() -> pathlib.Path:
@@ -41,12 +40,12 @@ def default_cache() -> pathlib.Path:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HttpClient:
-    """How to ask.
+    """Client for JSON services.
 
     Attributes:
       cache: folder of the disk cache; None for none.
       timeout_s: longest silence of the other side.
-      deadline_s: longest time for one whole answer.
+      deadline_s: longest time for one whole answer, headers included.
       tries: requests before giving up.
       backoff_s: wait after the first failure; doubles with each, with jitter.
       max_wait_s: longest wait that a rate limit may ask for; beyond it the request fails at once.
@@ -69,72 +68,81 @@ class HttpClient:
         *,
         max_age_s: float = 0.0,
     ) -> T:
-        """What `parse` makes of the JSON document at `url`; only a document that it accepts goes into the cache.
+        """Fetch the JSON document at `url` and parse it; only a document that `parse` accepts goes into the cache.
 
         Args:
           url: address without secrets.
-          parse: reads the document and raises `InputError` if it is not as documented.
+          parse: makes the result from the document and raises `InputError` if it is not as documented.
           headers: sent along, keys included; never shown and never stored.
           max_age_s: how old an answer from the cache may be; 0 asks anew and stores nothing.
 
         Raises:
-          ProviderError: after the last try, or at once where another try cannot help (a refused key, a bad request).
-          InputError: from `parse`.
+          ProviderError: after the last try, or at once where another try cannot help (a refused key, a bad request, a
+            document that `parse` does not accept).
         """
         if max_age_s > 0 and (found := self._cached(url, max_age_s)) is not None:
-            with contextlib.suppress(InputError):  # damaged: ask anew
-                return parse(found)
-        document = self._fetch(url, headers or {})
-        result = parse(document)
+            with contextlib.suppress(ProviderError):  # damaged: ask anew
+                return _parsed(parse, found, url)
+        secrets = Secrets(headers or {})
+        document = secrets.hide_in(self._fetch(url, headers or {}, secrets))
+        result = _parsed(parse, document, url)
         if max_age_s > 0:
             self._store(url, document)
         return result
 
-    def _fetch(self, url: str, headers: Mapping[str, str]) -> Any:
+    def _fetch(self, url: str, headers: Mapping[str, str], secrets: Secrets) -> Any:
         """The document, after as many tries as it takes and is allowed."""
-        opener = urllib.request.build_opener(_NoRedirect)
-        request = urllib.request.Request(url, headers={"Accept": "application/json", **headers})
         reason = ""
         for attempt in range(self.tries):
             wait = self.backoff_s * 2**attempt * (1 + 0.25 * random.random())
             try:
-                with opener.open(request, timeout=self.timeout_s) as response:
-                    return json.loads(self._read(response, url))
+                return self._try(url, headers)
             except ProviderError:
                 raise
             except urllib.error.HTTPError as error:
-                error.close()
-                reason = f"HTTP {error.code} {error.reason}"
-                if error.code in {401, 403}:
-                    raise ProviderError(f"{url}: the key was refused ({reason}); check it and its plan") from None
-                if error.code != 429 and error.code < 500:
-                    raise ProviderError(f"{url}: {reason}; check zone and period") from None
-                asked = _retry_after(error.headers.get("Retry-After"))
-                if asked is not None and asked > self.max_wait_s:
-                    raise ProviderError(f"{url}: rate limit, try again in {asked:.0f} s") from None
-                wait = max(wait, asked or 0.0)
+                with contextlib.suppress(OSError):
+                    error.close()
+                reason = shown(secrets.hide(f"HTTP {error.code} {error.reason}"), 120)
+                wait = max(wait, self._asked_wait(error, url, reason))
             except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
                 reason = "the answer is no JSON"
-            except ValueError:  # its message would show the key
-                raise ProviderError(f"{url}: the key holds characters that no key has; copy it again") from None
+            except ValueError as error:
+                if isinstance(error, UnicodeEncodeError) or "header" in str(error):  # the message would show the key
+                    raise ProviderError(f"{url}: the key holds characters that no key has; copy it again") from None
+                reason = "the answer is no JSON"  # a number of thousands of digits
             except (OSError, http.client.HTTPException) as error:  # no connection, time-out, cut off
-                reason = str(getattr(error, "reason", "") or error or type(error).__name__)
+                reason = shown(secrets.hide(str(getattr(error, "reason", "") or error or type(error).__name__)), 120)
             if attempt + 1 < self.tries:
                 self.sleep(wait)
         raise ProviderError(f"{url}: no answer after {self.tries} tries ({reason})")
 
-    def _read(self, response: http.client.HTTPResponse, url: str) -> bytes:
-        """The body, within the deadline and the largest size."""
-        begin, body = time.monotonic(), bytearray()
-        while part := response.read1(1 << 16):
-            body += part
-            if len(body) > MAX_BYTES:
-                raise ProviderError(f"{url}: the answer is longer than {MAX_BYTES >> 20} MiB")
-            if time.monotonic() - begin > self.deadline_s:
-                raise TimeoutError(f"not whole after {self.deadline_s:g} s")
-        if response.length:
-            raise http.client.IncompleteRead(bytes(body), response.length)
-        return bytes(body)
+    def _try(self, url: str, headers: Mapping[str, str]) -> Any:
+        """The document of one request."""
+        request = urllib.request.Request(url, headers={"Accept": "application/json", **headers})
+        with opener(self.deadline_s).open(request, timeout=self.timeout_s) as response:
+            body = bytearray()
+            while part := response.read1(1 << 16):
+                body += part
+                if len(body) > MAX_BYTES:
+                    raise ProviderError(f"{url}: the answer is longer than {MAX_BYTES >> 20} MiB")
+            if response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+        return json.loads(bytes(body))
+
+    def _asked_wait(self, error: urllib.error.HTTPError, url: str, reason: str) -> float:
+        """Seconds that a refusal asks to wait before the next try, 0 where it does not say.
+
+        Raises:
+          ProviderError: if another try cannot help.
+        """
+        if error.code in {401, 403}:
+            raise ProviderError(f"{url}: the key was refused ({reason}); check it and its plan") from None
+        if error.code != 429 and error.code < 500:
+            raise ProviderError(f"{url}: {reason}; check zone and period") from None
+        asked = _retry_after(error.headers.get("Retry-After"))
+        if asked is not None and asked > self.max_wait_s:
+            raise ProviderError(f"{url}: rate limit, try again in {asked:.0f} s") from None
+        return asked or 0.0
 
     def _file(self, url: str) -> pathlib.Path | None:
         return self.cache and self.cache / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
@@ -165,15 +173,27 @@ class HttpClient:
             return
 
 
+def _parsed(parse: Callable[[Any], T], document: Any, url: str) -> T:
+    """What `parse` makes of a document; everything that it stumbles over is a `ProviderError`."""
+    try:
+        return parse(document)
+    except ProviderError:
+        raise
+    except InputError as error:
+        raise ProviderError(str(error)) from None
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ProviderError(f"{url}: the answer is not of the documented form ({type(error).__name__})") from error
+
+
 def _retry_after(text: str | None) -> float | None:
     """Seconds to wait by a Retry-After header: a number, or a date of HTTP; None where there is none."""
     if not text:
         return None
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
     except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

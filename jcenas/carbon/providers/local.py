@@ -3,12 +3,11 @@
 import dataclasses
 import datetime
 import os
-import pathlib
 
-from jcenas.carbon.csv_file import read_csv
-from jcenas.carbon.json_file import read_json
-from jcenas.carbon.providers.base import cover, full_hours
+from jcenas.carbon.providers.base import cover, full_hours, hours_from
+from jcenas.carbon.text_file import shown_path
 from jcenas.carbon.trace import CarbonTrace
+from jcenas.carbon.trace_file import read_trace
 from jcenas.carbon.typical_year import typical_year
 
 
@@ -20,19 +19,18 @@ class File:
     name: str = dataclasses.field(default="file", init=False)
 
     def history(self, zone: str, start: datetime.datetime, end: datetime.datetime) -> CarbonTrace:
-        """The part [start, end) of the file; the zone is the file's."""
+        """The part [start, end) of the file; a file that names zones must name this one."""
         start, end = full_hours(start, end)
-        read = read_json if pathlib.Path(self.path).suffix == ".json" else read_csv
-        return cover(read(self.path, zone=zone), start, end, str(self.path))
+        return cover(read_trace(self.path, zone=zone, name_zone=True), start, end, shown_path(self.path))
 
     def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
-        """What the file says of the coming hours."""
-        return self.history(zone, start, start + datetime.timedelta(hours=hours))
+        """The part of the file that covers `hours` hours from `start` on."""
+        return self.history(zone, *hours_from(start, hours))
 
 
 @dataclasses.dataclass(frozen=True)
 class TypicalYear:
-    """The mean year of a zone: always there, never wrong by much, and never right about today."""
+    """Intensities of a zone's mean year; needs no network, and knows nothing of today."""
 
     name: str = dataclasses.field(default="typical-year", init=False)
 
@@ -43,4 +41,4 @@ class TypicalYear:
 
     def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
         """Typical intensities of the coming hours."""
-        return self.history(zone, start, start + datetime.timedelta(hours=hours))
+        return self.history(zone, *hours_from(start, hours))

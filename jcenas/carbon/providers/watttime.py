@@ -10,9 +10,10 @@ import datetime
 import os
 import time
 import urllib.parse
+from typing import Any
 
 from jcenas.carbon.json_file import parse_watttime
-from jcenas.carbon.providers.base import ProviderError, chunks, cover, full_hours, join
+from jcenas.carbon.providers.base import ProviderError, chunks, cover, full_hours, hours_from, join
 from jcenas.carbon.providers.http_client import HttpClient
 from jcenas.carbon.trace import CarbonTrace
 
@@ -48,7 +49,7 @@ class WattTime:
 
     def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
         """Forecast of up to 72 hours of the marginal intensity; cached for five minutes, until the next is issued."""
-        start, end = full_hours(start, start + datetime.timedelta(hours=hours))
+        start, end = hours_from(start, hours)
         if hours > FORECAST_HOURS:
             raise ProviderError(f"{self.name} forecasts {FORECAST_HOURS} h, not {hours} h")
         return cover(self._ask("forecast", zone, 300, horizon_hours=str(FORECAST_HOURS)), start, end, self.name)
@@ -56,7 +57,10 @@ class WattTime:
     def _ask(self, what: str, zone: str, max_age_s: float, **query: str) -> CarbonTrace:
         pairs = urllib.parse.urlencode({"region": zone, "signal_type": "co2_moer", **query})
         url = f"{self.base}/v3/{what}?{pairs}"
-        parse = lambda document: parse_watttime(document, url, zone=zone)
+
+        def parse(document: Any) -> CarbonTrace:
+            return parse_watttime(document, url, zone=zone)
+
         return self.client.get(url, parse, {"Authorization": f"Bearer {self._login()}"}, max_age_s=max_age_s)
 
     def _login(self) -> str:
