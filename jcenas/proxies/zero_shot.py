@@ -36,7 +36,8 @@ class Proxy(NamedTuple):
 
     Attributes:
         prepare: (key, data) -> memory: all that is done once, whatever the number of architectures.
-        score: (memory, genomes int32 (n, 6)) -> float32 (n,), larger is better.
+        score: (memory, genomes int32 (n, 6)) -> float32 (n,), larger is better. -inf is the score of an architecture
+            that passes nothing on where the measure's docstring says so; NaN and +inf are errors of the measure.
     """
 
     prepare: Callable[[jax.Array, ImageSet], Any]

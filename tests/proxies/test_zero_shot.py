@@ -14,6 +14,7 @@ from jcenas.proxies.snip import snip
 from jcenas.proxies.synflow import synflow
 from jcenas.proxies.zen import zen
 from jcenas.proxies.zero_shot import Start
+from jcenas.train.images import Split
 from jcenas.train.recipe import cross_entropy
 
 CELLS = jnp.array([[3, 1, 2, 1, 3, 4], [3, 3, 3, 3, 3, 3], [1, 4, 0, 2, 0, 1], [2, 2, 0, 3, 3, 1]], jnp.int32)
@@ -143,21 +144,69 @@ def test_zen_score_sees_the_scale_of_the_weights(network, start):
     np.testing.assert_allclose(two - one, np.log(2), rtol=1e-3)
 
 
+def log_synflow_64(variables, genome, shape, **size):
+    """The definition in float64, on a network built for the cell."""
+    with jax.enable_x64(True):
+        own = jax.tree.map(lambda x: np.abs(np.asarray(x, np.float64)), extract(variables, genome))
+        fixed = FixedNetwork(genome, 10, **size)
+        flow = lambda p: jnp.sum(fixed.apply({**own, "params": p}, jnp.ones((1, *shape))))
+        gradient = jax.jit(jax.grad(flow))(own["params"])
+        products = jax.tree.map(lambda p, g: float(np.sum(p * g)), own["params"], gradient)
+    return np.log(sum(jax.tree.leaves(products)))
+
+
+@pytest.mark.parametrize("weight", [1e-6, 1e-2, 1.0, 1e4, 1e12])  # R down to 1e-42, up to 1e98
+def test_synflow_of_a_whole_network_by_hand(weight):
+    # One channel, one skip-only cell a stage (which gives 4 times its input), and kernels of one tap, at the centre.
+    network, skips = CellNetwork(10, channels=1, cells=1), jnp.ones(6, jnp.int32)
+    blank = jax.eval_shape(network.init, jax.random.key(0), jnp.ones((1, 4, 4, 1)), skips)
+    variables = jax.tree.map(lambda x: jnp.zeros(x.shape), blank)
+    variables["batch_stats"] = jax.tree_util.tree_map_with_path(
+        lambda path, x: x + (path[-1].key == "variance"), variables["batch_stats"]
+    )
+
+    def filled(path, x):
+        if path[-1].key == "scale":
+            return jnp.ones_like(x)
+        if path[-1].key == "bias":
+            return x
+        return x.at[1, 1].set(weight) if x.ndim == 4 else jnp.full_like(x, weight)
+
+    variables["params"] = jax.tree_util.tree_map_with_path(filled, variables["params"])
+    start = Start(variables=variables, images=jnp.zeros((2, 4, 4, 1)), labels=jnp.zeros(2, jnp.int32), key=None)
+    # With all weights and norm scales times t, R(t) = (w t)(r t) 4 B(1) 4 B(2) 4 (r t) 40 w t, where a reduction of c
+    # channels B(c) = 2 c^2 (w r)^2 t^4 + c w t, r = 1 / sqrt(1 + 1e-5); the score is log R'(1).
+    r = 1 / np.sqrt(1 + 1e-5)
+    reductions = [np.polynomial.Polynomial([0, c * weight, 0, 0, 2 * (c * weight * r) ** 2]) for c in (1, 2)]
+    rest = np.polynomial.Polynomial([0, 0, 0, 0, 4**3 * 40 * (weight * r) ** 2])
+    expected = np.log((rest * reductions[0] * reductions[1]).deriv()(1.0))
+    score = jax.jit(lambda: synflow(network, start, skips))()
+    np.testing.assert_allclose(score, expected, rtol=1e-5, atol=1e-4)
+
+
 def test_synflow_beyond_the_range_of_float32_equals_float64(network, start):
-    genome = (3, 3, 3, 3, 3, 3)
     params = jax.tree.map(lambda x: 20 * x, start.variables["params"])  # thirty layers and norms: 1e39 more
     large = start.replace(variables=start.variables | {"params": params})
     score = float(jax.jit(lambda g: synflow(network, large, g))(CELLS[1]))
     assert 88.8 < score < 170  # the largest float32 is e^88.7
-    with jax.enable_x64(True):
-        own = jax.tree.map(lambda x: np.abs(np.asarray(x, np.float64)), extract(large.variables, genome))
-        fixed = FixedNetwork(genome, 10, channels=4, cells=1)
-        flow = lambda p: jnp.sum(fixed.apply({**own, "params": p}, jnp.ones((1, 8, 8, 1))))
-        gradient = jax.jit(jax.grad(flow))(own["params"])
-        saliency = sum(
-            float(np.sum(p * g)) for p, g in zip(*map(jax.tree.leaves, (own["params"], gradient)), strict=True)
-        )
-    np.testing.assert_allclose(score, np.log(saliency), rtol=1e-5)
+    expected = log_synflow_64(large.variables, (3, 3, 3, 3, 3, 3), (8, 8, 1), channels=4, cells=1)
+    np.testing.assert_allclose(score, expected, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_synflow_at_the_size_of_the_benchmark(digits):
+    # The published scores of these cells: 5.9e66, 1.2e66, 7.5e48, 1.8e17, and 0 of the last one.
+    network = CellNetwork(10, channels=16, cells=5)
+    colour = digits.replace(train=Split(jnp.zeros((1, 32, 32, 3), jnp.uint8), jnp.zeros(1, jnp.int32)))
+    proxy = zero_shot.make_proxy(synflow, network, images=1)
+    start = jax.jit(proxy.prepare)(jax.random.key(0), colour)
+    cells = [(3, 3, 3, 3, 3, 3), (3, 1, 3, 1, 1, 3), (3, 1, 2, 1, 3, 4), (1, 1, 1, 1, 1, 1), (3, 3, 3, 0, 0, 0)]
+    scores = np.asarray(jax.jit(proxy.score)(start, jnp.array(cells, jnp.int32)))
+    assert np.isfinite(scores[:4]).all()
+    assert scores[4] == -np.inf
+    assert (np.diff(scores) < 0).all()
+    expected = log_synflow_64(start.variables, cells[0], (32, 32, 3), channels=16, cells=5)
+    np.testing.assert_allclose(scores[0], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", MEASURES)
