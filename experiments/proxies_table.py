@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
     options = parser.parse_args(arguments)
     size = SMOKE if options.smoke else FULL._replace(cells=options.cells)
     source = "digits" if options.smoke else "cifar10"
-    data = images.load(source, [locate(file) for file in SOURCES[source].files])
+    data = images.load_images(source, [locate(file) for file in SOURCES[source].files])
     truth = sample_of(size)
     rows = untrained(size, truth, data) + learnt(size, truth) + trained(size, truth, data) + published(truth)
     if not options.smoke:

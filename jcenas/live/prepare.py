@@ -56,7 +56,7 @@ def prepare(config: SearchConfig, log: Callable[[str], None]) -> Prepared:
 
 @functools.lru_cache(maxsize=2)
 def _images(dataset: str, seed: int) -> ImageSet:
-    return images.load(dataset, [locate(name) for name in images.SOURCES[dataset].files], seed=seed)
+    return images.load_images(dataset, [locate(name) for name in images.SOURCES[dataset].files], seed=seed)
 
 
 @functools.lru_cache(maxsize=16)

@@ -35,7 +35,7 @@ def kernel(network: nn.Module, start: Start, genome: jax.Array) -> jax.Array:
 
 
 def ntk_condition(network: nn.Module, start: Start, genome: jax.Array) -> jax.Array:
-    """-log(largest eigenvalue / smallest), float32 ()."""
+    """Minus the logarithm of the condition number, -log(largest eigenvalue / smallest), float32 ()."""
     return condition_score(kernel(network, start, genome))
 
 

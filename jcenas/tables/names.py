@@ -2,9 +2,12 @@
 
 import difflib
 import importlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jcenas.errors import InputError
+
+if TYPE_CHECKING:
+    from jcenas.tables.table import Table
 
 
 class Objectives(NamedTuple):
@@ -93,8 +96,8 @@ def check_table(name: str) -> Entry:
     return TABLES[name]
 
 
-def load_table(name: str):
-    """Load a table, `jcenas.tables.table.Table`.
+def load_table(name: str) -> "Table":
+    """Load a table.
 
     Raises:
       InputError: unknown name, or a data file is missing or damaged.

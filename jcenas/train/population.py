@@ -25,7 +25,7 @@ Within = Literal["map", "vmap"]
 
 
 class Population(NamedTuple):
-    """`Trainer` for K members at once, stacked along a leading axis; `jax.jit` at the edge, donating the states.
+    """A `Trainer` for K members at once, stacked along a leading axis; `jax.jit` at the edge, donating the states.
 
     Attributes:
         init: (keys (K,), total steps ()) -> TrainState with a leading axis K in every array.

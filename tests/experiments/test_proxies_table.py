@@ -26,7 +26,7 @@ def test_ranks_by_hand():
 def test_a_score_without_a_rank_ends_the_run(wrong):
     scores = np.arange(40.0)
     scores[7] = wrong
-    with pytest.raises(ValueError, match="1 of 40 scores are NaN or .inf, the first in row 7"):
+    with pytest.raises(ValueError, match=r"1 of 40 scores are NaN or \+inf, the first in row 7"):
         proxies_table.ranks(scores, np.arange(40.0))
 
 

@@ -7,13 +7,22 @@ import numpy as np
 import pytest
 
 from jcenas.nets import CellNetwork, FixedNetwork, Macro, extract
-from jcenas.proxies import MEASURES, activations, counts, gradient_kernel, jacobian_covariance, naswot, zero_shot
-from jcenas.proxies.fisher import fisher
-from jcenas.proxies.gradient_norm import gradient_norm
-from jcenas.proxies.snip import snip
-from jcenas.proxies.synflow import synflow
-from jcenas.proxies.zen import zen
-from jcenas.proxies.zero_shot import Start
+from jcenas.proxies import (
+    MEASURES,
+    Start,
+    activations,
+    counts,
+    fisher,
+    gradient_kernel,
+    gradient_norm,
+    naswot,
+    snip,
+    synflow,
+    zen,
+    zero_shot,
+)
+from jcenas.proxies.jacobian_covariance import score_of
+from jcenas.proxies.naswot import agreement
 from jcenas.train.images import Split
 from jcenas.train.recipe import cross_entropy
 
@@ -65,11 +74,11 @@ def test_gradient_kernel_by_hand():
 def test_jacobian_covariance_by_hand():
     k = 1e-5
     # Rows uncorrelated: both eigenvalues 1. Rows the same: eigenvalues 2 and 0.
-    apart = jacobian_covariance.score_of(jnp.array([[1.0, -1, 1, -1], [1, 1, -1, -1]]))
+    apart = score_of(jnp.array([[1.0, -1, 1, -1], [1, 1, -1, -1]]))
     np.testing.assert_allclose(apart, -2 * (np.log(1 + k) + 1 / (1 + k)), rtol=1e-5)
-    same = jacobian_covariance.score_of(jnp.array([[1.0, -1, 1, -1], [2, -2, 2, -2]]))
+    same = score_of(jnp.array([[1.0, -1, 1, -1], [2, -2, 2, -2]]))
     assert float(same) < -9e4  # about -1 / k
-    assert float(jacobian_covariance.score_of(jnp.zeros((2, 4)))) == -np.inf
+    assert float(score_of(jnp.zeros((2, 4)))) == -np.inf
 
 
 def test_the_relus_of_a_cell_are_those_of_a_network_built_for_it(network, start):
@@ -95,7 +104,7 @@ def test_the_relus_of_a_cell_are_those_of_a_network_built_for_it(network, start)
 
 
 def test_agreement_counts_relus(network, start):
-    kernel = np.asarray(jax.jit(lambda g: naswot.agreement(network, start, g))(CELLS[1]))
+    kernel = np.asarray(jax.jit(lambda g: agreement(network, start, g))(CELLS[1]))
     # 4 channels on 8x8, doubled and halved twice: per stage 6 convolutions, 2 blocks of 2 ReLUs, 1 at the head.
     relus = 6 * (256 + 128 + 64) + (256 + 128) + (128 + 64) + 64
     np.testing.assert_array_equal(np.diagonal(kernel), relus)
@@ -105,13 +114,13 @@ def test_agreement_counts_relus(network, start):
     ]
     agree = sum(c * (m[0] == m[1]).sum() for m, c in maps)
     assert kernel[0, 1] == agree
-    score = jax.jit(lambda g: naswot.naswot(network, start, g))(CELLS[1])
+    score = jax.jit(lambda g: naswot(network, start, g))(CELLS[1])
     np.testing.assert_allclose(score, np.linalg.slogdet(kernel.astype(np.float64))[1], rtol=1e-4)
 
 
 def test_images_that_look_the_same_have_no_determinant(network, start):
     twice = start.replace(images=jnp.concatenate([start.images[:8]] * 2))
-    assert float(jax.jit(lambda g: naswot.naswot(network, twice, g))(CELLS[1])) == -np.inf
+    assert float(jax.jit(lambda g: naswot(network, twice, g))(CELLS[1])) == -np.inf
 
 
 def test_fisher_against_its_definition_through_finite_differences(network, start):
@@ -227,9 +236,9 @@ def test_contract(name, network, small_cell, start, digits):
 
 @pytest.mark.slow
 def test_side_by_side_is_one_by_one(network, start):
-    alone = jax.jit(zero_shot.make_proxy(naswot.naswot, network).score)(start, CELLS)
+    alone = jax.jit(zero_shot.make_proxy(naswot, network).score)(start, CELLS)
     blend = CellNetwork(10, channels=4, cells=1, choose="blend")
-    together = jax.jit(zero_shot.make_proxy(naswot.naswot, blend, together=2).score)(start, CELLS)
+    together = jax.jit(zero_shot.make_proxy(naswot, blend, together=2).score)(start, CELLS)
     np.testing.assert_allclose(alone, together, rtol=2e-3)
 
 
