@@ -15,7 +15,6 @@ import numpy as np
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, NONE, OPERATIONS, PATHS, POOL, SKIP
 
 WORDS = tuple(word for n in range(4) for word in itertools.product((CONV_1X1, CONV_3X3, POOL), repeat=n))
-SIZE = 2 * len(WORDS)
 
 
 def _words(length: int) -> np.ndarray:

@@ -101,12 +101,6 @@ def multiply_adds(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | Non
     return counts(genomes, space, macro).multiply_adds
 
 
-def counted_operations(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | None = None) -> jax.Array:
-    """What Accel-NASBench counts, float32 (...): multiply-adds, four for a normalised number and one for a pooled."""
-    found = counts(genomes, space, macro)
-    return found.multiply_adds + 4 * found.normalised + found.pooled
-
-
 def largest(space: MobileNet) -> np.ndarray:
     """The genome, int32 (30,), that costs most: the largest choice of every variable."""
     choices = (space.expansions, space.kernels, space.layers, (0, 1), space.widths, space.resolutions)
