@@ -191,9 +191,7 @@ def trained(size: Size, truth: Truth, data: ImageSet) -> list[list[Any]]:
     recipe, short = TrainConfig(batch_size=size.batches[0]), TrainConfig(batch_size=size.batches[1])
     shot: dict[str, Callable[[], Proxy]] = {
         "one-shot": lambda: one_shot(network, recipe, part, epochs=epochs, images=512),
-        "few-shot": lambda: few_shot(
-            network, recipe, part, epochs=epochs // 2, split_epochs=max(1, epochs // 4), images=512
-        ),
+        "few-shot": lambda: few_shot(network, recipe, part, epochs=(epochs // 2, max(1, epochs // 4)), images=512),
     }
     rows = [row(name, truth, *timed(make(), part, genomes)) for name, make in shot.items() if name in size.supernets]
     prepare, curves = make_curves(network, short, data, epochs=size.few_epochs, images=size.few_images)

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,6 +66,7 @@ def _layer(layer: Layer) -> Counts:
 def counts(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | None = None) -> Counts:
     """Parts of the cost of one image in the networks of genomes (..., 30)."""
     macro = macro or MacroMobile()
+    chex.assert_shape(jnp.asarray(genomes), (..., len(space.cardinalities)), custom_message="genomes")
     chosen = space.stages(genomes)
     channels = jnp.asarray(space.channels(), jnp.int32)[chosen.width]  # (..., 8)
     stem, last = channels[..., 0], channels[..., -1]
