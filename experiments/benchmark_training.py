@@ -55,7 +55,7 @@ SMOKE = (Workload("smoke", (8, 8, 1), 4, 1, 16, 2),)
 def data_of(workload: Workload) -> ImageSet:
     """Digits where the shape is theirs; else random pixels, which cost a step exactly what real ones do."""
     if workload.image_shape == (8, 8, 1):
-        return images.load("digits", [])
+        return images.load_images("digits", [])
     random = np.random.default_rng(0)
     size = workload.batch_size * workload.chunk_steps
 

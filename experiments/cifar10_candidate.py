@@ -197,9 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
     parser.add_argument("--smoke", action="store_true", help="tiny networks on digits; records nothing")
     options = parser.parse_args(arguments)
     if options.smoke:
-        data, size = images.load("digits", []), SMOKE
+        data, size = images.load_images("digits", []), SMOKE
     else:
-        data = images.load("cifar10", [locate(name) for name in images.source("cifar10").files])
+        data = images.load_images("cifar10", [locate(name) for name in images.source("cifar10").files])
         size = FULL if options.full else SHORT
     data = sharding.place(whole(data), sharding.local_devices(1)[0])
     rows = [train(c, data) for c in candidates(size, data.classes, data.image_shape[0])]

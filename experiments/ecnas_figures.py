@@ -15,14 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import ecnas_plots as plots
+from experiments.ecnas_analysis import attainment, cost_of_making, swaps
 from experiments.ecnas_published import published_runs
 from experiments.recording import load, record
-from jcenas.report import ecnas as plots
 from jcenas.report.style import style
 from jcenas.tables.ecnas import published
 from jcenas.tables.ecnas import read as ecnas_read
 from jcenas.tables.ecnas import surrogate as ecnas_surrogate
-from jcenas.tables.ecnas.analysis import attainment, cost_of_making, swaps
 from jcenas.tables.ecnas.dataset import SPACES, EcNas, front
 from jcenas.tables.ecnas.search import REFERENCE_KWH, make_search
 from jcenas.tables.ecnas.space import search_space

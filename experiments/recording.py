@@ -15,15 +15,16 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from experiments import write_benchmarks
+from experiments.write_benchmarks import NOT_APPLICABLE as NOT_APPLICABLE
+from experiments.write_benchmarks import load as load
 from jcenas.runtime.process import cpu_count
 
-NOT_APPLICABLE = "-"  # a cell that nothing could stand in, other than None: nobody measured it
-RESULTS = pathlib.Path(__file__).parent / "results"
 PACKAGES = ("jcenas", "jax", "jaxlib", "flax", "numpy")
 
 # Taken when the process starts: an experiment's own threads would otherwise count as somebody else's load.
@@ -85,12 +86,10 @@ def record(
             raise ValueError(
                 f"{name}: the record holds a path of this machine ({local}); write paths relative to the repository"
             )
-    target = RESULTS if folder is None else folder
+    target = write_benchmarks.RESULTS if folder is None else folder
     target.mkdir(parents=True, exist_ok=True)
     path = _write_atomically(target / f"{name}.json", text)
     if folder is None:
-        from experiments import write_benchmarks  # which reads records by this module
-
         write_benchmarks.write()
     return path
 
@@ -185,12 +184,6 @@ def time_calls(
     timed = np.array(seconds[warmup:])
     q1, median, q3 = np.quantile(timed, [0.25, 0.5, 0.75])
     return {"median_s": float(median), "q1_s": float(q1), "q3_s": float(q3), "min_s": float(timed.min())}
-
-
-def load(folder: pathlib.Path | None = None) -> dict[str, Mapping[str, Any]]:
-    """Every recorded result of `folder` (default: experiments/results) by name, sorted."""
-    files = sorted((RESULTS if folder is None else folder).glob("*.json"))
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
 
 def _plain(cell: Any) -> str | int | float | bool | None:

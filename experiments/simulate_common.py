@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments import recording
+from experiments import recording, write_benchmarks
 from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
 from jcenas.carbon.trace import CarbonTrace
@@ -88,7 +88,7 @@ class Study(NamedTuple):
             more = "" if self.options.seeds == SEEDS else f" --seeds {self.options.seeds}"
             record |= {"command": f"OPENBLAS_NUM_THREADS=1 python -m experiments.{name}{more}", "rows": self.rows}
             if self.options.update:
-                record = updated(json.loads((recording.RESULTS / f"{name}.json").read_text()), record)
+                record = updated(json.loads((write_benchmarks.RESULTS / f"{name}.json").read_text()), record)
             recording.record(name, **record)
         return self.rows
 

@@ -7,15 +7,16 @@ Tables come in the order of `EXPECTED`, then every other recorded one by name. A
 "not measured", and so does a cell that is None.
 """
 
+import json
 import pathlib
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from experiments import recording
-
 TARGET = pathlib.Path(__file__).parents[1] / "BENCHMARKS.md"
+RESULTS = pathlib.Path(__file__).parent / "results"
 NOT_MEASURED = "not measured"
+NOT_APPLICABLE = "-"  # a cell that nothing could stand in, other than None: nobody measured it
 EXPECTED = {
     "search_default": "Default `jcenas search`",
     "start_up": "Start-up time",
@@ -61,8 +62,14 @@ nothing could stand has a dash.
 """
 
 
+def load(folder: pathlib.Path | None = None) -> dict[str, Mapping[str, Any]]:
+    """Every recorded result of `folder` (default: experiments/results) by name, sorted."""
+    files = sorted((RESULTS if folder is None else folder).glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+
+
 def render(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The whole page, Markdown, of results by name as `recording.load` gives them."""
+    """The whole page, Markdown, of results by name as `load` gives them."""
     sections = [_section(results[name]) if name in results else _missing(title) for name, title in EXPECTED.items()]
     sections += [_section(result) for name, result in sorted(results.items()) if name not in EXPECTED]
     return "\n".join([HEAD, *sections])
@@ -71,7 +78,7 @@ def render(results: Mapping[str, Mapping[str, Any]]) -> str:
 def write(folder: pathlib.Path | None = None, target: pathlib.Path | None = None) -> pathlib.Path:
     """Render the results of `folder` (default: experiments/results) into `target` (default: BENCHMARKS.md)."""
     target = TARGET if target is None else target
-    target.write_text(render(recording.load(folder)), encoding="utf-8")
+    target.write_text(render(load(folder)), encoding="utf-8")
     return target
 
 
@@ -96,7 +103,7 @@ def _table(columns: list[str], rows: list[list[Any]]) -> str:
     if not rows:
         return NOT_MEASURED
     # A column of numbers is read from the right, whatever is missing in it.
-    number = lambda cell: isinstance(cell, int | float | None) or cell == recording.NOT_APPLICABLE
+    number = lambda cell: isinstance(cell, int | float | None) or cell == NOT_APPLICABLE
     numeric = [all(number(row[i]) for row in rows) for i in range(len(columns))]
     lines = [[_escape(name) for name in columns], ["---:" if right else "---" for right in numeric]]
     lines += [[cell_text(cell) for cell in row] for row in rows]

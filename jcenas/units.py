@@ -6,7 +6,6 @@ Every number names its source; nothing else in the package holds a bare conversi
 SECONDS_PER_HOUR = 3600.0
 HOURS_PER_DAY = 24
 HOURS_PER_WEEK = 168
-JOULES_PER_WH = 3600.0
 JOULES_PER_KWH = 3.6e6
 GRAMS_PER_POUND = 453.59237  # international avoirdupois pound, exact
 

@@ -48,6 +48,8 @@ def outside(path: pathlib.Path) -> set[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_down(path):
     here = part(path)
+    if here == "__init__":
+        return  # the headline names of all parts, loaded on first use
     for name in imports(path):
         assert name.split(".")[0] not in {"experiments", "tests"}, f"{path.name} imports {name}"
         if name.startswith("jcenas."):

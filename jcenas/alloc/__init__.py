@@ -5,21 +5,19 @@
 Names are loaded on first use, so that `import jcenas.alloc` imports no JAX.
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "Observation": "observation",
-    "Policy": "policies",
-    "check_policy": "names",
-    "devices_for_share": "devices",
-    "policy_from_name": "policies",
-    "policy_names": "names",
-}
+from jcenas.runtime.exports import lazy_exports
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module (PEP 562)."""
-    if name in _HOME:
-        return getattr(importlib.import_module(f"jcenas.alloc.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from jcenas.alloc.devices import devices_for_share as devices_for_share
+    from jcenas.alloc.environment import Environment as Environment
+    from jcenas.alloc.learned import load_policy as load_policy
+    from jcenas.alloc.names import check_policy as check_policy
+    from jcenas.alloc.names import policy_names as policy_names
+    from jcenas.alloc.observation import Observation as Observation
+    from jcenas.alloc.policies import Policy as Policy
+    from jcenas.alloc.policies import policy_from_name as policy_from_name
+    from jcenas.alloc.ppo import PpoConfig as PpoConfig
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(__name__)

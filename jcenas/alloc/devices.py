@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 
-def devices_for_share(share: jax.Array, n_devices: int) -> jax.Array:
+def devices_for_share(share: ArrayLike, n_devices: int) -> jax.Array:
     """Number of devices that evaluate, int32 (...), for evaluation shares float32 (...) in [0, 1].
 
     Rounds half up. A share strictly between 0 and 1 keeps at least one device on each side when there are two or more,

@@ -1,28 +1,23 @@
 """Grid carbon: traces, the typical-year model, power of devices, and the accounting of energy and emissions.
 
-Names are loaded on first use, so that `import jcenas.carbon` imports neither JAX nor pandas. The typical year is
-`jcenas.carbon.typical_year.typical_year`: a name that a module has taken cannot be loaded this way.
+Names are loaded on first use, so that `import jcenas.carbon` imports neither JAX nor pandas. `typical_year` is
+the name of a module here; the function is `jcenas.typical_year`.
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "CarbonTrace": "trace",
-    "Charge": "accounting",
-    "PowerModel": "power",
-    "charge": "accounting",
-    "check_zone": "zones",
-    "read_csv": "csv_file",
-    "read_json": "json_file",
-    "read_mix_csv": "mix_file",
-    "read_trace": "trace_file",
-    "zone_names": "zones",
-}
+from jcenas.runtime.exports import lazy_exports
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module (PEP 562)."""
-    if name in _HOME:
-        return getattr(importlib.import_module(f"jcenas.carbon.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from jcenas.carbon.accounting import Charge as Charge
+    from jcenas.carbon.accounting import charge as charge
+    from jcenas.carbon.csv_file import read_csv as read_csv
+    from jcenas.carbon.json_file import read_json as read_json
+    from jcenas.carbon.mix_file import read_mix_csv as read_mix_csv
+    from jcenas.carbon.power import PowerModel as PowerModel
+    from jcenas.carbon.trace import CarbonTrace as CarbonTrace
+    from jcenas.carbon.trace_file import read_trace as read_trace
+    from jcenas.carbon.zones import check_zone as check_zone
+    from jcenas.carbon.zones import zone_names as zone_names
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(__name__)

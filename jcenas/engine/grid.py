@@ -130,9 +130,9 @@ def choose(*, trace: Path | None, zone: str, start: str, hours: int, wrap: bool 
             raise InputError(f"--start {start}: too early for a calendar; write it like 2023-06-01T00:00Z") from error
         whole = typical_year(zone, start=first, hours=WEEK_H + hours + LEAD_H)
         return Grid(whole.slice(WEEK_H), whole.hourly()[:WEEK_H], typical_year(zone).mean())
-    from jcenas.carbon.csv_file import read_csv
+    from jcenas.carbon.trace_file import read_trace
 
-    whole = read_csv(trace)
+    whole = read_trace(trace)
     first = whole.index_of(parse_start(start)) if start else 0
     per_hour = whole.steps_per_hour
     before = whole.slice(first % per_hour, first).hourly()[-WEEK_H:] if first >= per_hour else np.zeros(0)

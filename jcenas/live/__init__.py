@@ -7,14 +7,13 @@
 Names are loaded on first use, so that the command line can read the configuration without importing JAX.
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOME = {"SearchConfig": "config", "SearchResult": "finish", "search": "start"}
+from jcenas.runtime.exports import lazy_exports
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module (PEP 562)."""
-    if name in _HOME:
-        return getattr(importlib.import_module(f"jcenas.live.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from jcenas.live.config import SearchConfig as SearchConfig
+    from jcenas.live.finish import SearchResult as SearchResult
+    from jcenas.live.start import search as search
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(__name__)

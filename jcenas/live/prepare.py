@@ -116,7 +116,7 @@ def _measure(config: SearchConfig, programs: DevicePrograms, data: ImageSet) -> 
 
 @functools.lru_cache(maxsize=2)
 def _images(dataset: str, seed: int) -> ImageSet:
-    return images.load(dataset, [locate(name) for name in images.source(dataset).files], seed=seed)
+    return images.load_images(dataset, [locate(name) for name in images.source(dataset).files], seed=seed)
 
 
 @functools.lru_cache(maxsize=16)
@@ -180,5 +180,5 @@ def check_budget(config: SearchConfig, prepared: Prepared, grid: Grid) -> None:
         if least > config.carbon_budget:
             raise InputError(
                 f"--carbon-budget {config.carbon_budget:g} g cannot pay one evaluation: {supernet}one training and "
-                f"what comes before it emit at least {least:.3g} g even in the cleanest hour; raise it or lower --epochs"
+                f"what comes before it emit at least {least:.3g} g in the cleanest hour; raise it or lower --epochs"
             )

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from jcenas import units
-from jcenas.carbon.csv_file import read_csv
 from jcenas.carbon.trace import CarbonTrace
+from jcenas.carbon.trace_file import read_trace
 from jcenas.engine.grid import Grid
 
 _FILE, _PAST = "trace.csv", "history.csv"
@@ -51,8 +51,8 @@ def recall(folder: Path, record: dict) -> Grid:
         InputError: a file is missing or damaged.
     """
     labels = {name: record[name] for name in ("zone", "source", "kind", "factors")}
-    trace = dataclasses.replace(read_csv(folder / _FILE), **labels)
-    before = read_csv(folder / _PAST).hourly() if (folder / _PAST).exists() else np.zeros(0)
+    trace = dataclasses.replace(read_trace(folder / _FILE), **labels)
+    before = read_trace(folder / _PAST).hourly() if (folder / _PAST).exists() else np.zeros(0)
     return Grid(trace, before, float(record["mean_g_per_kwh"]))
 
 

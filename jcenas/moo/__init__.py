@@ -50,3 +50,7 @@ __all__ = [
     "semoa",
     "sh_emoa",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

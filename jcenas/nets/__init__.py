@@ -26,3 +26,7 @@ __all__ = [
     "Network101",
     "extract",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,1 +1,12 @@
 """What a search is about: a space with its costs and features, and how one architecture is evaluated."""
+
+from typing import TYPE_CHECKING
+
+from jcenas.runtime.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from jcenas.problems.nasbench201 import NasBench201Problem as NasBench201Problem
+    from jcenas.problems.problem import Problem as Problem
+    from jcenas.problems.table import TableProblem as TableProblem
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(__name__)

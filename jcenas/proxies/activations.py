@@ -3,6 +3,8 @@
 The network is not changed: its modules are watched while it runs (`flax.linen.intercept_methods`).
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, cast
 
 import flax.linen as nn
@@ -17,6 +19,7 @@ from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, SKIP
 _EDGES_UP_TO = {1: (0,), 2: (0, 1, 2)}
 _SKIP_FROM = {1: EDGES.index((1, 3)), 2: EDGES.index((2, 3))}
 _NORMS_BEFORE_RELU = {"norm_a", "head_norm"}
+_MOST_BITS = 120  # 2^-126 is the smallest normal float32
 
 
 def _called(context: Any, kind: type) -> bool:
@@ -49,6 +52,29 @@ def block_outputs(
     with nn.intercept_methods(watch):
         logits: Any = network.apply(start.variables, start.images, genome, statistics="batch")
     return logits, outputs
+
+
+@contextlib.contextmanager
+def rescaling_blocks() -> Iterator[list[jax.Array]]:
+    """Context in which what each cell and each reduction block gives is divided by a power of two, to about 1.
+
+    Yields:
+        The list that gets each block's exponent, int32 (), while the network runs: the true maps are 2 to their sum
+        times as large. Gradients take the powers as constants. A map of zeros, or one that is not finite, stays as is.
+    """
+    exponents: list[jax.Array] = []
+
+    def watch(next_function, args, kwargs, context):
+        y = next_function(*args, **kwargs)
+        if _called(context, Cell) or _called(context, ResidualBlock):
+            largest = jnp.max(jnp.abs(jax.lax.stop_gradient(y))).astype(jnp.float32)
+            exponent = jnp.clip(jnp.frexp(largest)[1], -_MOST_BITS, _MOST_BITS)
+            exponents.append(exponent)
+            y = y * jnp.ldexp(jnp.float32(1), -exponent).astype(y.dtype)
+        return y
+
+    with nn.intercept_methods(watch):
+        yield exponents
 
 
 def features(network: nn.Module, start: Start, images: jax.Array, genome: jax.Array) -> jax.Array:

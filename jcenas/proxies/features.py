@@ -8,14 +8,14 @@ four paths.
 
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, NONE, OPERATIONS, PATHS, POOL, SKIP
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, OPERATIONS, PATHS, POOL, SKIP
 
 WORDS = tuple(word for n in range(4) for word in itertools.product((CONV_1X1, CONV_3X3, POOL), repeat=n))
-SIZE = 2 * len(WORDS)
 
 
 def _words(length: int) -> np.ndarray:
@@ -43,6 +43,7 @@ def path_counts(genomes: np.ndarray) -> np.ndarray:
 
 def cell_features(genomes: jax.Array) -> jax.Array:
     """Count of each word, then whether there is one, float32 (n, 80), of genomes int32 (n, 6)."""
+    chex.assert_shape(genomes, (None, len(EDGES)), custom_message="genomes")
     counts = jnp.zeros((genomes.shape[0], len(WORDS)), jnp.float32)
     for path in PATHS:
         word = jnp.asarray(_TABLES[len(path)])[tuple(genomes[:, e] for e in path)]

@@ -35,8 +35,7 @@ def few_shot(
     config: TrainConfig,
     data: ImageSet,
     *,
-    epochs: int,
-    split_epochs: int,
+    epochs: tuple[int, int],
     edge: int = 0,
     images: int = SCORE_IMAGES,
     together: int = 1,
@@ -47,8 +46,7 @@ def few_shot(
         network: the supernet's module.
         config: the recipe of every training.
         data: only its shapes are used here.
-        epochs: of the supernet before the split.
-        split_epochs: of each sub-supernet after it.
+        epochs: of the supernet before the split, and of each sub-supernet after it.
         edge: index into `EDGES` of the edge to split.
         images: at most so many images of the validation part.
         together: genomes evaluated side by side.
@@ -62,12 +60,13 @@ def few_shot(
     steps = trainer.steps_per_epoch
 
     def prepare(key: jax.Array, data: ImageSet) -> tuple[TrainState, ImageSet]:
-        whole = train_supernet(trainer, trainer.init(key, jnp.int32(epochs * steps)), data, epochs=epochs)
-        parts = split(whole, jnp.int32(split_epochs * steps))
+        first, later = epochs
+        whole = train_supernet(trainer, trainer.init(key, jnp.int32(first * steps)), data, epochs=first)
+        parts = split(whole, jnp.int32(later * steps))
 
         def train_part(xs: tuple[TrainState, jax.Array]) -> TrainState:
             state, operation = xs
-            return train_supernet(trainer, state, data, epochs=split_epochs, fixed=(edge, operation))
+            return train_supernet(trainer, state, data, epochs=later, fixed=(edge, operation))
 
         operations = jnp.arange(len(OPERATIONS), dtype=jnp.int32)
         return jax.lax.map(train_part, (parts, operations)), data

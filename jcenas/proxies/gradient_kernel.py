@@ -35,12 +35,15 @@ def kernel(network: nn.Module, start: Start, genome: jax.Array) -> jax.Array:
 
 
 def ntk_condition(network: nn.Module, start: Start, genome: jax.Array) -> jax.Array:
-    """-log(largest eigenvalue / smallest), float32 ()."""
+    """Minus the logarithm of the condition number, -log(largest eigenvalue / smallest), float32 ()."""
     return condition_score(kernel(network, start, genome))
 
 
 def kernel_mean(network: nn.Module, start: Start, genome: jax.Array) -> jax.Array:
-    """Log of the mean entry, which is the squared length of the images' mean gradient, float32 ()."""
+    """Log of the mean entry, which is the squared length of the images' mean gradient, float32 ().
+
+    A mean of 0, which rounding may put below 0, counts as the smallest normal number: -87.3.
+    """
     return jnp.log(jnp.maximum(jnp.mean(kernel(network, start, genome)), jnp.finfo(jnp.float32).tiny))
 
 

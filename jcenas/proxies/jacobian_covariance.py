@@ -32,4 +32,4 @@ def score_of(jacobian: jax.Array) -> jax.Array:
     length = jnp.sqrt(jnp.sum(jnp.square(centred), axis=1, keepdims=True))
     rows = centred / jnp.where(length > 0, length, 1.0)
     spectrum = jnp.maximum(eigenvalues(rows @ rows.T), 0.0) + _K
-    return jnp.where(jnp.all(length > 0), -jnp.sum(jnp.log(spectrum) + 1 / spectrum), -jnp.inf)
+    return jnp.where(jnp.any(length == 0), -jnp.inf, -jnp.sum(jnp.log(spectrum) + 1 / spectrum))

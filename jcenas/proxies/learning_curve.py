@@ -5,6 +5,7 @@ value. Data are the curves of trainings that went to the end, and it is refitted
 and masked. Letters: n capacity, q queries, t epochs seen.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -43,6 +44,8 @@ def fit(curves: jax.Array, finals: jax.Array, mask: jax.Array, *, ridge: float =
     if not curves.shape[0] == finals.shape[0] == mask.shape[0]:
         shapes = f"curves {curves.shape}, finals {finals.shape}, mask {mask.shape}"
         raise InputError(f"{shapes}: give all three one row for each place of the capacity")
+    chex.assert_rank(curves, 2, custom_message="curves")
+    chex.assert_rank([finals, mask], 1, custom_message="finals, mask")
     valid = mask.astype(curves.dtype)
     n = jnp.maximum(valid.sum(), 1.0)
     features = jnp.where(mask[:, None], curve_features(curves), 0)
@@ -58,4 +61,7 @@ def fit(curves: jax.Array, finals: jax.Array, mask: jax.Array, *, ridge: float =
 
 def predict(model: CurveModel, curves: jax.Array) -> jax.Array:
     """Final values (q,) of partial curves (q, t)."""
-    return model.mean + (curve_features(curves) - model.centre[None]) / model.spread[None] @ model.weights
+    chex.assert_rank(curves, 2, custom_message="curves")
+    features = curve_features(curves)
+    chex.assert_shape(features, (None, model.centre.shape[0]), custom_message="curves as features")
+    return model.mean + (features - model.centre[None]) / model.spread[None] @ model.weights

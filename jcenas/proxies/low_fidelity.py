@@ -23,6 +23,8 @@ def make_curves(
 ) -> tuple[Callable[[jax.Array, ImageSet], Any], Curves]:
     """Functions prepare(key, data) -> memory and curves(memory, genomes (n, 6)) -> accuracies (n, epochs).
 
+    An epoch in which a loss is not finite has accuracy 0: a training that diverged is the worst.
+
     Args:
         network: the module, smaller than the one that is meant.
         config: the recipe; its schedule ends with the last epoch.
@@ -44,7 +46,7 @@ def make_curves(
             chunks = trainer.steps_per_epoch // trainer.chunk_steps
             state, losses = jax.lax.scan(lambda s, _: trainer.chunk(s, path, small), state, length=chunks)
             right = trainer.accuracy(state, genome, small.validation, small)
-            return state, jnp.where(jnp.isfinite(losses).all(), right, 0.0)  # a diverged training is the worst
+            return state, jnp.where(jnp.isfinite(losses).all(), right, 0.0)
 
         state = trainer.init(key, jnp.int32(epochs * trainer.steps_per_epoch))
         return jax.lax.scan(epoch, state, length=epochs)[1]

@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jcenas.moo import linalg
 from jcenas.proxies.activations import relu_inputs
+from jcenas.proxies.spectrum import eigenvalues
 from jcenas.proxies.zero_shot import Start
 
 
@@ -23,10 +23,12 @@ def agreement(network: nn.Module, start: Start, genome: jax.Array) -> jax.Array:
 
 
 def naswot(network: nn.Module, start: Start, genome: jax.Array) -> jax.Array:
-    """Log det K, float32 (); -inf where two images have the same code."""
+    """Log det K, float32 (); -inf where two images have the same code.
+
+    Eigenvalues below rounding, of codes that differ but depend on one another, count as rounding.
+    """
     kernel = agreement(network, start, genome)
     same = (kernel == kernel[0, 0]) & ~jnp.eye(kernel.shape[0], dtype=bool)  # the diagonal is the number of ReLUs
-    relus = jnp.maximum(kernel[0, 0], 1.0)
-    diagonal = jnp.diagonal(linalg.cholesky(kernel / relus))
-    log_det = 2 * jnp.sum(jnp.log(diagonal)) + kernel.shape[0] * jnp.log(relus)
-    return jnp.where(jnp.any(same) | jnp.isnan(log_det), -jnp.inf, log_det)
+    spectrum = eigenvalues(kernel)
+    floor = jnp.maximum(spectrum[-1], 1.0) * jnp.finfo(kernel.dtype).eps
+    return jnp.where(jnp.any(same), -jnp.inf, jnp.sum(jnp.log(jnp.maximum(spectrum, floor))))

@@ -6,6 +6,7 @@ Batch statistics are used instead of the running ones, because those of a supern
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -45,6 +46,8 @@ def path_error(
     network: nn.Module, variables: dict[str, Any], images: jax.Array, labels: jax.Array, genome: jax.Array
 ) -> jax.Array:
     """Share of wrong answers of one path, float32 (), on scaled images (B, H, W, C), with their statistics."""
+    chex.assert_rank(images, 4, custom_message="images")
+    chex.assert_shape(labels, images.shape[:1], custom_message="labels")
     logits: Any = network.apply(variables, images, genome, statistics="batch")
     return jnp.mean(jnp.argmax(logits, -1) != labels, dtype=jnp.float32)
 

@@ -9,6 +9,7 @@ Capacity is fixed and masked, so that refitting compiles nothing. Letters: n cap
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -61,6 +62,8 @@ def fit(key: jax.Array, config: PredictorConfig, features: jax.Array, targets: j
     if not features.shape[0] == targets.shape[0] == mask.shape[0]:
         shapes = f"features {features.shape}, targets {targets.shape}, mask {mask.shape}"
         raise InputError(f"{shapes}: give all three one row for each place of the capacity")
+    chex.assert_rank(features, 2, custom_message="features")
+    chex.assert_rank([targets, mask], 1, custom_message="targets, mask")
     valid = mask.astype(features.dtype)
     n = jnp.maximum(valid.sum(), 1.0)
     centre = valid @ jnp.where(mask[:, None], features, 0) / n
@@ -87,6 +90,7 @@ def fit(key: jax.Array, config: PredictorConfig, features: jax.Array, targets: j
 
 def predict(config: PredictorConfig, predictor: Predictor, features: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mean and standard deviation over the members, both (q,), in units of the targets, for features (q, p)."""
+    chex.assert_shape(features, (None, predictor.centre.shape[0]), custom_message="features")
     queries = (features - predictor.centre[None]) / predictor.spread[None]
     standard = predictor.weights @ _kernel(config, predictor.width, predictor.inputs, queries)
     values = predictor.mean + predictor.deviation * standard

@@ -9,6 +9,7 @@ The common ground of the measures is Abdelfattah et al., "Zero-Cost Proxies for 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,8 @@ class Proxy(NamedTuple):
 
     Attributes:
         prepare: (key, data) -> memory: all that is done once, whatever the number of architectures.
-        score: (memory, genomes int32 (n, 6)) -> float32 (n,), larger is better.
+        score: (memory, genomes int32 (n, 6)) -> float32 (n,), larger is better. -inf is the score of an architecture
+            that passes nothing on where the measure's docstring says so; NaN and +inf are errors of the measure.
     """
 
     prepare: Callable[[jax.Array, ImageSet], Any]
@@ -61,6 +63,8 @@ def make_proxy(measure: Measure, network: nn.Module, *, images: int = 64, togeth
         return Start(variables=variables, images=batch, labels=part.labels, key=key)
 
     def score(start: Start, genomes: jax.Array) -> jax.Array:
+        chex.assert_rank(genomes, 2, custom_message="genomes")
+
         def one(genome: jax.Array) -> jax.Array:
             return measure(network, start, genome)
 

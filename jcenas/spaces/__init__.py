@@ -8,3 +8,7 @@ from jcenas.spaces.nasbench201 import NasBench201
 from jcenas.spaces.nasnet import NasNet
 
 __all__ = ["ACCEL_NASBENCH", "Darts", "Genotype", "MobileNet", "NasBench101", "NasBench201", "NasNet"]
+
+
+def __dir__() -> list[str]:
+    return __all__

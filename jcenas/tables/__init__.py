@@ -3,20 +3,18 @@
 Names are loaded on first use, so that `import jcenas.tables` imports neither JAX nor pandas.
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "Table": "table",
-    "check_table": "names",
-    "load_table": "names",
-    "locate": "store",
-    "table_names": "names",
-}
+from jcenas.runtime.exports import lazy_exports
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module (PEP 562)."""
-    if name in _HOME:
-        return getattr(importlib.import_module(f"jcenas.tables.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from jcenas.tables.grid import Grid as Grid
+    from jcenas.tables.grid import Listed as Listed
+    from jcenas.tables.names import Objectives as Objectives
+    from jcenas.tables.names import check_table as check_table
+    from jcenas.tables.names import load_table as load_table
+    from jcenas.tables.names import table_names as table_names
+    from jcenas.tables.store import locate as locate
+    from jcenas.tables.table import Table as Table
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(__name__)

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +19,7 @@ NEIGHBOURS = 16
 
 def ordinal_features(genomes: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:
     """Every variable scaled to [0, 1], float32 (n, d), of genomes int32 (n, d)."""
+    chex.assert_shape(genomes, (None, len(cardinalities)), custom_message="genomes")
     most = jnp.asarray([max(c - 1, 1) for c in cardinalities], jnp.float32)
     return genomes.astype(jnp.float32) / most[None, :]
 
@@ -83,6 +85,7 @@ class Listed:
 
     def rows(self, genomes: jax.Array) -> jax.Array:
         """Row of each genome (n, d), int32 (n,); -1 where the list does not have it."""
+        chex.assert_shape(genomes, (None, self.genomes.shape[1]), custom_message="genomes")
         listed = jnp.asarray(self.genomes)
         same = jnp.ones((genomes.shape[0], listed.shape[0]), bool)
         for i in range(listed.shape[1]):

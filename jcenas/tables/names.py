@@ -9,10 +9,13 @@ Options of a table's entry in the registry:
     arguments   positional arguments of the factory
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jcenas import registry
 from jcenas.errors import InputError
+
+if TYPE_CHECKING:
+    from jcenas.tables.table import Table
 
 
 class Objectives(NamedTuple):
@@ -64,8 +67,8 @@ def check_table(name: str) -> TableFacts:
     )
 
 
-def load_table(name: str):
-    """Load a table, `jcenas.tables.table.Table`.
+def load_table(name: str) -> "Table":
+    """Load a table.
 
     Raises:
       InputError: unknown name, or a data file is missing or damaged.

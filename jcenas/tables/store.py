@@ -4,6 +4,7 @@ The folder is `JCENAS_DATA`, or the user's cache folder. `registry.json` lists e
 its size and SHA-256; it ships with the package, the data does not.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -11,6 +12,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import platformdirs
@@ -87,12 +89,40 @@ def locate(name: str, *, verify: bool = False) -> pathlib.Path:
     return path
 
 
+@contextlib.contextmanager
+def replacing(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Path of an empty file beside `target` to write; it takes its place at the end, or is gone after an error.
+
+    Raises:
+      InputError: the folder cannot be written, or the disk is full.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(handle)
+        part = pathlib.Path(name)
+        try:
+            yield part
+            with part.open("rb+") as written:
+                os.fsync(written.fileno())
+            part.chmod(0o644)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {target} ({error.strerror or error}); "
+            f"free the disk or set {VARIABLE} to a folder that you may write"
+        ) from error
+
+
 def import_file(name: str, source: str | os.PathLike) -> pathlib.Path:
-    """Copy a prepared file into the data folder, atomically, after its SHA-256 was found right.
+    """Take a file into the data folder, atomically: a copy of a prepared one, or a benchmark's own record file.
 
     Args:
-      name: what the file is, as in `jcenas data list`.
-      source: the copy to take.
+      name: what the file is, as in `jcenas data list`; a table, such as ecnas-4v, for a record file (`.tfrecord`).
+      source: the file. A copy must have the SHA-256 of the prepared one; a record file is converted, see
+        `jcenas.tables.ecnas.imported`.
 
     Returns:
       Its new path. An interrupted import leaves nothing behind under that path.
@@ -100,8 +130,12 @@ def import_file(name: str, source: str | os.PathLike) -> pathlib.Path:
     Raises:
       InputError: if the name is unknown, the source cannot be read or is another file, or the folder cannot be written.
     """
-    entry = _entry(name)
     source = pathlib.Path(source).expanduser()
+    if source.suffix == ".tfrecord":
+        from jcenas.tables.ecnas.imported import import_records  # needs JAX
+
+        return import_records(name, source)
+    entry = _entry(name)
     target = data_folder() / name
     try:
         found = sha256(source)
@@ -111,25 +145,10 @@ def import_file(name: str, source: str | os.PathLike) -> pathlib.Path:
         ) from error
     if found != entry.sha256:
         raise InputError(f"{source} is not {name}: its SHA-256 is {found}, expected {entry.sha256}; get the file again")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as out, source.open("rb") as file:
-                shutil.copyfileobj(file, out, 1 << 20)
-                out.flush()
-                os.fsync(out.fileno())
-            if sha256(pathlib.Path(part)) != entry.sha256:
-                raise InputError(f"{source} changed while it was copied; run the import again")
-            os.chmod(part, 0o644)
-            os.replace(part, target)
-        finally:
-            pathlib.Path(part).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {target} ({error.strerror or error}); "
-            f"free the disk or set {VARIABLE} to a folder that you may write"
-        ) from error
+    with replacing(target) as part:
+        shutil.copyfile(source, part)
+        if sha256(part) != entry.sha256:
+            raise InputError(f"{source} changed while it was copied; run the import again")
     return target
 
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,6 +40,7 @@ class Table(struct.PyTreeNode):
 
     def rows(self, genomes: jax.Array) -> jax.Array:
         """Row of each genome, int32 (n,), for genomes int32 (n, d); -1 where the table does not have it."""
+        chex.assert_shape(genomes, (None, self.genomes.shape[1]), custom_message="genomes")
         if isinstance(self.space, Listed):
             return self.space.rows(genomes)
         most = jnp.asarray(self.space.cardinalities, jnp.int32)

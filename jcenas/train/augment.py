@@ -1,5 +1,6 @@
 """Scaling and augmentation of a batch, inside the jitted step: shift, mirror, cutout (arXiv 1708.04552)."""
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -8,6 +9,7 @@ from jcenas.train.images import ImageSet
 
 def scale(images: jax.Array, data: ImageSet) -> jax.Array:
     """Normalise pixels by the training part's mean and deviation: uint8 (B, H, W, C) -> float32."""
+    chex.assert_shape(images, (None, None, None, data.mean.shape[0]), custom_message="images")
     mean, deviation = data.mean[None, None, None], data.deviation[None, None, None]
     return (images.astype(jnp.float32) / 255.0 - mean) / deviation
 
@@ -23,6 +25,7 @@ def augment(key: jax.Array, images: jax.Array, *, flip: bool) -> jax.Array:
     Returns:
         float32 (B, H, W, C).
     """
+    chex.assert_rank(images, 4, custom_message="images")
     shift_key, flip_key, cut_key = jax.random.split(key, 3)
     b, h, w, _ = images.shape
     reach = max(1, h // 8)

@@ -75,7 +75,7 @@ class ImageSet(struct.PyTreeNode):
         return height, width, channels
 
 
-def load(name: str, files: list[Path], *, seed: int = 0) -> ImageSet:
+def load_images(name: str, files: list[Path], *, seed: int = 0) -> ImageSet:
     """Read an image set and split it; the same seed gives the same split on every machine.
 
     Args:

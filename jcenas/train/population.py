@@ -15,6 +15,7 @@ neighbours of similar cost waste least, so sort many candidates by their multipl
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
+import chex
 import jax
 
 from jcenas.errors import InputError
@@ -25,7 +26,7 @@ Within = Literal["map", "vmap"]
 
 
 class Population(NamedTuple):
-    """`Trainer` for K members at once, stacked along a leading axis; `jax.jit` at the edge, donating the states.
+    """A `Trainer` for K members at once, stacked along a leading axis; `jax.jit` at the edge, donating the states.
 
     Attributes:
         init: (keys (K,), total steps ()) -> TrainState with a leading axis K in every array.
@@ -65,9 +66,11 @@ def make_population(
         return jax.lax.map(lambda member: function(*member), members)
 
     def chunk(states: TrainState, genomes: jax.Array, data: ImageSet) -> tuple[TrainState, jax.Array]:
+        chex.assert_shape(genomes, (*states.step.shape, trainer.chunk_steps, ...), custom_message="genomes")
         return each(lambda state, genome: trainer.chunk(state, genome, data), states, genomes)
 
     def accuracy(states: TrainState, genomes: jax.Array, split: Split, data: ImageSet) -> jax.Array:
+        chex.assert_shape(genomes, (*states.step.shape, ...), custom_message="genomes")
         return each(lambda state, genome: trainer.accuracy(state, genome, split, data), states, genomes)
 
     return Population(

@@ -7,6 +7,7 @@ one program.
 import dataclasses
 from typing import Any, Literal, get_args
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -111,6 +112,8 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, smoothing: float = 0.0) 
 
     With smoothing s the target gives s / K to every class and 1 - s more to the right one (arXiv 1512.00567).
     """
+    chex.assert_rank(logits, 2, custom_message="logits")
+    chex.assert_shape(labels, logits.shape[:1], custom_message="labels")
     logits = logits.astype(jnp.float32)
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     if smoothing:

@@ -5,13 +5,16 @@ length, key, step) is an array, so the second candidate compiles nothing. Step s
 and s: a training that was cut and resumed from a checkpoint equals one that was never cut.
 """
 
+import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 
 from jcenas.errors import InputError
@@ -101,28 +104,54 @@ def make_trainer(
             f"auxiliary is {config.auxiliary}, but {type(network).__name__} has no auxiliary head; give it one or set 0"
         )
     chunks = -(-batches // config.chunk_steps)
-    chunk_steps = batches // chunks
-    steps_per_epoch = chunk_steps * chunks
-    optimizer = recipe.make_optimizer(config)
-    changed = ["batch_stats", "intermediates"] if config.auxiliary else ["batch_stats"]
+    shape = (genome_size,) if isinstance(genome_size, int) else tuple(genome_size)
+    training = _Training(
+        network, config, recipe.make_optimizer(config), batches // chunks, chunks, shape, batch_sharding
+    )
 
     def init(key: jax.Array, total: jax.Array) -> TrainState:
-        images = jnp.zeros((1, *data.image_shape), jnp.float32)
-        variables = network.init(recipe.initialisation_key(key), images, jnp.zeros(genome_size, jnp.int32))
+        return training.init(key, total, data.image_shape)
+
+    return Trainer(init, training.chunk, training.accuracy, training.steps_per_epoch, training.chunk_steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    """The functions of one `Trainer`, and what they share."""
+
+    network: nn.Module
+    config: TrainConfig
+    optimizer: optax.GradientTransformation
+    chunk_steps: int
+    chunks: int  # of an epoch
+    genome_shape: tuple[int, ...]
+    batch_sharding: jax.sharding.Sharding | None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.chunk_steps * self.chunks
+
+    def init(self, key: jax.Array, total: jax.Array, image_shape: tuple[int, ...]) -> TrainState:
+        images = jnp.zeros((1, *image_shape), jnp.float32)
+        genome = jnp.zeros(self.genome_shape, jnp.int32)
+        variables = self.network.init(recipe.initialisation_key(key), images, genome)
         params, batch_stats = variables["params"], variables.get("batch_stats", {})
         return TrainState(
             params=params,
             batch_stats=batch_stats,
-            momentum=optimizer.init(params),
+            momentum=self.optimizer.init(params),
             step=jnp.zeros((), jnp.int32),
             total=jnp.asarray(total, jnp.int32),
             key=key,
-            average={"params": params, "batch_stats": batch_stats} if config.average else None,
+            average={"params": params, "batch_stats": batch_stats} if self.config.average else None,
         )
 
-    def loss(params, batch_stats, images, labels, genome, drop):
+    def loss(self, params, batch_stats, images, labels, genome, drop):
+        """Loss of one batch, and the statistics after it."""
+        config = self.config
         variables = {"params": recipe.in_precision(params, config.dtype), "batch_stats": batch_stats}
-        logits, updated = network.apply(
+        changed = ["batch_stats", "intermediates"] if config.auxiliary else ["batch_stats"]
+        logits, updated = self.network.apply(
             variables, images.astype(config.dtype), genome, statistics="batch", mutable=changed, **drop
         )
         value = recipe.cross_entropy(logits, labels, config.label_smoothing)
@@ -131,43 +160,45 @@ def make_trainer(
             value += config.auxiliary * recipe.cross_entropy(auxiliary, labels, config.label_smoothing)
         return value, updated.get("batch_stats", {})
 
-    descent = jax.value_and_grad(loss, has_aux=True)
-
-    def drop_options(state: TrainState, part: jax.Array | int) -> dict[str, Any]:
-        if not config.drop_path:
+    def drop_options(self, state: TrainState, part: jax.Array | int) -> dict[str, Any]:
+        """What a network that drops paths gets besides, for one micro-batch."""
+        if not self.config.drop_path:
             return {}
         key = jax.random.fold_in(jax.random.fold_in(state.key, _DROP_PATH_KEY), state.step)
-        rate = recipe.drop_path_rate(config.drop_path, state.step, state.total)
+        rate = recipe.drop_path_rate(self.config.drop_path, state.step, state.total)
         return {"drop_path": rate, "rngs": {"drop_path": jax.random.fold_in(key, part)}}
 
-    def gradient_of(state: TrainState, images: jax.Array, labels: jax.Array, genome: jax.Array):
+    def gradient(self, state: TrainState, images: jax.Array, labels: jax.Array, genome: jax.Array):
         """Loss, new statistics and gradient of one batch."""
-        if config.accumulate == 1:
-            drop = drop_options(state, 0)
+        descent = jax.value_and_grad(self.loss, has_aux=True)
+        if self.config.accumulate == 1:
+            drop = self.drop_options(state, 0)
             (value, batch_stats), gradient = descent(state.params, state.batch_stats, images, labels, genome, drop)
             return value, batch_stats, gradient
 
         def micro(carry, xs):
             value, batch_stats, gradient = carry
             part, images, labels = xs
-            drop = drop_options(state, part)
+            drop = self.drop_options(state, part)
             (now, batch_stats), more = descent(state.params, batch_stats, images, labels, genome, drop)
             return (value + now, batch_stats, jax.tree.map(jnp.add, gradient, more)), None
 
-        n = config.accumulate
+        n = self.config.accumulate
         # Micro-batch i is every n-th image from i on: each device keeps the images that it has.
         parts = (jnp.arange(n), *(x.reshape(-1, n, *x.shape[1:]).swapaxes(0, 1) for x in (images, labels)))
         start = (jnp.zeros((), jnp.float32), state.batch_stats, jax.tree.map(jnp.zeros_like, state.params))
         (value, batch_stats, gradient), _ = jax.lax.scan(micro, start, parts)
         return value / n, batch_stats, jax.tree.map(lambda g: g / n, gradient)
 
-    def step(state: TrainState, genome: jax.Array, rows: jax.Array, data: ImageSet):
+    def step(self, state: TrainState, genome: jax.Array, rows: jax.Array, data: ImageSet):
+        """One step on the training images of these rows: the state after it, and the loss."""
+        config = self.config
         images, labels = data.train.images[rows], data.train.labels[rows]
         images = augment(jax.random.fold_in(state.key, state.step), scale(images, data), flip=data.flip)
-        if batch_sharding is not None:
-            images = jax.lax.with_sharding_constraint(images, batch_sharding)
-        value, batch_stats, gradient = gradient_of(state, images, labels, genome)
-        updates, momentum = optimizer.update(gradient, state.momentum, state.params)
+        if self.batch_sharding is not None:
+            images = jax.lax.with_sharding_constraint(images, self.batch_sharding)
+        value, batch_stats, gradient = self.gradient(state, images, labels, genome)
+        updates, momentum = self.optimizer.update(gradient, state.momentum, state.params)
         rate = learning_rate(config.learning_rate, state.step, state.total, config.warmup)
         params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
         if config.average:
@@ -177,25 +208,28 @@ def make_trainer(
         state = state.replace(params=params, batch_stats=batch_stats, momentum=momentum, step=state.step + 1)
         return state, value
 
-    def chunk(state: TrainState, genomes: jax.Array, data: ImageSet) -> tuple[TrainState, jax.Array]:
-        epoch, first = state.step // steps_per_epoch, state.step % steps_per_epoch
-        order = jax.random.permutation(jax.random.fold_in(state.key, -1 - epoch), size)  # steps use keys >= 0
-        rows = jax.lax.dynamic_slice(order, (first * config.batch_size,), (chunk_steps * config.batch_size,))
-        rows = rows.reshape(chunk_steps, config.batch_size)
-        state, losses = jax.lax.scan(lambda s, xs: step(s, *xs, data), state, (genomes, rows))
+    def chunk(self, state: TrainState, genomes: jax.Array, data: ImageSet) -> tuple[TrainState, jax.Array]:
+        chex.assert_shape(genomes, (self.chunk_steps, *self.genome_shape), custom_message="genomes")
+        batch = self.config.batch_size
+        epoch, first = state.step // self.steps_per_epoch, state.step % self.steps_per_epoch
+        # Steps use keys >= 0, epochs those below.
+        order = jax.random.permutation(jax.random.fold_in(state.key, -1 - epoch), data.train.labels.shape[0])
+        rows = jax.lax.dynamic_slice(order, (first * batch,), (self.chunk_steps * batch,))
+        rows = rows.reshape(self.chunk_steps, batch)
+        state, losses = jax.lax.scan(lambda s, xs: self.step(s, *xs, data), state, (genomes, rows))
         return state, losses.mean()
 
-    def accuracy(state: TrainState, genome: jax.Array, split: Split, data: ImageSet) -> jax.Array:
-        variables = state.variables | {"params": recipe.in_precision(state.variables["params"], config.dtype)}
+    def accuracy(self, state: TrainState, genome: jax.Array, split: Split, data: ImageSet) -> jax.Array:
+        chex.assert_shape(genome, self.genome_shape, custom_message="genome")
+        dtype = self.config.dtype
+        variables = state.variables | {"params": recipe.in_precision(state.variables["params"], dtype)}
 
         def right(batch: Split) -> jax.Array:
-            images = scale(batch.images, data).astype(config.dtype)
-            logits: Any = network.apply(variables, images, genome, statistics="running")
+            images = scale(batch.images, data).astype(dtype)
+            logits: Any = self.network.apply(variables, images, genome, statistics="running")
             return jnp.sum(jnp.argmax(logits, -1) == batch.labels)
 
         return _sum_over_batches(right, split).astype(jnp.float32) / split.labels.shape[0]
-
-    return Trainer(init, chunk, accuracy, steps_per_epoch, chunk_steps)
 
 
 def _sum_over_batches(count: Callable[[Split], jax.Array], split: Split, batch: int = 500) -> jax.Array:

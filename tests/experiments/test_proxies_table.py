@@ -22,6 +22,14 @@ def test_ranks_by_hand():
     np.testing.assert_allclose(proxies_table.ranks(lost, accuracy), [1, 1, 1, 1])
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_score_without_a_rank_ends_the_run(wrong):
+    scores = np.arange(40.0)
+    scores[7] = wrong
+    with pytest.raises(ValueError, match=r"1 of 40 scores are NaN or \+inf, the first in row 7"):
+        proxies_table.ranks(scores, np.arange(40.0))
+
+
 def test_carbon_by_hand():
     truth = Truth(np.zeros((40, 6)), np.arange(40.0), np.arange(40), np.arange(0))
     cells = dict(

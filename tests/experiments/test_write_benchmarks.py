@@ -2,7 +2,7 @@
 
 import json
 
-from experiments import write_benchmarks
+from experiments import recording, write_benchmarks
 
 RESULT = {
     "name": "hypervolume",
@@ -69,14 +69,12 @@ def test_cells():
 
 
 def test_the_page_in_the_repository_is_current():
-    assert write_benchmarks.TARGET.read_text() == write_benchmarks.render(write_benchmarks.recording.load())
+    assert write_benchmarks.TARGET.read_text() == write_benchmarks.render(write_benchmarks.load())
 
 
 def test_recording_renders_the_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(write_benchmarks.recording, "RESULTS", tmp_path)
+    monkeypatch.setattr(write_benchmarks, "RESULTS", tmp_path)
     monkeypatch.setattr(write_benchmarks, "TARGET", tmp_path / "PAGE.md")
-    write_benchmarks.recording.record(
-        "start_up", title="Start", command="c", columns=["s"], rows=[[2.5]], devices=["cpu"]
-    )
+    recording.record("start_up", title="Start", command="c", columns=["s"], rows=[[2.5]], devices=["cpu"])
     page = (tmp_path / "PAGE.md").read_text()
     assert "## Start\n\n    c\n\n| s |\n| ---: |\n| 2.5 |\n" in page

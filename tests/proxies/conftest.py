@@ -27,7 +27,7 @@ def small_cell():
 
 @pytest.fixture(scope="session")
 def digits():
-    return images.load("digits", [])
+    return images.load_images("digits", [])
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 
 from jcenas.errors import InputError
 from jcenas.proxies import learning_curve, predictor
-from jcenas.proxies.features import SIZE, WORDS, cell_features
+from jcenas.proxies.features import WORDS, cell_features
 from jcenas.proxies.predictor import PredictorConfig
 from jcenas.spaces import NasBench201
 from jcenas.spaces.nasbench201 import CONV_3X3, POOL
@@ -18,7 +18,7 @@ EXACT = PredictorConfig(members=4, ridge=1e-3)
 def test_cell_features_by_hand():
     # Paths of 3 1 2 1 3 4: skip; (3x3, 3x3); (skip, pool) = pool; (3x3, 1x1, pool).
     counts = np.asarray(cell_features(jnp.array([[3, 1, 2, 1, 3, 4]])))[0]
-    assert len(WORDS) * 2 == SIZE == counts.size
+    assert 2 * len(WORDS) == counts.size
     words = [(), (CONV_3X3, CONV_3X3), (POOL,), (CONV_3X3, 2, POOL)]
     expected = np.zeros(len(WORDS))
     expected[[WORDS.index(w) for w in words]] = 1

@@ -11,7 +11,7 @@ from jcenas.train.training import TrainConfig, make_trainer
 
 @pytest.fixture(scope="module")
 def trained():
-    data = images.load("digits", [])
+    data = images.load_images("digits", [])
     trainer = make_trainer(CellNetwork(10, channels=8, cells=1), TrainConfig(), data)
     state = jax.jit(trainer.init)(jax.random.key(0), jnp.int32(30 * trainer.steps_per_epoch))
     chunk = jax.jit(lambda s: trainer.chunk(s, supernet_paths(s, trainer.chunk_steps), data))

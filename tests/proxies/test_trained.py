@@ -22,7 +22,7 @@ def network(small_cell):
 
 @pytest.fixture(scope="module")
 def few_shot_scores(network, digits):
-    proxy = few_shot(network, CONFIG, digits, epochs=8, split_epochs=3, edge=1, images=200)
+    proxy = few_shot(network, CONFIG, digits, epochs=(8, 3), edge=1, images=200)
     memory = jax.jit(proxy.prepare)(jax.random.key(0), digits)
     return memory, np.asarray(jax.jit(proxy.score)(memory, CELLS))
 
@@ -54,7 +54,7 @@ def test_a_split_inherits_the_weights_and_starts_anew(network, digits):
     np.testing.assert_array_equal(parts.total, [40] * 5)
     assert len(np.unique(jax.random.key_data(parts.key), axis=0)) == 5
     with pytest.raises(InputError, match="edge 6: a NAS-Bench-201 cell has the edges 0 to 5"):
-        few_shot(network, CONFIG, digits, epochs=1, split_epochs=1, edge=6)
+        few_shot(network, CONFIG, digits, epochs=(1, 1), edge=6)
 
 
 def test_one_shot_trains_the_supernet_in_one_program(network, digits):

@@ -7,13 +7,23 @@ import numpy as np
 import pytest
 
 from jcenas.nets import CellNetwork, FixedNetwork, Macro, extract
-from jcenas.proxies import MEASURES, activations, counts, gradient_kernel, jacobian_covariance, naswot, zero_shot
-from jcenas.proxies.fisher import fisher
-from jcenas.proxies.gradient_norm import gradient_norm
-from jcenas.proxies.snip import snip
-from jcenas.proxies.synflow import synflow
-from jcenas.proxies.zen import zen
-from jcenas.proxies.zero_shot import Start
+from jcenas.proxies import (
+    MEASURES,
+    Start,
+    activations,
+    counts,
+    fisher,
+    gradient_kernel,
+    gradient_norm,
+    naswot,
+    snip,
+    synflow,
+    zen,
+    zero_shot,
+)
+from jcenas.proxies.jacobian_covariance import score_of
+from jcenas.proxies.naswot import agreement
+from jcenas.train.images import Split
 from jcenas.train.recipe import cross_entropy
 
 CELLS = jnp.array([[3, 1, 2, 1, 3, 4], [3, 3, 3, 3, 3, 3], [1, 4, 0, 2, 0, 1], [2, 2, 0, 3, 3, 1]], jnp.int32)
@@ -64,11 +74,11 @@ def test_gradient_kernel_by_hand():
 def test_jacobian_covariance_by_hand():
     k = 1e-5
     # Rows uncorrelated: both eigenvalues 1. Rows the same: eigenvalues 2 and 0.
-    apart = jacobian_covariance.score_of(jnp.array([[1.0, -1, 1, -1], [1, 1, -1, -1]]))
+    apart = score_of(jnp.array([[1.0, -1, 1, -1], [1, 1, -1, -1]]))
     np.testing.assert_allclose(apart, -2 * (np.log(1 + k) + 1 / (1 + k)), rtol=1e-5)
-    same = jacobian_covariance.score_of(jnp.array([[1.0, -1, 1, -1], [2, -2, 2, -2]]))
+    same = score_of(jnp.array([[1.0, -1, 1, -1], [2, -2, 2, -2]]))
     assert float(same) < -9e4  # about -1 / k
-    assert float(jacobian_covariance.score_of(jnp.zeros((2, 4)))) == -np.inf
+    assert float(score_of(jnp.zeros((2, 4)))) == -np.inf
 
 
 def test_the_relus_of_a_cell_are_those_of_a_network_built_for_it(network, start):
@@ -94,7 +104,7 @@ def test_the_relus_of_a_cell_are_those_of_a_network_built_for_it(network, start)
 
 
 def test_agreement_counts_relus(network, start):
-    kernel = np.asarray(jax.jit(lambda g: naswot.agreement(network, start, g))(CELLS[1]))
+    kernel = np.asarray(jax.jit(lambda g: agreement(network, start, g))(CELLS[1]))
     # 4 channels on 8x8, doubled and halved twice: per stage 6 convolutions, 2 blocks of 2 ReLUs, 1 at the head.
     relus = 6 * (256 + 128 + 64) + (256 + 128) + (128 + 64) + 64
     np.testing.assert_array_equal(np.diagonal(kernel), relus)
@@ -104,13 +114,13 @@ def test_agreement_counts_relus(network, start):
     ]
     agree = sum(c * (m[0] == m[1]).sum() for m, c in maps)
     assert kernel[0, 1] == agree
-    score = jax.jit(lambda g: naswot.naswot(network, start, g))(CELLS[1])
+    score = jax.jit(lambda g: naswot(network, start, g))(CELLS[1])
     np.testing.assert_allclose(score, np.linalg.slogdet(kernel.astype(np.float64))[1], rtol=1e-4)
 
 
 def test_images_that_look_the_same_have_no_determinant(network, start):
     twice = start.replace(images=jnp.concatenate([start.images[:8]] * 2))
-    assert float(jax.jit(lambda g: naswot.naswot(network, twice, g))(CELLS[1])) == -np.inf
+    assert float(jax.jit(lambda g: naswot(network, twice, g))(CELLS[1])) == -np.inf
 
 
 def test_fisher_against_its_definition_through_finite_differences(network, start):
@@ -143,21 +153,69 @@ def test_zen_score_sees_the_scale_of_the_weights(network, start):
     np.testing.assert_allclose(two - one, np.log(2), rtol=1e-3)
 
 
+def log_synflow_64(variables, genome, shape, **size):
+    """The definition in float64, on a network built for the cell."""
+    with jax.enable_x64(True):
+        own = jax.tree.map(lambda x: np.abs(np.asarray(x, np.float64)), extract(variables, genome))
+        fixed = FixedNetwork(genome, 10, **size)
+        flow = lambda p: jnp.sum(fixed.apply({**own, "params": p}, jnp.ones((1, *shape))))
+        gradient = jax.jit(jax.grad(flow))(own["params"])
+        products = jax.tree.map(lambda p, g: float(np.sum(p * g)), own["params"], gradient)
+    return np.log(sum(jax.tree.leaves(products)))
+
+
+@pytest.mark.parametrize("weight", [1e-6, 1e-2, 1.0, 1e4, 1e12])  # R down to 1e-42, up to 1e98
+def test_synflow_of_a_whole_network_by_hand(weight):
+    # One channel, one skip-only cell a stage (which gives 4 times its input), and kernels of one tap, at the centre.
+    network, skips = CellNetwork(10, channels=1, cells=1), jnp.ones(6, jnp.int32)
+    blank = jax.eval_shape(network.init, jax.random.key(0), jnp.ones((1, 4, 4, 1)), skips)
+    variables = jax.tree.map(lambda x: jnp.zeros(x.shape), blank)
+    variables["batch_stats"] = jax.tree_util.tree_map_with_path(
+        lambda path, x: x + (path[-1].key == "variance"), variables["batch_stats"]
+    )
+
+    def filled(path, x):
+        if path[-1].key == "scale":
+            return jnp.ones_like(x)
+        if path[-1].key == "bias":
+            return x
+        return x.at[1, 1].set(weight) if x.ndim == 4 else jnp.full_like(x, weight)
+
+    variables["params"] = jax.tree_util.tree_map_with_path(filled, variables["params"])
+    start = Start(variables=variables, images=jnp.zeros((2, 4, 4, 1)), labels=jnp.zeros(2, jnp.int32), key=None)
+    # With all weights and norm scales times t, R(t) = (w t)(r t) 4 B(1) 4 B(2) 4 (r t) 40 w t, where a reduction of c
+    # channels B(c) = 2 c^2 (w r)^2 t^4 + c w t, r = 1 / sqrt(1 + 1e-5); the score is log R'(1).
+    r = 1 / np.sqrt(1 + 1e-5)
+    reductions = [np.polynomial.Polynomial([0, c * weight, 0, 0, 2 * (c * weight * r) ** 2]) for c in (1, 2)]
+    rest = np.polynomial.Polynomial([0, 0, 0, 0, 4**3 * 40 * (weight * r) ** 2])
+    expected = np.log((rest * reductions[0] * reductions[1]).deriv()(1.0))
+    score = jax.jit(lambda: synflow(network, start, skips))()
+    np.testing.assert_allclose(score, expected, rtol=1e-5, atol=1e-4)
+
+
 def test_synflow_beyond_the_range_of_float32_equals_float64(network, start):
-    genome = (3, 3, 3, 3, 3, 3)
     params = jax.tree.map(lambda x: 20 * x, start.variables["params"])  # thirty layers and norms: 1e39 more
     large = start.replace(variables=start.variables | {"params": params})
     score = float(jax.jit(lambda g: synflow(network, large, g))(CELLS[1]))
     assert 88.8 < score < 170  # the largest float32 is e^88.7
-    with jax.enable_x64(True):
-        own = jax.tree.map(lambda x: np.abs(np.asarray(x, np.float64)), extract(large.variables, genome))
-        fixed = FixedNetwork(genome, 10, channels=4, cells=1)
-        flow = lambda p: jnp.sum(fixed.apply({**own, "params": p}, jnp.ones((1, 8, 8, 1))))
-        gradient = jax.jit(jax.grad(flow))(own["params"])
-        saliency = sum(
-            float(np.sum(p * g)) for p, g in zip(*map(jax.tree.leaves, (own["params"], gradient)), strict=True)
-        )
-    np.testing.assert_allclose(score, np.log(saliency), rtol=1e-5)
+    expected = log_synflow_64(large.variables, (3, 3, 3, 3, 3, 3), (8, 8, 1), channels=4, cells=1)
+    np.testing.assert_allclose(score, expected, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_synflow_at_the_size_of_the_benchmark(digits):
+    # The published scores of these cells: 5.9e66, 1.2e66, 7.5e48, 1.8e17, and 0 of the last one.
+    network = CellNetwork(10, channels=16, cells=5)
+    colour = digits.replace(train=Split(jnp.zeros((1, 32, 32, 3), jnp.uint8), jnp.zeros(1, jnp.int32)))
+    proxy = zero_shot.make_proxy(synflow, network, images=1)
+    start = jax.jit(proxy.prepare)(jax.random.key(0), colour)
+    cells = [(3, 3, 3, 3, 3, 3), (3, 1, 3, 1, 1, 3), (3, 1, 2, 1, 3, 4), (1, 1, 1, 1, 1, 1), (3, 3, 3, 0, 0, 0)]
+    scores = np.asarray(jax.jit(proxy.score)(start, jnp.array(cells, jnp.int32)))
+    assert np.isfinite(scores[:4]).all()
+    assert scores[4] == -np.inf
+    assert (np.diff(scores) < 0).all()
+    expected = log_synflow_64(start.variables, cells[0], (32, 32, 3), channels=16, cells=5)
+    np.testing.assert_allclose(scores[0], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -178,9 +236,9 @@ def test_contract(name, network, small_cell, start, digits):
 
 @pytest.mark.slow
 def test_side_by_side_is_one_by_one(network, start):
-    alone = jax.jit(zero_shot.make_proxy(naswot.naswot, network).score)(start, CELLS)
+    alone = jax.jit(zero_shot.make_proxy(naswot, network).score)(start, CELLS)
     blend = CellNetwork(10, channels=4, cells=1, choose="blend")
-    together = jax.jit(zero_shot.make_proxy(naswot.naswot, blend, together=2).score)(start, CELLS)
+    together = jax.jit(zero_shot.make_proxy(naswot, blend, together=2).score)(start, CELLS)
     np.testing.assert_allclose(alone, together, rtol=2e-3)
 
 

@@ -30,7 +30,7 @@ from jcenas.train.training import TrainConfig, make_trainer
 devices = sharding.join(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
 mesh = sharding.data_mesh(devices)
 everywhere = sharding.replicated(mesh)
-data = jax.device_put(images.load("digits", []), everywhere)
+data = jax.device_put(images.load_images("digits", []), everywhere)
 trainer = make_trainer(
     CellNetwork(10, channels=4, cells=1), TrainConfig(**{CONFIG}), data, batch_sharding=sharding.split(mesh)
 )
@@ -71,7 +71,7 @@ def test_two_processes_train_what_one_does(tmp_path):
         assert process.returncode == 0, err[-3000:]
         assert "2 devices in 2 processes" in out
     first, second = (np.load(file) for file in files)
-    digits = images.load("digits", [])
+    digits = images.load_images("digits", [])
     trainer = make_trainer(CellNetwork(10, channels=4, cells=1), TrainConfig(**CONFIG), digits)
     state = jax.jit(trainer.init)(jax.random.key(3), jnp.int32(16))
     state, loss = jax.jit(trainer.chunk)(state, jnp.tile(jnp.array(GENOME, jnp.int32), (2, 1)), digits)
@@ -88,7 +88,7 @@ def test_processes_are_numbered_from_zero():
 
 
 def test_a_batch_that_does_not_divide_is_refused_with_the_numbers():
-    digits = images.load("digits", [])
+    digits = images.load_images("digits", [])
     four = sharding.split(sharding.data_mesh(sharding.local_devices(4)))
     network = CellNetwork(10, channels=4, cells=1)
     with pytest.raises(InputError, match="batch_size 126 does not divide over 4 devices; use 124 or 128"):

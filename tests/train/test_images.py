@@ -10,7 +10,7 @@ from jcenas.train.augment import augment, scale
 
 @pytest.fixture(scope="module")
 def digits():
-    return images.load("digits", [])
+    return images.load_images("digits", [])
 
 
 def test_digits_are_those_of_scikit_learn(digits):
@@ -34,9 +34,9 @@ def test_digits_are_split_once_and_for_all(digits):
     assert sizes[1] == pytest.approx(0.2 * 0.8 * 1797, abs=6)
     assert sizes[2] == pytest.approx(0.2 * 1797, abs=6)
     assert digits.classes == 10
-    again = images.load("digits", [])
+    again = images.load_images("digits", [])
     np.testing.assert_array_equal(digits.test.images, again.test.images)
-    other = images.load("digits", [], seed=1)
+    other = images.load_images("digits", [], seed=1)
     assert not np.array_equal(digits.test.images[:50], other.test.images[:50])
 
 
@@ -77,17 +77,17 @@ def test_flip_mirrors_about_half_of_the_images(key):
 
 def test_an_unknown_set_lists_the_known_ones():
     with pytest.raises(InputError, match=r"unknown data set 'svhn'.*digits, mnist"):
-        images.load("svhn", [])
+        images.load_images("svhn", [])
 
 
 def test_a_damaged_file_is_named(tmp_path):
     file = tmp_path / "mnist.npz"
     file.write_bytes(b"PK not a zip")
     with pytest.raises(InputError, match=r"mnist\.npz: not a readable 'mnist'"):
-        images.load("mnist", [file])
+        images.load_images("mnist", [file])
     np.savez(tmp_path / "other.npz", z=np.zeros(3))
     with pytest.raises(InputError, match=r"other\.npz"):
-        images.load("mnist", [tmp_path / "other.npz"])
+        images.load_images("mnist", [tmp_path / "other.npz"])
 
 
 @pytest.mark.data
@@ -101,7 +101,7 @@ def test_a_damaged_file_is_named(tmp_path):
     ],
 )
 def test_prepared_sets(data, name, shape, classes, total):
-    loaded = images.load(name, [data / file for file in images.source(name).files])
+    loaded = images.load_images(name, [data / file for file in images.source(name).files])
     assert (loaded.image_shape, loaded.classes) == (shape, classes)
     assert sum(part.labels.size for part in (loaded.train, loaded.validation, loaded.test)) == total
     if name == "cifar10":

@@ -19,7 +19,7 @@ TOTAL = jnp.int32(8)
 
 @pytest.fixture(scope="module")
 def digits():
-    return images.load("digits", [])
+    return images.load_images("digits", [])
 
 
 def trainer_of(data, choose):

@@ -39,7 +39,7 @@ class Perceptron(nn.Module):
 
 @pytest.fixture(scope="module")
 def digits():
-    return images.load("digits", [])
+    return images.load_images("digits", [])
 
 
 def train(digits, chunks=1, total=8, **options):

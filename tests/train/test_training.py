@@ -13,7 +13,7 @@ GENOME = jnp.array([3, 1, 2, 1, 3, 4], jnp.int32)
 
 @pytest.fixture(scope="module")
 def digits():
-    return images.load("digits", [])
+    return images.load_images("digits", [])
 
 
 class Bound:

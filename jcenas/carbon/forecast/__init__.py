@@ -1,23 +1,18 @@
 """Forecasts of carbon intensity, 96 hours ahead, with calibrated quantiles. Names are loaded on first use."""
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "ForecastNetwork": "network",
-    "ForecastTraining": "training",
-    "Forecaster": "forecaster",
-    "TraceForecast": "predict",
-    "backtest": "predict",
-    "default_forecaster": "weights",
-    "forecast": "forecaster",
-    "forecast_trace": "predict",
-    "train_on_trace": "adapt",
-}
+from jcenas.runtime.exports import lazy_exports
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module (PEP 562)."""
-    if name in _HOME:
-        return getattr(importlib.import_module(f"jcenas.carbon.forecast.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from jcenas.carbon.forecast.adapt import train_on_trace as train_on_trace
+    from jcenas.carbon.forecast.forecaster import Forecaster as Forecaster
+    from jcenas.carbon.forecast.forecaster import forecast as forecast
+    from jcenas.carbon.forecast.network import ForecastNetwork as ForecastNetwork
+    from jcenas.carbon.forecast.predict import TraceForecast as TraceForecast
+    from jcenas.carbon.forecast.predict import backtest as backtest
+    from jcenas.carbon.forecast.predict import forecast_trace as forecast_trace
+    from jcenas.carbon.forecast.training import ForecastTraining as ForecastTraining
+    from jcenas.carbon.forecast.weights import default_forecaster as default_forecaster
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(__name__)

@@ -3,26 +3,21 @@
 Every provider has `history` and `forecast`. Names are loaded on first use.
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "ElectricityMaps": "electricity_maps",
-    "Fallback": "base",
-    "File": "local",
-    "GreatBritain": "great_britain",
-    "HttpClient": "http_client",
-    "Provider": "base",
-    "ProviderError": "base",
-    "ProviderWarning": "base",
-    "TypicalYear": "local",
-    "WattTime": "watttime",
-    "provider_from_name": "names",
-}
+from jcenas.runtime.exports import lazy_exports
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module (PEP 562)."""
-    if name in _HOME:
-        return getattr(importlib.import_module(f"jcenas.carbon.providers.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from jcenas.carbon.providers.base import Fallback as Fallback
+    from jcenas.carbon.providers.base import Provider as Provider
+    from jcenas.carbon.providers.base import ProviderError as ProviderError
+    from jcenas.carbon.providers.base import ProviderWarning as ProviderWarning
+    from jcenas.carbon.providers.electricity_maps import ElectricityMaps as ElectricityMaps
+    from jcenas.carbon.providers.great_britain import GreatBritain as GreatBritain
+    from jcenas.carbon.providers.http_client import HttpClient as HttpClient
+    from jcenas.carbon.providers.local import File as File
+    from jcenas.carbon.providers.local import TypicalYear as TypicalYear
+    from jcenas.carbon.providers.names import provider_from_name as provider_from_name
+    from jcenas.carbon.providers.watttime import WattTime as WattTime
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(__name__)

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,6 +66,7 @@ def _layer(layer: Layer) -> Counts:
 def counts(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | None = None) -> Counts:
     """Parts of the cost of one image in the networks of genomes (..., 30)."""
     macro = macro or MacroMobile()
+    chex.assert_shape(jnp.asarray(genomes), (..., len(space.cardinalities)), custom_message="genomes")
     chosen = space.stages(genomes)
     channels = jnp.asarray(space.channels(), jnp.int32)[chosen.width]  # (..., 8)
     stem, last = channels[..., 0], channels[..., -1]
@@ -99,12 +101,6 @@ def parameters(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | None =
 def multiply_adds(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | None = None) -> jax.Array:
     """Multiply-adds of one image in convolutions and classifier, float32 (...)."""
     return counts(genomes, space, macro).multiply_adds
-
-
-def counted_operations(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | None = None) -> jax.Array:
-    """What Accel-NASBench counts, float32 (...): multiply-adds, four for a normalised number and one for a pooled."""
-    found = counts(genomes, space, macro)
-    return found.multiply_adds + 4 * found.normalised + found.pooled
 
 
 def largest(space: MobileNet) -> np.ndarray:

@@ -14,6 +14,7 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -57,8 +58,10 @@ class Wiring(NamedTuple):
 @functools.partial(jax.jit, static_argnames="vertices")
 def wiring(genomes: ArrayLike, vertices: int = MAX_VERTICES) -> Wiring:
     """The parts of cells (..., d) that cost something."""
+    genomes = jnp.asarray(genomes)
+    chex.assert_shape(genomes, (..., len(edges(vertices)) + vertices - 2), custom_message="genomes")
     adjacency, used = pruned(genomes, vertices)
-    labels = jnp.asarray(genomes)[..., len(edges(vertices)) :]
+    labels = genomes[..., len(edges(vertices)) :]
     operations = jax.nn.one_hot(labels, 3) * used[..., 1:-1, None]
     return Wiring(adjacency, used, operations, adjacency[..., 1:-1, -1], adjacency[..., 0, 1:-1], adjacency[..., 0, -1])
 

@@ -7,6 +7,7 @@ cost one small matrix product. The counts equal the benchmark's own columns (tes
 import dataclasses
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +15,7 @@ from jax.typing import ArrayLike
 
 from jcenas import units
 from jcenas.nets.nasbench201.network import N_STAGES
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, NONE, OPERATIONS
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, OPERATIONS
 
 BYTES_PER_NUMBER = 4  # float32 weights and activations
 
@@ -35,7 +36,9 @@ class Macro:
 
 
 def _linear(fixed: float, per_operation: list[float], genomes: ArrayLike) -> jax.Array:
-    counts = jnp.stack([(jnp.asarray(genomes) == op).sum(axis=-1) for op in range(len(OPERATIONS))], axis=-1)
+    genomes = jnp.asarray(genomes)
+    chex.assert_shape(genomes, (..., len(EDGES)), custom_message="genomes")
+    counts = jnp.stack([(genomes == op).sum(axis=-1) for op in range(len(OPERATIONS))], axis=-1)
     return counts.astype(jnp.float32) @ jnp.asarray(per_operation, jnp.float32) + jnp.float32(fixed)
 
 

@@ -20,6 +20,7 @@ Two ways to pick, with the same result, and one that does not pick:
 
 from typing import Literal
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv, conv_of_many
 from jcenas.nets.nasbench201.cell import CellWeights, Statistics, branch_cell
 from jcenas.nets.nasbench201.mixed_cell import mixed_cell
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, OPERATIONS, POOL, SKIP
 
 Choose = Literal["branch", "blend", "mix"]
 
@@ -184,9 +185,12 @@ class CellNetwork(nn.Module):
 
         Raises:
             ValueError: image sides that the two reductions cannot halve.
+            AssertionError: a genome of another shape.
         """
         if images.ndim != 4 or images.shape[1] % 4 or images.shape[2] % 4:
             raise ValueError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
+        expected = (len(EDGES), len(OPERATIONS)) if self.choose == "mix" else (len(EDGES),)
+        chex.assert_shape(genome, expected, custom_message="genome")
         x = conv(images, self.param("stem", he_normal(), (3, 3, images.shape[-1], self.channels)), 1)
         x = BatchNorm(name="stem_norm")(x, statistics)
         if self.choose == "mix":

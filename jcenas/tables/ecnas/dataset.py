@@ -15,6 +15,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,6 +92,9 @@ class EcNas(struct.PyTreeNode):
           InputError: unknown metric.
         """
         column = self._column(metric)
+        index, budget = jnp.asarray(index), jnp.asarray(budget)
+        if budget.ndim:
+            chex.assert_equal_shape([index, budget], custom_message="index and budget")
         inside = (index >= 0) & (index < self.size) & (budget >= 0) & (budget < len(self.budgets))
         values = jnp.where(inside, column[jnp.clip(index, 0, self.size - 1), jnp.clip(budget, 0)], jnp.nan)
         return Answer(values, jnp.isfinite(values))

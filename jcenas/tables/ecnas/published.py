@@ -9,13 +9,11 @@ and may be negative for small cells.
 import functools
 import os
 import pathlib
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from jcenas.nets.nasbench101 import cost as network
 from jcenas.spaces.nasbench101 import MAX_VERTICES, edges, pruned
@@ -79,35 +77,3 @@ def published_split(n: int = 4310, seed: int = 42) -> tuple[np.ndarray, np.ndarr
         rows[i], rows[j] = rows[j], rows[i]
     train, valid = int(0.7 * n), int(0.1 * n)
     return rows[:train], rows[train : train + valid], rows[train + valid :]
-
-
-def fit_published(key: jax.Array, x: jax.Array, energy_wh: jax.Array, *, epochs: int = 200, batch: int = 32) -> dict:
-    """Weights after the published training: absolute error, Adam at 5e-3, `epochs` passes in batches of `batch`.
-
-    Args:
-      key: consumed.
-      x: float32 (n, 36), as `inputs` makes them.
-      energy_wh: float32 (n,).
-      epochs: passes.
-      batch: rows of one step; the last rows of a pass that do not fill one are left out.
-    """
-    model, optimizer = PublishedNet(), optax.adam(5e-3)
-    apply: Any = model.apply
-    start, order = jax.random.split(key)
-    params = model.init(start, x[:1])
-
-    def loss(params, rows):
-        return jnp.mean(jnp.abs(apply(params, x[rows]) - energy_wh[rows]))
-
-    def step(carry, rows):
-        params, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(params, rows), state)
-        return (optax.apply_updates(params, updates), state), None
-
-    def one_pass(carry, key):
-        rows = jax.random.permutation(key, len(x))[: len(x) // batch * batch].reshape(-1, batch)
-        return jax.lax.scan(step, carry, rows)
-
-    carry: Any
-    carry, _ = jax.lax.scan(one_pass, (params, optimizer.init(params)), jax.random.split(order, epochs))
-    return carry[0]

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from jcenas.tables.ecnas import read as ecnas_read
+from jcenas.tables.ecnas.dataset import SPACES
+from jcenas.tables.ecnas.imported import load_imported, path_of
 from jcenas.tables.table import Table
 
 _NAMES = {"energy_kwh": "energy_kwh", "co2_g": "co2_g", "train_time_s": "train_seconds"}
@@ -21,6 +23,9 @@ _NAMES = {"energy_kwh": "energy_kwh", "co2_g": "co2_g", "train_time_s": "train_s
 def ecnas_table(space: str) -> Table:
     """All cells of '4V' (91), '5V' (1,525 of 2,532) or '7V' (1,013 of the published runs) that are known.
 
+    Made of an imported record file of the space where there is one (`jcenas.tables.ecnas.imported`), else of the
+    prepared files.
+
     Columns: `error` (test, mean of three trainings, %), `validation_error`, `short_error` (validation after 4 epochs;
     incomplete in 5V and 7V), `energy_kwh`, `co2_g` (not in 7V), `train_seconds` and `params`. A genome is
     NAS-Bench-101's (`jcenas.spaces.nasbench101.decode`).
@@ -28,7 +33,8 @@ def ecnas_table(space: str) -> Table:
     Raises:
       InputError: unknown space, or a data file is missing or damaged.
     """
-    source = ecnas_read.load(space, linear_scaling=True)
+    imported = space in SPACES and path_of(space).exists()
+    source = load_imported(space) if imported else ecnas_read.load(space, linear_scaling=True)
     last = {name: np.asarray(values[:, -1], np.float64) for name, values in source.columns.items()}
     columns = {
         "error": 100 - last["test_accuracy"],

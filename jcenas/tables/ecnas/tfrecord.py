@@ -1,4 +1,4 @@
-"""The benchmarks' own record files, read without TensorFlow: EC-NAS's and NAS-Bench-101's `.tfrecord`.
+"""EC-NAS's own record files (`.tfrecord`), read without TensorFlow; `jcenas data import` converts them.
 
 A record is its length (8 bytes), a checksum of that, the data, and a checksum of the data; all little-endian, checksums
 masked CRC-32C. The data is a JSON list: hash, epochs, adjacency digits, labels, and a message of numbers in Protocol
@@ -32,7 +32,6 @@ _EVALUATION: Schema = {
     4: ("validation_accuracy", _DOUBLE),
     5: ("test_accuracy", _DOUBLE),
 }
-NASBENCH101: Schema = {1: ("evaluations", _EVALUATION), 2: ("parameters", _INT), 3: ("total_time", _DOUBLE)}
 _USAGE: Schema = {1: ("value", _DOUBLE)}
 _DEVICES: Schema = {1: ("watts", _USAGE), 2: ("joules", _USAGE), 3: ("devices", {1: ("name", _TEXT)})}
 _ENERGY_EVALUATION: Schema = _EVALUATION | {
@@ -173,8 +172,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def records(path: str | os.PathLike, schema: Schema, *, verify: bool = False) -> Iterator[Record]:
-    """Every training in a file; `schema` is `ECNAS` or `NASBENCH101`.
+def records(path: str | os.PathLike, *, verify: bool = False) -> Iterator[Record]:
+    """Every training in a file.
 
     Raises:
       InputError: the file is damaged or of another format; names the record.
@@ -186,7 +185,7 @@ def records(path: str | os.PathLike, schema: Schema, *, verify: bool = False) ->
         except (ValueError, TypeError) as error:
             raise InputError(f"{path}: record {number} is no training of a cell; is this the right file?") from error
         cell = cells.from_string(f"{adjacency}:{labels}")
-        yield Record(name, int(epochs), cell, parse_message(message, schema))
+        yield Record(name, int(epochs), cell, parse_message(message, ECNAS))
 
 
 # Field of the last evaluation, or of the whole message -> metric and factor.
@@ -208,51 +207,46 @@ _WHOLE = {
 }
 
 
-def read(path: str | os.PathLike, *, vertices: int, benchmark: str = "ecnas", verify: bool = False) -> EcNas:
-    """A table from a record file: EC-NAS, the first training of a cell and budget; NAS-Bench-101, the mean of all.
+def read(path: str | os.PathLike, *, vertices: int, verify: bool = False) -> EcNas:
+    """A table from a record file: the first training of each cell and budget.
 
     Args:
-      path: such as `energy_5V9E_linscale.tfrecord` or `nasbench_full.tfrecord`.
+      path: such as `energy_5V9E_linscale.tfrecord`.
       vertices: frame, 3 to 7; cells with more are left out.
-      benchmark: `ecnas` or `nasbench101`.
       verify: see `raw_records`.
 
     Raises:
       InputError: as `records`, or the file holds no cell of the space.
     """
-    if benchmark not in ("ecnas", "nasbench101"):
-        raise InputError(f"benchmark must be 'ecnas' or 'nasbench101', got '{benchmark}'")
-    book, mean = catalog(vertices), benchmark == "nasbench101"
-    pairs: list[tuple[np.ndarray, int, dict[str, float], int]] = []
-    for record in records(path, NASBENCH101 if mean else ECNAS, verify=verify):
-        if len(record.cell.operations) > vertices or record.epochs not in BUDGETS:
-            continue
-        genome = cells.encode(record.cell, vertices)
-        parameters = int(record.metrics["parameters"][0]) if record.metrics["parameters"] else 0
-        pairs.append((genome, BUDGETS.index(record.epochs), _flat(record.metrics), parameters))
-    if not pairs:
+    book = catalog(vertices)
+    trainings = [record for record in records(path, verify=verify) if _belongs(record, vertices)]
+    if not trainings:
         raise InputError(f"{path} holds no cell of at most {vertices} vertices; choose another space or file")
-    number = np.asarray(book.index(jnp.asarray(np.stack([pair[0] for pair in pairs]))))
-    names = sorted({name for pair in pairs for name in pair[2]})
-    total, count = np.zeros((2, len(names), book.size, len(BUDGETS)))
+    genomes = np.stack([cells.encode(record.cell, vertices) for record in trainings])
+    number = np.asarray(book.index(jnp.asarray(genomes)))
+    columns: dict[str, np.ndarray] = {}
     parameters = np.zeros(book.size, np.int32)
-    for n, (_, budget, metrics, weights) in zip(number, pairs, strict=True):
-        parameters[n] = weights
-        for i, name in enumerate(names):
-            if name in metrics and (mean or count[i, n, budget] == 0):
-                total[i, n, budget] += metrics[name]
-                count[i, n, budget] += 1
-    values = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    for n, record in zip(number, trainings, strict=True):
+        parameters[n] = record.metrics["parameters"][0] if record.metrics["parameters"] else 0
+        for name, value in _flat(record.metrics).items():
+            column = columns.setdefault(name, np.full((book.size, len(BUDGETS)), np.nan))
+            place = (n, BUDGETS.index(record.epochs))
+            column[place] = value if np.isnan(column[place]) else column[place]
     return EcNas(
-        columns={name: jnp.asarray(column, jnp.float32) for name, column in zip(names, values, strict=True)},
+        columns={name: jnp.asarray(column, jnp.float32) for name, column in sorted(columns.items())},
         parameters=jnp.asarray(parameters),
         catalog=book,
         name=f"{vertices}V",
         campaign=SAMPLED if vertices > 5 else DIRECT,
         budgets=BUDGETS,
-        linear_scaling=not mean,
-        notes=(f"read from {pathlib.Path(path).name}, {len(pairs)} trainings",),
+        linear_scaling=True,
+        notes=(f"read from {pathlib.Path(path).name}, {len(trainings)} trainings",),
     )
+
+
+def _belongs(record: Record, vertices: int) -> bool:
+    """True for a training of a cell of the space, at a budget of the benchmark."""
+    return len(record.cell.operations) <= vertices and record.epochs in BUDGETS
 
 
 def _flat(metrics: dict[str, list]) -> dict[str, float]:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from jcenas.errors import InputError
+from jcenas.tables import load_table, store
 from jcenas.tables.ecnas import tfrecord as tf
+from jcenas.tables.ecnas.table import ecnas_table
 
 
 def varint(n):
@@ -90,16 +92,43 @@ def test_a_table_from_a_file(tmp_path):
     assert np.isfinite(np.asarray(bench.columns["energy_kwh"])).sum() == 3
 
 
-def test_accuracies_of_nasbench101_are_means_over_trainings(tmp_path):
-    path = tmp_path / "nasbench.tfrecord"
+def test_import_makes_the_table_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("JCENAS_DATA", str(tmp_path / "data"))
+    source = tmp_path / "energy_4V9E_linscale.tfrecord"
+    source.write_bytes(
+        row(4, energy_message(0.8, 0.02, 4))
+        + row(108, energy_message(0.9, 0.54, 108))
+        + row(108, energy_message(0.4, 0.1, 108), "0100", "input,output")
+    )
+    ecnas_table.cache_clear()
+    try:
+        path = store.import_file("ecnas-4v", source)
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+        table = load_table("ecnas-4v")
+        found = {name: np.sort(np.asarray(table.column(name))) for name in ("error", "energy_kwh", "train_seconds")}
+        np.testing.assert_allclose(found["error"], [50, 50])  # the test accuracy of `evaluation`
+        np.testing.assert_allclose(found["energy_kwh"], [0.1, 0.54], rtol=1e-6)
+        np.testing.assert_allclose(found["train_seconds"], [1080, 1080])
+        assert "energy_4V9E_linscale.tfrecord, 3 trainings" in dict(table.notes)["energy_kwh"]
+        path.write_bytes(path.read_bytes()[:100])
+        ecnas_table.cache_clear()
+        with pytest.raises(InputError, match=r"ecnas-4v FILE\.tfrecord` again"):
+            load_table("ecnas-4v")
+    finally:
+        ecnas_table.cache_clear()
 
-    def message(accuracy):
-        return b"".join(text(1, evaluation(e, accuracy)) for e in (0, 54, 108)) + varint(16) + varint(5)
 
-    path.write_bytes(b"".join(row(108, message(a)) for a in (0.9, 0.92, 0.94)))
-    bench = tf.read(path, vertices=7, benchmark="nasbench101")
-    assert bench.query("010001000:input,conv3x3-bn-relu,output", 108, "validation_accuracy") == pytest.approx(92)
-    assert bench.campaign == tf.SAMPLED
+def test_import_refuses_what_makes_no_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("JCENAS_DATA", str(tmp_path / "data"))
+    source = tmp_path / "energy_4V9E_raw.tfrecord"
+    source.write_bytes(row(4, energy_message(0.8, 0.02, 4)))
+    with pytest.raises(InputError, match="no cell with accuracies, energy and time of 108 epochs"):
+        store.import_file("ecnas-4v", source)
+    with pytest.raises(InputError, match="imported as one of ecnas-4v, ecnas-5v, ecnas-7v, not as 'images'"):
+        store.import_file("images", source)
+    with pytest.raises(InputError, match="cannot be read"):
+        store.import_file("ecnas-4v", tmp_path / "none.tfrecord")
+    assert not (tmp_path / "data").exists()
 
 
 def test_damage_is_found(tmp_path):
@@ -123,5 +152,3 @@ def test_damage_is_found(tmp_path):
     refused(row(5, energy_message(0.8, 0.02, 4)), "holds no cell")
     with pytest.raises(InputError, match="cannot be read"):
         tf.read(tmp_path / "none.tfrecord", vertices=4)
-    with pytest.raises(InputError, match="benchmark must be"):
-        tf.read(path, vertices=4, benchmark="other")

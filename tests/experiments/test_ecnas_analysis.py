@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.ecnas_analysis import attainment, cost_of_making, swaps
 from jcenas.spaces.nasbench101_catalog import catalog
 from jcenas.tables.ecnas import dataset as ecnas
-from jcenas.tables.ecnas.analysis import attainment, cost_of_making, swaps
 
 
 def test_median_attainment_by_hand():
