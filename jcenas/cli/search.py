@@ -16,7 +16,7 @@ EXIT_INTERRUPTED = 130
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Search:
-    """Search architectures: train a supernet and candidates on real images, split by the grid's carbon intensity.
+    """Search architectures: score and train candidates on real images, split by the grid's carbon intensity.
 
     Attributes:
         config: the run.

@@ -11,7 +11,7 @@ from jcenas.sim.config import TrainPolicyConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainPolicy:
-    """Train a PPO allocation policy on simulated clusters; `jcenas simulate --policy FILE.npz` runs it.
+    """Train a PPO allocation policy on simulated clusters; `--policy FILE.npz` of search and simulate runs it.
 
     Attributes:
         config: what to train.

@@ -109,7 +109,11 @@ def reopen(path: Path) -> tuple[RunFolder, SearchConfig]:
         raise InputError(f"{path} is no run folder (no config.json); `ls {path.parent}` shows what there is")
     try:
         record = json.loads(file.read_text())
-        config = SearchConfig.from_json(record["config"])
+        values, version = record["config"], record["versions"]["jcenas"]
+        try:
+            config = SearchConfig.from_json(values)
+        except InputError as error:
+            raise InputError(f"{path} was made by jcenas of version {version}: {error}") from error
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file} is damaged ({error}); restore it, or start a new run under another --name") from error
     return RunFolder(path, _lock(path)), config
@@ -123,7 +127,11 @@ def read_record(path: Path) -> dict:
 def _lock(path: Path) -> IO:
     try:
         file = (path / ".lock").open("w")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            file.close()
+            raise
     except BlockingIOError as error:
         raise InputError(f"{path}: another jcenas process works on this run; wait for it or stop it first") from error
     except OSError as error:

@@ -170,18 +170,22 @@ def summary_rows(done: Simulation) -> list[tuple[str, str]]:
     emitted = np.asarray(result.emissions_g, float)
     mean = float(done.intensity.mean())
     energy = np.asarray(result.energy_kwh, float)
+    paid = (
+        quartiles(emitted / np.maximum(energy, 1e-9) / mean) if mean > 0 else "no intensity to pay: it is 0 throughout"
+    )
+    config = done.config
     return [
-        ("table", f"{done.config.table}, {done.config.optimizer}, policy {done.config.policy}"),
+        ("table", f"{config.table}, optimizer {config.optimizer}, stage {config.stage}, policy {config.policy}"),
         ("trace", done.source),
         ("coming hours", done.told),
-        ("accounting", done.config.accounting),
+        ("accounting", config.accounting),
         ("searches", f"{len(volume)} (median [quartiles])"),
         ("hypervolume, share of the largest", quartiles(volume / largest, digits=5)),
         ("log hypervolume difference", quartiles(np.log(np.maximum(largest - volume, largest * 1e-6)))),
         ("evaluations", quartiles(result.count)),
         ("emissions", quartiles(emitted / 1000, " kgCO2eq")),
         ("energy", quartiles(energy, " kWh")),
-        ("intensity paid over mean of the hours", quartiles(emitted / np.maximum(energy, 1e-9) / mean)),
+        ("intensity paid over mean of the hours", paid),
         ("end", quartiles(np.asarray(result.seconds, float) / 3600, " h")),
         ("training, device-hours", quartiles(device_h["training"])),
         ("idle, device-hours", quartiles(device_h["idle"])),

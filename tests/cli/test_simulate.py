@@ -15,7 +15,12 @@ def test_simulate_prints_a_summary_and_writes_plots(tmp_path):
     picture = tmp_path / "plot.png"
     command = [sys.executable, "-m", "jcenas.cli", *SMALL, "--quiet", "--plot", str(picture)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    for line in ("digits, random, policy heuristic", "full", "2 (median [quartiles])", str(picture.name)):
+    for line in (
+        "digits, optimizer random, stage none, policy heuristic",
+        "full",
+        "2 (median [quartiles])",
+        str(picture.name),
+    ):
         assert line in done.stdout.replace("\n", " "), done.stdout
     assert picture.read_bytes()[:4] == b"\x89PNG"
 

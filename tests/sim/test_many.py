@@ -67,6 +67,14 @@ def test_simulate_and_its_plots(done, tmp_path):
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_grid_without_emissions_has_no_ratio_and_no_nan(done):
+    zero = np.zeros_like(done.result.emissions_g)
+    clean = done._replace(intensity=np.zeros_like(done.intensity), result=done.result.replace(emissions_g=zero))
+    rows = dict(summary_rows(clean))
+    assert rows["intensity paid over mean of the hours"] == "no intensity to pay: it is 0 throughout"
+    assert not any("nan" in value for value in rows.values())
+
+
 def test_common_grid_of_emissions_by_hand():
     spent, values = np.array([[1.0, 2.0, 4.0], [3.0, 3.0, 5.0]]), np.array([[9.0, 8.0, 7.0], [6.0, 5.0, 4.0]])
     shown = over_emissions(spent, values, np.array([0.0, 2.5, 4.0, 4.5]))
