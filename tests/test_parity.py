@@ -22,7 +22,7 @@ from jcenas import registry
 from jcenas.alloc.policies import Policy, policy_from_name
 from jcenas.carbon.power import PowerModel
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.engine.grid import Grid
+from jcenas.engine.grid import GridHours
 from jcenas.engine.needs import check_needs
 from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import stage_from_name
@@ -65,7 +65,7 @@ def grid():
     values = 300 + 120 * np.sin(hours * 2 * np.pi / 24) + 25 * noise
     start = datetime(2023, 6, 8, 2, tzinfo=UTC)
     trace = CarbonTrace(start=start, intensity_g_per_kwh=values[BEFORE:], step_seconds=3600)
-    return Grid(trace, values[:BEFORE], float(values.mean()))
+    return GridHours(trace, values[:BEFORE], float(values.mean()))
 
 
 def costs_of(stage):

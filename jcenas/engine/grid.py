@@ -26,7 +26,7 @@ _HOUR_S = int(units.SECONDS_PER_HOUR)
 
 
 @dataclasses.dataclass(frozen=True)
-class Grid:
+class GridHours:
     """Hourly intensities round one run, gCO2eq/kWh.
 
     Attributes:
@@ -107,7 +107,7 @@ class Grid:
         }[kind]
 
 
-def choose(*, trace: Path | None, zone: str, start: str, hours: int, wrap: bool = False) -> Grid:
+def choose(*, trace: Path | None, zone: str, start: str, hours: int, wrap: bool = False) -> GridHours:
     """The hours of a run.
 
     Args:
@@ -129,7 +129,7 @@ def choose(*, trace: Path | None, zone: str, start: str, hours: int, wrap: bool 
         except OverflowError as error:
             raise InputError(f"--start {start}: too early for a calendar; write it like 2023-06-01T00:00Z") from error
         whole = typical_year(zone, start=first, hours=WEEK_H + hours + LEAD_H)
-        return Grid(whole.slice(WEEK_H), whole.hourly()[:WEEK_H], typical_year(zone).mean())
+        return GridHours(whole.slice(WEEK_H), whole.hourly()[:WEEK_H], typical_year(zone).mean())
     from jcenas.carbon.trace_file import read_trace
 
     whole = read_trace(trace)
@@ -154,7 +154,7 @@ def choose(*, trace: Path | None, zone: str, start: str, hours: int, wrap: bool 
             f"{trace}: {ahead.hours} h from {ahead.start:%Y-%m-%dT%H:%MZ} on, but --hours {hours}; run shorter, start "
             "earlier or give a longer trace (jcenas simulate --wrap repeats a short one)"
         )
-    return Grid(ahead, before, whole.mean())
+    return GridHours(ahead, before, whole.mean())
 
 
 def parse_start(text: str) -> datetime:

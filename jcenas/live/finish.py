@@ -10,7 +10,7 @@ import jax
 import pandas as pd
 
 from jcenas import units
-from jcenas.engine.grid import Grid
+from jcenas.engine.grid import GridHours
 from jcenas.live.blind import blind_emissions_g
 from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
@@ -79,7 +79,7 @@ def prune(state: RunState, folder: RunFolder) -> None:
 
 
 def summarise(
-    state: RunState, ledger: Ledger, config: SearchConfig, grid: Grid, *, devices: int, wall_s: float, status: str
+    state: RunState, ledger: Ledger, config: SearchConfig, grid: GridHours, *, devices: int, wall_s: float, status: str
 ) -> dict[str, Any]:
     """The headline figures."""
     energy, mean_of_hours = ledger.energy_kwh, _mean_of_hours(ledger, grid)
@@ -114,7 +114,7 @@ def summarise(
     }
 
 
-def _mean_of_hours(ledger: Ledger, grid: Grid) -> float:
+def _mean_of_hours(ledger: Ledger, grid: GridHours) -> float:
     """Mean intensity of the hours that the run has lasted, g/kWh."""
     last = min(max(1, round(max(ledger.clock))), grid.trace.hours)
     return float(grid.trace.window(0, last).mean())

@@ -14,7 +14,7 @@ import numpy as np
 
 from jcenas.carbon.power import PowerModel
 from jcenas.engine import hour as engine
-from jcenas.engine.grid import Forecast, Grid
+from jcenas.engine.grid import Forecast, GridHours
 from jcenas.engine.hour import LineUp
 from jcenas.engine.observe import Budget, Outlook
 from jcenas.engine.queue import EMPTY
@@ -44,7 +44,7 @@ class Limits:
       power: of a device.
     """
 
-    grid: Grid
+    grid: GridHours
     forecast: Forecast
     hours: int
     hour_s: float

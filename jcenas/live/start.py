@@ -13,7 +13,7 @@ import jax
 
 from jcenas import registry
 from jcenas.engine import grid as grids
-from jcenas.engine.grid import Grid
+from jcenas.engine.grid import GridHours
 from jcenas.errors import InputError
 from jcenas.live import finish, prepare, run_folder, trace_files
 from jcenas.live.config import SearchConfig
@@ -68,7 +68,7 @@ def search(
             began[0].close()
 
 
-def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, SearchConfig, Grid, Prepared]:
+def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Check everything, then make the run folder."""
     assert config is not None
     path = run_folder.planned_path(config)
@@ -88,7 +88,7 @@ def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, Sea
     return folder, config, grid, prepared
 
 
-def _resumed(path: Path, watched: Observer) -> tuple[RunFolder, SearchConfig, Grid, Prepared]:
+def _resumed(path: Path, watched: Observer) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Open a run folder, and prepare as it was prepared."""
     folder, config = run_folder.reopen(path)
     try:
@@ -103,7 +103,7 @@ def _resumed(path: Path, watched: Observer) -> tuple[RunFolder, SearchConfig, Gr
         raise
 
 
-def _fill(part: Path, config: SearchConfig, grid: Grid, prepared: Prepared) -> None:
+def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared) -> None:
     """What a new run folder holds beside config.json: the trace, and the database with what was measured."""
     trace_files.keep(grid, part)
     database = RunDatabase(part / "run.db", create=True)
@@ -123,7 +123,12 @@ def _fill(part: Path, config: SearchConfig, grid: Grid, prepared: Prepared) -> N
 
 
 def _run(
-    folder: RunFolder, config: SearchConfig, grid: Grid, prepared: Prepared, watched: Observer, stop: threading.Event
+    folder: RunFolder,
+    config: SearchConfig,
+    grid: GridHours,
+    prepared: Prepared,
+    watched: Observer,
+    stop: threading.Event,
 ) -> SearchResult:
     """Search in an open folder, test the front, and write the summary."""
     database, devices, problem = RunDatabase(folder.database), len(prepared.programs), prepared.problem
@@ -170,7 +175,7 @@ def _run(
 
 
 def _finish(
-    folder: RunFolder, config: SearchConfig, grid: Grid, prepared: Prepared, loop: Loop, why: str
+    folder: RunFolder, config: SearchConfig, grid: GridHours, prepared: Prepared, loop: Loop, why: str
 ) -> SearchResult:
     """Test the front, close the ledger, write the summary."""
     database, state, ledger = loop.database, loop.state, loop.ledger

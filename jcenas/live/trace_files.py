@@ -9,13 +9,13 @@ import numpy as np
 from jcenas import units
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.carbon.trace_file import read_trace
-from jcenas.engine.grid import Grid
+from jcenas.engine.grid import GridHours
 
 _FILE, _PAST = "trace.csv", "history.csv"
 _AFTER_H = 1000  # hours behind the end of the run at the last intensity, for the job that is in flight there
 
 
-def describe(grid: Grid) -> dict:
+def describe(grid: GridHours) -> dict:
     """What config.json says about the trace."""
     trace = grid.trace
     return {
@@ -29,7 +29,7 @@ def describe(grid: Grid) -> dict:
     }
 
 
-def keep(grid: Grid, folder: Path) -> None:
+def keep(grid: GridHours, folder: Path) -> None:
     """Write the hours of the run, and those before it, into the run folder."""
     _write(grid.trace, folder / _FILE)
     if len(grid.before) > 1:
@@ -44,7 +44,7 @@ def _write(trace: CarbonTrace, path: Path) -> None:
     path.write_text("time_utc,intensity_g_per_kwh\n" + "".join(lines))
 
 
-def recall(folder: Path, record: dict) -> Grid:
+def recall(folder: Path, record: dict) -> GridHours:
     """The hours that `keep` wrote, with the record of config.json.
 
     Raises:
@@ -53,7 +53,7 @@ def recall(folder: Path, record: dict) -> Grid:
     labels = {name: record[name] for name in ("zone", "source", "kind", "factors")}
     trace = dataclasses.replace(read_trace(folder / _FILE), **labels)
     before = read_trace(folder / _PAST).hourly() if (folder / _PAST).exists() else np.zeros(0)
-    return Grid(trace, before, float(record["mean_g_per_kwh"]))
+    return GridHours(trace, before, float(record["mean_g_per_kwh"]))
 
 
 def extended(trace: CarbonTrace) -> CarbonTrace:

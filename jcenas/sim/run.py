@@ -9,7 +9,7 @@ import numpy as np
 from jcenas import registry
 from jcenas.alloc.policies import policy_from_name
 from jcenas.engine import grid as grids
-from jcenas.engine.grid import Grid
+from jcenas.engine.grid import GridHours
 from jcenas.engine.needs import check_needs
 from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import Stage, stage_from_name
@@ -100,7 +100,7 @@ def _benchmark(config: SimulateConfig, stage: Stage, table: Table) -> Benchmark:
     return make_benchmark(table, **objectives._asdict(), estimate=estimates(table, stage))
 
 
-def scenario_of(config: SimulateConfig, stage: Stage, grid: Grid, power: Power) -> Scenario:
+def scenario_of(config: SimulateConfig, stage: Stage, grid: GridHours, power: Power) -> Scenario:
     """The numbers of one search."""
     released = config.accounting == "released"
     past, known = grid.past()
