@@ -135,9 +135,8 @@ class RunState:
         queued = sorted((row["place"], row["id"] - 1) for row in rows if row["status"] == "queued")
         cut = [row["id"] - 1 for row in rows if row["status"] == "training"]
         half = (cut + [EMPTY] * self.steps.sizes.devices)[: self.steps.sizes.devices]
-        left = [
-            float(self.problem.seconds(self.proposals.table[row][None])[0]) if row != EMPTY else 0.0 for row in half
-        ]
+        expected = np.asarray(self.problem.seconds(self.proposals.table[np.maximum(half, 0)]))
+        left = np.where(np.array(half) != EMPTY, expected, 0.0)
         places = np.full(self.steps.sizes.queue, EMPTY, np.int32)
         places[: len(queued)] = [row for _, row in queued][: len(places)]
         self.search = self.search.replace(

@@ -182,7 +182,7 @@ def _hour(
         queue=waits,
         half=half,
         half_s=half_s,
-        evaluating=who.evaluating,
+        evaluating=jnp.where(prelude < length, who.evaluating, state.evaluating),  # else nobody began anything
         clock_s=clock,
         prepare_s=prepared,
         emissions_g=state.emissions_g + emissions,

@@ -119,7 +119,7 @@ def twin(stage, table, shares, scenario):
             }
             queue = sorted(line, key=lambda r: beaten[r])[:Q]
         supernet = 0.0 if prelude < length else supernet - G * min(end, prelude)
-        before, clock = k, clock + end
+        before, clock = (k if prelude < length else before), clock + end
         if end < length:
             break
     front = np.array([[error[r], cost[r]] for r, _ in done]).reshape(-1, 2)
