@@ -86,9 +86,12 @@ def _section(title: str, *parts: str) -> str:
 def _header(run: Run, facts: Headline) -> str:
     settings = run.config.get("config", {})
     trace = run.config.get("trace", {})
-    said = [settings.get("dataset"), settings.get("policy"), trace.get("zone") or trace.get("source")]
-    said += [f"{facts.hours:.0f} trace hours", str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC"]
-    words = " · ".join(escape(str(word)) for word in said if word)
+    items = [settings.get("dataset"), settings.get("policy"), trace.get("zone") or trace.get("source")]
+    items += [
+        f"{facts.hours:.0f} trace hours",
+        str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC",
+    ]
+    words = " · ".join(escape(str(word)) for word in items if word)
     status = escape(facts.status)
     return (
         '<header><p class="kicker">jcenas · carbon-aware architecture search</p>'

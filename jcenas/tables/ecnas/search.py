@@ -104,7 +104,7 @@ METHODS: dict[str, Factory] = {
 
 
 def _accuracy_only(optimizer: Optimizer) -> Optimizer:
-    """An optimiser of one objective that is told two, of which it sees the last."""
+    """An optimiser of one objective for two: it gets the last one only."""
 
     def tell(state: Any, genomes: jax.Array, objectives: jax.Array) -> Any:
         return optimizer.tell(state, genomes, objectives[:, 1:])
