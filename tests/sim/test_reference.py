@@ -49,8 +49,9 @@ def twin(stage, table, shares, scenario):
                 known.add(row)
                 new.append((i, row))
         scored, fresh = [], []
-        if stage == "one-shot" and sampling > 0:
-            fresh = [row for _, row in new if row not in ever][: int(np.floor(sampling / float(scenario.score_s)))]
+        if stage == "one-shot":
+            most = int(np.floor(sampling / float(scenario.score_s))) if sampling > 0 else 0
+            fresh = [row for _, row in new if row not in ever][:most]
             scored = [row for _, row in new if row in fresh or row in ever]
             ever |= set(fresh)
         jobs = [("half", row, left) for row, left in half] + [("queue", row, seconds[row]) for row in queue]
