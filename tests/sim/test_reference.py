@@ -42,7 +42,8 @@ def twin(stage, table, shares, scenario):
         sampling = sum(length - ready[d] for d in range(k, G))
         proposals, new = [(5 * len(done) + 3 * i) % N for i in range(P)], []
         known = set(queue) | {row for row, _ in half} | {row for row, _ in done}
-        if stage == "none" and k == 0:
+        nobody_asks = k == G and not scenario.train_unscored if stage == "one-shot" else k == 0
+        if nobody_asks:
             proposals = []
         for i, row in enumerate(proposals):
             if row not in known:
