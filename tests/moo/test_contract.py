@@ -11,6 +11,7 @@ from flax import struct
 
 from jcenas.moo import (
     LamooConfig,
+    ShEmoaConfig,
     SurrogateConfig,
     bayesian,
     hypervolume,
@@ -51,7 +52,7 @@ def evaluate(genomes):
     return jnp.stack([0.9 - 0.2 * x + 0.05 * harm, 200.0 * x + 100.0 * harm], axis=1).astype(jnp.float32)
 
 
-SMALL = SurrogateConfig(pool=16, draws=4, fit_steps=3, fit_points=16, front=8)
+SMALL = SurrogateConfig(covariance="categorical", pool=16, draws=4, fit_steps=3, fit_points=16, front=8)
 OPTIMIZERS = {
     "random": lambda: random_search(Grid(), capacity=CAPACITY, batch=BATCH),
     "lamoo": lambda: lamoo(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
@@ -81,12 +82,10 @@ OPTIMIZERS = {
     "sh-emoa": lambda: sh_emoa(
         Grid(cardinalities=(4, 4)),
         (1, 2, 4),
+        ShEmoaConfig(evaluations=20, population=4, mutations=1),
         capacity=CAPACITY,
         batch=BATCH,
         reference=REFERENCE,
-        evaluations=20,
-        population=4,
-        mutations=1,
     ),
     "semoa": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
     "semoa released": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE, variant="released"),
