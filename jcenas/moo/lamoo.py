@@ -84,10 +84,11 @@ def _propose_by_evolution(
     points = cmaes.points(state.genomes[rows], space.cardinalities)
     fresh = cmaes.draw(key, cmaes.update(points, state.told[rows]), space.cardinalities, config.draws)
     pool = jnp.concatenate([fresh, spare])
-    known = history.contains(state, pool) | ~is_valid(space, pool)
+    known = history.contains(state, pool)
     score = jnp.concatenate([2 + depth(fresh), jnp.ones(batch, jnp.int32)])
     score = jnp.where(known, jnp.where(jnp.arange(pool.shape[0]) < config.draws, -1, 0), score)
     score = jnp.where(history.repeated(pool), -2, score)
+    score = jnp.where(is_valid(space, pool), score, -3)  # `spare` alone has enough that are valid
     return pool[jax.lax.top_k(score, batch)[1]]  # integers, and stable: the order of drawing decides
 
 
