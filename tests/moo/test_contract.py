@@ -11,6 +11,7 @@ from flax import struct
 
 from jcenas import registry
 from jcenas.moo import (
+    ShEmoaConfig,
     SurrogateConfig,
     bayesian,
     hypervolume,
@@ -48,7 +49,7 @@ def evaluate(genomes):
     return jnp.stack([0.9 - 0.2 * x + 0.05 * harm, 200.0 * x + 100.0 * harm], axis=1).astype(jnp.float32)
 
 
-SMALL = SurrogateConfig(pool=16, draws=4, fit_steps=3, fit_points=16, front=8)
+SMALL = SurrogateConfig(covariance="categorical", pool=16, draws=4, fit_steps=3, fit_points=16, front=8)
 
 
 def registered(name):
@@ -68,12 +69,10 @@ OPTIMIZERS = {name: registered(name) for name in registry.built_in("optimizer")}
     "sh-emoa": lambda: sh_emoa(
         Grid(cardinalities=(4, 4)),
         (1, 2, 4),
+        ShEmoaConfig(evaluations=20, population=4, mutations=1),
         capacity=CAPACITY,
         batch=BATCH,
         reference=REFERENCE,
-        evaluations=20,
-        population=4,
-        mutations=1,
     ),
     "semoa released": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE, variant="released"),
 }

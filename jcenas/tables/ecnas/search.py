@@ -16,6 +16,7 @@ from jcenas.moo import (
     Budgeted,
     LamooConfig,
     Optimizer,
+    ShEmoaConfig,
     SurrogateConfig,
     bayesian,
     lamoo,
@@ -54,11 +55,10 @@ def _sh_emoa(table: EcNas, space: Budgeted, n: int, batch: int) -> Optimizer:
     return sh_emoa(
         space.space,
         space.budgets,
+        ShEmoaConfig(evaluations=max(n - 30, 20), population=max(2, min(10, n)), mutations=1),
         capacity=n,
         batch=batch,
         reference=reference(table),
-        evaluations=max(n - 30, 20),
-        mutations=1,
     )
 
 
