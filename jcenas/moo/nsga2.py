@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from jcenas.moo import candidates, history, variation
+from jcenas.moo.arrays import reference_point
 from jcenas.moo.history import History
-from jcenas.moo.hypervolume import reference_point
 from jcenas.moo.survival import crowded_order
 from jcenas.moo.types import Optimizer, Space
 
