@@ -93,6 +93,11 @@ class Ledger:
         rows = self._database.rows("SELECT purpose, SUM(seconds) AS s FROM intervals GROUP BY purpose ORDER BY purpose")
         return {row["purpose"]: row["s"] for row in rows}
 
+    def emissions_by_purpose(self) -> dict[str, float]:
+        """Emissions by purpose, gCO2eq."""
+        query = "SELECT purpose, SUM(emissions_g) AS g FROM intervals GROUP BY purpose ORDER BY purpose"
+        return {row["purpose"]: row["g"] for row in self._database.rows(query)}
+
     def job(self, proposal: int) -> Spent:
         """What the training of one proposal has cost so far, before and after interruptions."""
         return Spent(*self._jobs[proposal])
