@@ -91,10 +91,22 @@ class Ledger:
         """All device time so far, idle time included, s."""
         return math.fsum(s for t in self.totals.values() for s in t.seconds.values())
 
-    def seconds_by_purpose(self) -> dict[str, float]:
-        """Device-seconds by purpose: candidate, supernet, scoring, compiling, idle, ..."""
-        rows = self._database.rows("SELECT purpose, SUM(seconds) AS s FROM intervals GROUP BY purpose ORDER BY purpose")
-        return {row["purpose"]: row["s"] for row in rows}
+    def seconds_by_purpose(self, *, in_hours: bool = False) -> dict[str, float]:
+        """Device-seconds by purpose: candidate, supernet, scoring, compiling, idle, ...; all, or what moved a clock."""
+        which = "WHERE end_hour > start_hour" if in_hours else ""
+        query = f"SELECT purpose, SUM(seconds) AS s FROM intervals {which} GROUP BY purpose ORDER BY purpose"
+        return {row["purpose"]: row["s"] for row in self._database.rows(query)}
+
+    @property
+    def standing_g(self) -> float:
+        """Emissions of what moved no clock, gCO2eq."""
+        rows = self._database.rows("SELECT emissions_g FROM intervals WHERE end_hour <= start_hour")
+        return math.fsum(row["emissions_g"] for row in rows)
+
+    def trainings_s(self) -> list[float]:
+        """Device-seconds of every training, in the order of their end, those that are not over included."""
+        query = "SELECT SUM(seconds) AS s FROM intervals WHERE state = 'training' AND proposal IS NOT NULL "
+        return [row["s"] for row in self._database.rows(query + "GROUP BY proposal ORDER BY MAX(end_hour), proposal")]
 
     def job(self, proposal: int) -> Spent:
         """What the training of one proposal has cost so far, before and after interruptions."""
