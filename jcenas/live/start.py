@@ -183,7 +183,7 @@ def _finish(
     if status == "finished":
         finish.prune(state, folder)
         finish.test_front(database, state, ledger, folder, prepared.programs[0], config.epochs)
-        loop.record_last_hour()
+        loop.record_last_hours()
     wall = loop.wall_s()
     summary = finish.summarise(state, ledger, config, grid, devices=len(prepared.programs), wall_s=wall, status=status)
     summary["stopped_by"] = why
