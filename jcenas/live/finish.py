@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +151,8 @@ def result(database: RunDatabase, front: Collection[int], folder: Path, summary:
     frame = pd.DataFrame([tuple(row) for row in database.rows(query)], columns=names).rename(columns={"cost": cost})
     frame["genome"] = [tuple(json.loads(g)) for g in frame["genome"]]
     frame["test_accuracy"] = frame["test_accuracy"].astype(float)
-    front: pd.DataFrame = frame.loc[frame["proposal"].isin(state.pareto())]
-    front = front.sort_values(by=["accuracy", cost], ascending=[False, True])
+    best: pd.DataFrame = frame.loc[frame["proposal"].isin(list(front))]
+    best = best.sort_values(by=["accuracy", cost], ascending=[False, True])
     return SearchResult(
-        folder, front.reset_index(drop=True), frame.drop(columns="test_accuracy"), summary, summary["status"]
+        folder, best.reset_index(drop=True), frame.drop(columns="test_accuracy"), summary, summary["status"]
     )
