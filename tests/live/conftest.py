@@ -61,19 +61,20 @@ def state_of(database, problem, steps, room=16):
     return RunState(database, problem, steps, room=room, key=jax.random.key(0))
 
 
-def grid_of(values):
+def grid_of(values, before=()):
     trace = CarbonTrace(start=START, intensity_g_per_kwh=np.array(values, float), zone="DE")
-    return GridHours(trace, np.zeros(0), float(np.mean(values)))
+    return GridHours(trace, np.array(before, float), float(np.mean(values)))
 
 
 def loop_of(database, state, values, *, devices=2, costs=COSTS, stop=None, observer=None, **limits):
-    """A run over the hours of `values`, 3600 s each, on the table of the state."""
-    grid = grid_of(values)
+    """A run over the hours of `values` or of a grid, 3600 s each, on the table of the state."""
+    grid = values if isinstance(values, GridHours) else grid_of(values)
     ledger = Ledger(database, grid.trace, POWER, devices=devices, hour_seconds=3600.0)
     budget = limits.get("carbon_budget_g", float("inf"))
     score = state.steps.stage.score
     executor = VirtualExecutor(state.problem, ledger, costs, devices=devices, score=score, carbon_budget_g=budget)
-    bounds = Limits(grid=grid, forecast="persistence", hours=len(values), hour_s=3600.0, power=POWER, **limits)
+    known = {"grid": grid, "forecast": "persistence", "hours": grid.trace.hours, "hour_s": 3600.0, "power": POWER}
+    bounds = Limits(**known | limits)
     parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
     return Loop("run", bounds, **parts, observer=observer or Quiet(), stop=stop or threading.Event())
 
