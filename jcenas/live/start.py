@@ -54,6 +54,8 @@ def search(
     if (config is None) == (resume is None):
         raise ValueError("give either a config or a run folder to resume")
     with observer or Quiet() as watched:
+        if resume is not None and (known := _known_result(Path(resume))) is not None:
+            return known
         began = _resumed(Path(resume), watched) if resume is not None else _new(config, watched)
         try:
             return _run(*began, watched, stop or threading.Event())
@@ -86,6 +88,22 @@ def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, Sea
         fill=lambda part: _fill(part, config, grid, prepared),
     )
     return folder, config, grid, prepared
+
+
+def _known_result(path: Path) -> SearchResult | None:
+    """The result of a run folder whose search has finished: nothing is left to be done, nor charged."""
+    folder, _ = run_folder.reopen(path)
+    database = None
+    try:
+        database = RunDatabase(folder.database)
+        if database.get_meta("status") != "finished":
+            return None
+        front = [row["proposal"] for row in database.rows("SELECT proposal FROM test")]
+        return finish.result(database, front, folder.path, database.get_meta("summary"))
+    finally:
+        if database is not None:
+            database.close()
+        folder.close()
 
 
 def _resumed(path: Path, watched: Observer) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
@@ -183,7 +201,7 @@ def _finish(
     if status == "finished":
         finish.prune(state, folder)
         finish.test_front(database, state, ledger, folder, prepared.programs[0], config.epochs)
-        loop.record_last_hour()
+        loop.record_last_hours()
     wall = loop.wall_s()
     summary = finish.summarise(state, ledger, config, grid, devices=len(prepared.programs), wall_s=wall, status=status)
     summary["stopped_by"] = why
@@ -191,4 +209,4 @@ def _finish(
         database.set_meta("summary", summary)
         database.set_meta("status", status)
         database.set_meta("wall_s", wall)
-    return finish.result(database, state, folder.path, summary)
+    return finish.result(database, state.pareto(), folder.path, summary)

@@ -9,6 +9,7 @@ Evaluations are recorded the moment they end and told to the optimiser at the en
 
 import json
 import math
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -126,25 +127,33 @@ class RunState:
                 self.untold.append(finished)
             else:
                 told.setdefault(row["told"], []).append(finished)
+        width = self.steps.jobs  # may be smaller than it was, on fewer devices
         for group in sorted(told):
-            self._learn(told[group])
+            for begin in range(0, len(told[group]), width):
+                self._learn(told[group][begin : begin + width])
         self._groups = max(told, default=0)
         rows = self._database.rows("SELECT id, status, place FROM proposals ORDER BY id")
         scored = np.zeros(self.proposals.length, bool)
         scored[[row["proposal"] - 1 for row in self._database.rows("SELECT proposal FROM scores")]] = True
-        queued = sorted((row["place"], row["id"] - 1) for row in rows if row["status"] == "queued")
-        cut = [row["id"] - 1 for row in rows if row["status"] == "training"]
-        half = (cut + [EMPTY] * self.steps.sizes.devices)[: self.steps.sizes.devices]
+        queued = self._in_order(rows, "queued")
+        cut, devices = self._in_order(rows, "training"), self.steps.sizes.devices
+        half = (cut + [EMPTY] * devices)[:devices]
+        queued = cut[devices:] + queued  # on fewer devices than before
         expected = np.asarray(self.problem.seconds(self.proposals.table[np.maximum(half, 0)]))
         left = np.where(np.array(half) != EMPTY, expected, 0.0)
         places = np.full(self.steps.sizes.queue, EMPTY, np.int32)
-        places[: len(queued)] = [row for _, row in queued][: len(places)]
+        places[: len(queued)] = queued[: len(places)]
         self.search = self.search.replace(
             scored=jnp.asarray(scored),
             queue=jnp.asarray(places),
             half=jnp.asarray(half, jnp.int32),
             half_s=jnp.asarray(left, jnp.float32),
         )
+
+    @staticmethod
+    def _in_order(rows: Sequence[sqlite3.Row], status: str) -> list[int]:
+        """Catalogue rows of the proposals that have a status, by their place."""
+        return [row["id"] - 1 for row in sorted(rows, key=lambda row: row["place"] or 0) if row["status"] == status]
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
@@ -340,12 +349,13 @@ class RunState:
         return self.search
 
     def save_queue(self) -> None:
-        """Write the order of the queue; what was in it and is not any more was dropped."""
-        rows = [int(row) for row in np.asarray(self.search.queue) if row != EMPTY]
+        """Write the order of the queue and of the cut trainings; what was queued and is not any more was dropped."""
+        queue, half = np.asarray(self.search.queue), np.asarray(self.search.half)
         with self._database.transaction():
             self._database.execute("UPDATE proposals SET status = 'dropped', place = NULL WHERE status = 'queued'")
-            for place, row in enumerate(rows):
-                self._database.update("proposals", row + 1, status="queued", place=place)
+            for status, rows in (("queued", queue), ("training", half)):
+                for place, row in enumerate(rows[rows != EMPTY].tolist()):
+                    self._database.update("proposals", row + 1, status=status, place=place)
 
 
 _non_dominated = jax.jit(non_dominated)
