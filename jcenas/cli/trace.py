@@ -45,5 +45,5 @@ class Trace:
                 trace = read_trace(self.file, column=self.column or None, zone=self.zone or None)
             else:
                 trace = typical_year(self.zone or DEFAULT_ZONE)
-            print_table(("", ""), [*describe.rows(trace), *(("note", note) for note in trace.notes)])
+            print_table(("", ""), describe.rows(trace))
         return 0

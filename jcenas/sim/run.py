@@ -61,14 +61,8 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     check_needs(policy, available(config), where="jcenas simulate")
     table = load_table(config.table)
     benchmark = _benchmark(config, stage, table)
-    grid = grids.choose(
-        trace=config.trace,
-        zone=config.zone,
-        start=config.start,
-        hours=config.hours,
-        column=config.column,
-        wrap=config.wrap,
-    )
+    when = {"start": config.start, "hours": config.hours, "wrap": config.wrap}
+    grid = grids.choose(trace=config.trace, zone=config.zone, column=config.column, **when)
     power = released_power() if config.accounting == "released" else full_power(config.power)
     intensity = grid.intensity(config.hours)
     _check_budget(config, benchmark, power, intensity)
@@ -90,9 +84,8 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         parts.append(jax.device_get(run(some, params, benchmark, stack([scenario] * len(some)))))
         if progress is not None:
             progress(min(begin + part, config.seeds), config.seeds)
-    return Simulation(
-        config, concatenate(parts), benchmark, intensity, str(grid.trace), grid.told(config.forecast), grid.trace.notes
-    )
+    source, told = str(grid.trace), grid.told(config.forecast)
+    return Simulation(config, concatenate(parts), benchmark, intensity, source, told, grid.trace.notes)
 
 
 def available(config: SimulateConfig) -> frozenset[str]:
