@@ -4,10 +4,10 @@ Command:  python -m experiments.lamoo_digits [--smoke]
 Expected: the mean hypervolume over 5 seeds is higher with LaMOO than with random search at equal numbers of networks.
 Cost:     about eight minutes on 2 CPU cores; `--smoke` about a minute, and records nothing.
 
-Both are the default search but for the optimiser, the seed and the budget, which is a number of trainings and not a
-time; all run in one process, so that everything is compiled once. A seed fixes the split of the images, the supernet
-and the weights of both. Proposals of both pass through the supernet's scores and the queue, so what differs is where
-proposals come from, and nothing else.
+Both are the default search but for the optimiser, the seed, the one-shot stage and the budget, which is a number of
+trainings and not a time; all run in one process, so that everything is compiled once. A seed fixes the split of the
+images, the supernet and the weights of both. Proposals of both pass through the supernet's scores and the queue, so
+what differs is where proposals come from, and nothing else.
 
 Two reference points: the run's own (10 % error; 1.1 times the dearest cell), and one where every answer is wrong, from
 which the volume hardly changes any more once a cheap cell of fair accuracy is found.
@@ -88,8 +88,14 @@ def measure(seeds: int, counts: Sequence[int], **options: Any) -> list[list[Any]
     with tempfile.TemporaryDirectory() as runs:
         for seed in range(seeds):
             for name in OPTIMIZERS:
-                budget: dict[str, Any] = {"evaluations": max(counts), "hours": HOURS, "devices": 1}
-                own = {"runs": pathlib.Path(runs), "name": f"{name}-{seed}", "optimizer": name, "seed": seed}
+                budget: dict[str, Any] = {"evaluations": max(counts), "hours": HOURS, "devices": 1, "stage": "one-shot"}
+                own = {
+                    "runs": pathlib.Path(runs),
+                    "name": f"{name}-{seed}",
+                    "optimizer": name,
+                    "stage": "one-shot",
+                    "seed": seed,
+                }
                 run = read_run(search(SearchConfig(**(budget | own | options))).folder)
                 found[name].append([hypervolumes(run, counts, reference) for reference in REFERENCE_ERRORS])
                 sys.stdout.write(f"seed {seed}  {name}  {found[name][-1]}\n")

@@ -12,7 +12,7 @@ from experiments import (
     simulate_progress,
     simulate_settings,
 )
-from experiments.simulate_common import quartiles
+from experiments.simulate_common import METHODS, on_table, quartiles, run
 
 pytestmark = pytest.mark.data
 
@@ -52,6 +52,15 @@ def test_progress_and_speed(data):
     assert 0 < row[-3] <= 1
     [row] = benchmark_simulator.main(["--smoke"])
     assert row[:3] == ["random search", 2, 10]
+
+
+@pytest.mark.slow
+def test_a_method_with_few_supernets_runs_on_the_toy_table(data):
+    method = METHODS["CE-NAS heuristic"]
+    assert on_table(method, "nasbench201") is method
+    result, benchmark = run(method, "full", 2, 8, name="toy")
+    assert (np.asarray(result.count) > 0).all()
+    assert (np.asarray(result.hypervolume) <= float(benchmark.largest)).all()
 
 
 def test_ppo():
