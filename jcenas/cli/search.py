@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 import tyro
 
 from jcenas.cli.printing import OutputError
+from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
 
 EXIT_INTERRUPTED = 130
@@ -44,11 +45,7 @@ class Search:
             folder = self.resume or self.config.runs / (self.config.name or "NAME")
             remedy = f"the search stopped; if it had begun, go on with: jcenas search --resume {folder}"
             raise OutputError(f"{error}; {remedy}") from error
-        page = None
-        if not self.no_report:
-            from jcenas.report import write_report
-
-            page = write_report(result.folder)
+        page = None if self.no_report else _report(result.folder)
         done = result.status == "finished"
         if self.json:
             observer.log("done" if done else "interrupted", folder=str(result.folder), summary=result.summary)
@@ -59,3 +56,17 @@ class Search:
         if not done:
             print(f"interrupted; go on with: jcenas search --resume {result.folder}", file=sys.stderr)
         return 0 if done else EXIT_INTERRUPTED
+
+
+def _report(folder: Path) -> Path | None:
+    """Write the report; where it fails, say so in one line: it must not hide what the search found."""
+    try:
+        from jcenas.report import write_report
+
+        return write_report(folder)
+    except InputError as error:
+        print(f"jcenas: no report: {error}", file=sys.stderr)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        print(f"jcenas: no report ({reason}); make it again with: jcenas report {folder}", file=sys.stderr)
+    return None

@@ -105,6 +105,7 @@ def summarise(
         "device_s": ledger.device_seconds,
         "device_h": ledger.device_seconds / units.SECONDS_PER_HOUR,
         "device_s_by_purpose": ledger.seconds_by_purpose(),
+        "emissions_g_by_purpose": ledger.emissions_by_purpose(),
         "measured": MEASURED + ([config.cost] if measured else []),
         "modelled": [
             *MODELLED,

@@ -108,6 +108,11 @@ class Ledger:
         query = "SELECT SUM(seconds) AS s FROM intervals WHERE state = 'training' AND proposal IS NOT NULL "
         return [row["s"] for row in self._database.rows(query + "GROUP BY proposal ORDER BY MAX(end_hour), proposal")]
 
+    def emissions_by_purpose(self) -> dict[str, float]:
+        """Emissions by purpose, gCO2eq."""
+        query = "SELECT purpose, SUM(emissions_g) AS g FROM intervals GROUP BY purpose ORDER BY purpose"
+        return {row["purpose"]: row["g"] for row in self._database.rows(query)}
+
     def job(self, proposal: int) -> Spent:
         """What the training of one proposal has cost so far, before and after interruptions."""
         return Spent(*self._jobs[proposal])

@@ -75,7 +75,11 @@ def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, Sea
     assert config is not None
     path = run_folder.planned_path(config)
     prepare.check(config)
-    grid = grids.choose(trace=config.trace, zone=config.zone, start=config.start, hours=config.hours)
+    grid = grids.choose(
+        trace=config.trace, zone=config.zone, start=config.start, hours=config.hours, column=config.column
+    )
+    for note in grid.trace.notes:
+        watched.log(f"trace: {note}")
     if config.forecast == "model" and len(grid.before) < grids.WEEK_H:
         watched.log(f"forecast: {grid.told(config.forecast)}")
     prepared = prepare.prepare(config, watched.log)

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcenas.engine.hour import Keys, LineUp
+from jcenas.engine.hour import Ended, Keys, LineUp
 from jcenas.engine.observe import Status
 from jcenas.engine.queue import EMPTY
 from jcenas.engine.state import Catalog, SearchState
@@ -339,7 +339,8 @@ class RunState:
         for place, one in enumerate(group):
             genomes[place], rows[place] = self.genomes[one.row], one.row
             objectives[place], finish[place] = one.objectives, one.hour * self.steps.hour_s
-        self.search = self.steps.learn(self.search, genomes, rows, objectives, finish, done)
+        ended = Ended(*map(jnp.asarray, (genomes, rows, objectives, objectives, finish, done)))
+        self.search = self.steps.learn(self.search, ended)
 
     def settle(self, line: LineUp, started: np.ndarray, done: np.ndarray, left_s: np.ndarray) -> SearchState:
         """Who waits and who is cut after an hour; see `jcenas.engine.hour.settle`."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jcenas.live.finish import SearchResult
+from jcenas.live.kinds import KINDS, change, comparisons
 
 _ROWS = 10
 
@@ -11,24 +12,27 @@ _ROWS = 10
 def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
     """What was found, what it emitted and which numbers are modelled, for a terminal."""
     s = result.summary
-    lines = [
-        "",
-        f"{result.status}: {s['evaluations']} trained from scratch, {s['failed']} failed, {s['scored']} scored",
-    ]
+    scored = f", {s['scored']} scored" if s["scored"] else ""
+    lines = ["", f"{result.status}: {s['evaluations']} trained from scratch, {s['failed']} failed{scored}"]
     if result.pareto.empty:
         lines.append("no training was finished: give more --hours, or a policy that evaluates")
     else:
         front = result.pareto.drop(columns=["proposal", "genome", "energy_kwh"]).head(_ROWS)
         formats: Any = {"accuracy": "{:.2%}".format, "test_accuracy": "{:.2%}".format}
         lines += ["", f"Pareto front ({len(result.pareto)} cells):", front.to_string(index=False, formatters=formats)]
-    emitted, flat, year = s["emissions_g"], s["emissions_at_mean_of_hours_g"], s["emissions_at_mean_intensity_g"]
+    emitted, energy = s["emissions_g"], s["energy_kwh"]
+    lines += ["", f"emissions {emitted:.3g} gCO2eq for {energy:.3g} kWh; of these:", *_charged(s)]
+    others = comparisons(
+        energy,
+        mean_of_hours=s["mean_of_hours_g_per_kwh"],
+        mean_of_trace=s["mean_intensity_g_per_kwh"],
+        blind_g=s["emissions_blind_g"],
+    )
+    for other in others:
+        lines.append(f"{other.against}: {other.emissions_g:.3g} g (this run: {change(emitted, other, energy)})")
+        lines.append(f"    {other.meaning}")
     lines += [
-        "",
-        f"emissions {emitted:.3g} gCO2eq for {s['energy_kwh']:.3g} kWh",
-        f"the same work at the mean intensity of the run's hours, {s['mean_of_hours_g_per_kwh']:.0f} g/kWh: "
-        f"{flat:.3g} g (this run: {_change(emitted, flat)})",
-        f"the same work at the mean intensity of the whole trace, {s['mean_intensity_g_per_kwh']:.0f} g/kWh: "
-        f"{year:.3g} g (this run: {_change(emitted, year)}, the season included)",
+        f"not charged: {'; '.join(s['not_charged'])}",
         f"modelled: {'; '.join(s['modelled'])}",
         f"measured: {'; '.join(s['measured'])}",
         f"wall {s['wall_s']:.1f} s, device {s['device_s']:.1f} s (idle included)",
@@ -37,5 +41,10 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
     return lines
 
 
-def _change(emitted: float, flat: float) -> str:
-    return "no energy spent" if flat <= 0 else f"{100 * (emitted / flat - 1):+.1f} %"
+def _charged(s: dict[str, Any]) -> list[str]:
+    """A line for each kind of device time that occurs."""
+    seconds, grams = s["device_s_by_purpose"], s["emissions_g_by_purpose"]
+    kinds = [kind for kind in KINDS if kind in seconds]
+    kinds += sorted(set(seconds) - set(kinds))
+    width = max((len(KINDS.get(kind, kind)) for kind in kinds), default=0)
+    return [f"    {KINDS.get(kind, kind):<{width}}  {seconds[kind]:8.1f} s  {grams[kind]:8.3g} g" for kind in kinds]

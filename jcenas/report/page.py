@@ -10,10 +10,12 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from jcenas.errors import InputError
+from jcenas.live.kinds import KINDS, Comparison, change, saving
 from jcenas.report import plots
 from jcenas.report.run import Run, pareto_front, read_run, readable_costs
 from jcenas.report.style import css_variables, inline_svg, save_png, style
-from jcenas.report.summary import Headline, duration, energy, headline, mass, percent, quantity
+from jcenas.report.summary import Charge, Headline, duration, energy, headline, mass, percent, quantity
 
 FAILURES_SHOWN = 20
 UNSTATED = "The run states this when it ends."
@@ -29,11 +31,22 @@ def write_report(run_folder: pathlib.Path) -> pathlib.Path:
       The path of the page.
 
     Raises:
-      InputError: The folder holds no readable run.
+      InputError: The folder holds no readable run, or cannot be written.
     """
     run = readable_costs(read_run(pathlib.Path(run_folder)))
-    folder = pathlib.Path(run_folder) / "plots"
-    folder.mkdir(exist_ok=True)
+    try:
+        return _write(run, pathlib.Path(run_folder))
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or run_folder}: {error.strerror or error}; the report cannot be written: make room or "
+            f"unlock the folder, then: jcenas report {run_folder}"
+        ) from error
+
+
+def _write(run: Run, folder: pathlib.Path) -> pathlib.Path:
+    """Write the plots, then the page."""
+    pictures = folder / "plots"
+    pictures.mkdir(exist_ok=True)
     with style():
         figures = {
             "pareto": plots.pareto_figure(run),
@@ -41,9 +54,9 @@ def write_report(run_folder: pathlib.Path) -> pathlib.Path:
             "progress": plots.progress_figure(run),
         }
         for name, figure in {**figures, "cells": plots.cells_figure(run)}.items():
-            save_png(figure, folder / f"{name}.png")
+            save_png(figure, pictures / f"{name}.png")
         page = _page(run, {name: inline_svg(figure, name, _DESCRIPTIONS[name]) for name, figure in figures.items()})
-    target = pathlib.Path(run_folder) / "report.html"
+    target = folder / "report.html"
     temporary = target.with_suffix(".part")
     temporary.write_text(page, encoding="utf-8")
     os.replace(temporary, target)
@@ -64,9 +77,10 @@ def _page(run: Run, figures: dict[str, str]) -> str:
     body = [
         _header(run, facts),
         _tiles(facts),
-        _section("Pareto front", _lead(facts), _plot(figures["pareto"]) if facts.done else "", _front_table(run)),
+        _section("Pareto front", _lead(run, facts), _plot(figures["pareto"]) if facts.done else "", _front_table(run)),
         _section("The cells of the front", _cells(run)) if facts.done else "",
         _section("Over the hours", *_over_time(facts, figures)),
+        _section("What was charged", _charged(facts)),
         _section("What was measured, what was modelled", _accounting(facts)),
         _failures(run),
         _section("How to repeat it", _configuration(run)),
@@ -86,11 +100,9 @@ def _section(title: str, *parts: str) -> str:
 def _header(run: Run, facts: Headline) -> str:
     settings = run.config.get("config", {})
     trace = run.config.get("trace", {})
-    items = [settings.get("dataset"), settings.get("policy"), trace.get("zone") or trace.get("source")]
-    items += [
-        f"{facts.hours:.0f} trace hours",
-        str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC",
-    ]
+    named = [f"{kind} {settings[kind]}" for kind in ("optimizer", "stage", "policy") if settings.get(kind)]
+    items = [settings.get("dataset"), *named, trace.get("zone") or trace.get("source")]
+    items += [f"{facts.hours:.0f} trace hours", str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC"]
     words = " · ".join(escape(str(word)) for word in items if word)
     status = escape(facts.status)
     return (
@@ -102,40 +114,41 @@ def _header(run: Run, facts: Headline) -> str:
 
 def _tiles(facts: Headline) -> str:
     """The headline figures."""
-    whose = "trace's mean" if facts.mean_is_of_trace else "mean of the hours so far"
-    if facts.emissions_at_mean_intensity_g is None or facts.mean_intensity_g_per_kwh is None:
-        at_mean, mean, against = "–", "", "no trace hour has passed yet"
-    else:
-        at_mean = mass(facts.emissions_at_mean_intensity_g)
-        mean = f"{facts.mean_intensity_g_per_kwh:.0f} gCO₂eq/kWh, the {whose}"
-        against = f"against the {whose}"
-    if facts.mean_is_of_trace and facts.own_mean_g_per_kwh is not None:
-        own = f"{percent(facts.own_saving, 1)} against the mean of its own hours, {facts.own_mean_g_per_kwh:.0f} g/kWh"
-        against = f"{against}; {own}"
     span = facts.test_accuracy_range
     tested = "not tested yet" if span is None else f"front: {percent(span[0], 1)} to {percent(span[1], 1)}"
-    states = ", ".join(f"{state} {duration(seconds)}" for state, seconds in facts.device_s.items())
+    scored = f", {facts.scored} scored" if facts.scored else ""
+    trained = f"{facts.failed} failed; {facts.proposals} proposed{scored}"
     wall = "" if facts.wall_s is None else f"; {duration(facts.wall_s)} on the clock"
+    drawn = f"{duration(facts.device_s)} of device time, idle included{wall}"
     tiles = [
         ("Emissions of this run", mass(facts.emissions_g), "modelled from energy and the trace", "main"),
-        ("Same work at mean intensity", at_mean, mean, ""),
-        ("Saving", percent(facts.saving, 1), against, "good" if (facts.saving or 0) > 0 else ""),
-        ("Energy", energy(facts.energy_kwh), "all devices, all states", ""),
+        *(
+            _compared(name, facts, other)
+            for name, other in zip(
+                ("Against the mean of its hours", "Against itself, blind", "Against the trace's mean"),
+                facts.comparisons,
+                strict=True,
+            )
+        ),
         ("Best validation accuracy", percent(facts.best_validation_accuracy), "of every network trained", "main"),
         ("Its test accuracy", percent(facts.test_accuracy_of_best), tested, ""),
-        (
-            "Networks trained",
-            f"{facts.done}",
-            f"{facts.failed} failed; {facts.proposals} proposed, {facts.scored} scored",
-            "",
-        ),
-        ("Device time", duration(sum(facts.device_s.values())), states + wall, ""),
+        ("Networks trained", f"{facts.done}", trained, ""),
+        ("Energy", energy(facts.energy_kwh), drawn, ""),
     ]
     cells = (
         f'<div class="tile {kind}"><dt>{escape(name)}</dt><dd>{escape(value)}</dd><p>{escape(note)}</p></div>'
         for name, value, note, kind in tiles
     )
     return f'<dl class="tiles">{"".join(cells)}</dl>\n'
+
+
+def _compared(name: str, facts: Headline, other: Comparison) -> tuple[str, str, str, str]:
+    """A tile that holds the run against something."""
+    saved = saving(facts.emissions_g, other)
+    if saved is None:
+        return name, "–", f"{other.against}: {change(facts.emissions_g, other, facts.energy_kwh)}", ""
+    words = change(facts.emissions_g, other, facts.energy_kwh)
+    return name, words, f"{mass(other.emissions_g or 0.0)} for {other.against}", "good" if saved > 0 else ""
 
 
 def _over_time(facts: Headline, figures: dict[str, str]) -> list[str]:
@@ -148,13 +161,13 @@ def _plot(svg: str) -> str:
     return f'<figure class="plot">{svg}</figure>'
 
 
-def _lead(facts: Headline) -> str:
+def _lead(run: Run, facts: Headline) -> str:
     if facts.done == 0:
         return "<p>No evaluation has finished yet; this page can be made again at any time.</p>"
+    pale = "; pale ones are only the supernet's estimates" if run.scores["error"].notna().any() else ""
     return (
-        "<p>A grey or green dot is a network trained from scratch; pale ones are only the supernet's estimates. A "
-        "numbered one is on the front: no other is both cheaper and more accurate on the validation images. The search "
-        "never saw the test images.</p>"
+        f"<p>A grey or green dot is a network trained from scratch{pale}. A numbered one is on the front: no other is "
+        "both cheaper and more accurate on the validation images. The search never saw the test images.</p>"
     )
 
 
@@ -195,6 +208,36 @@ def _cells(run: Run) -> str:
     return f'{note}<div class="cells">{"".join(cards)}</div>'
 
 
+def _charged(facts: Headline) -> str:
+    """Everything that was charged by kind, what was not, and what the run is held against."""
+    if not facts.charges:
+        return "<p>Nothing yet.</p>"
+    everything = Charge("all", facts.device_s, facts.energy_kwh, facts.emissions_g)
+    rows = (_charge_row(charge, facts.emissions_g) for charge in [*facts.charges, everything])
+    table = _table(["kind", "device time", "energy", "emissions", "share of emissions"], rows, "charges")
+    against = (
+        [escape(other.against), escape(other.meaning), *_difference(facts, other)] for other in facts.comparisons
+    )
+    compared = _table(["compared with", "what the difference holds", "emissions", "this run"], against, "compared")
+    without = f"<p>Not charged: {escape('; '.join(facts.not_charged))}.</p>" if facts.not_charged else ""
+    note = (
+        "<p>Compiling, timing and the final test lie outside the trace's hours and are charged at the intensity of the "
+        "hour beside them; no policy can move them. No comparison says what another method would have needed.</p>"
+    )
+    return f"{table}{without}{compared}{note}"
+
+
+def _charge_row(charge: Charge, emissions_g: float) -> list[str]:
+    share = charge.emissions_g / emissions_g if emissions_g > 0 else None
+    name = escape(KINDS.get(charge.kind, charge.kind))
+    return [name, duration(charge.seconds), energy(charge.energy_kwh), mass(charge.emissions_g), percent(share, 1)]
+
+
+def _difference(facts: Headline, other: Comparison) -> tuple[str, str]:
+    emitted = "–" if other.emissions_g is None else mass(other.emissions_g)
+    return emitted, escape(change(facts.emissions_g, other, facts.energy_kwh))
+
+
 def _accounting(facts: Headline) -> str:
     columns = (("Measured", facts.measured), ("Modelled", facts.modelled))
     lists = (
@@ -203,12 +246,7 @@ def _accounting(facts: Headline) -> str:
         + "</div>"
         for title, lines in columns
     )
-    meaning = (
-        "<p>A saving compares the energy that this run drew with the same energy at a constant intensity. Against the "
-        "mean of the trace, it holds the choice of season and start; against the mean of the run's own hours, only the "
-        "timing of the work within them. It says nothing of what another method would have needed.</p>"
-    )
-    return f'<div class="columns">{"".join(lists)}</div>{meaning}'
+    return f'<div class="columns">{"".join(lists)}</div>'
 
 
 def _failures(run: Run) -> str:

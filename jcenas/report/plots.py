@@ -7,23 +7,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from jcenas.live.kinds import KINDS
 from jcenas.report.cells import draw_cell
 from jcenas.report.run import Run, Table, evaluated, last_hour, pareto_front, seconds_by_hour, times
 from jcenas.report.style import COLOR
 from jcenas.report.summary import headline, percent, quantity
 
-PURPOSES = {
-    "supernet": ("supernet training", COLOR["violet"]),
-    "candidate": ("candidate training", COLOR["green"]),
-    "scoring": ("scoring proposals", COLOR["amber"]),
-    "setup": ("set-up", COLOR["grey"]),
-    "idle": ("idle", COLOR["pale"]),
+KIND_COLORS = {  # in the order in which they are stacked: what the policy asks for lowest
+    "supernet": COLOR["violet"],
+    "candidate": COLOR["green"],
+    "scoring": COLOR["amber"],
+    "switching": COLOR["brown"],
+    "idle": COLOR["pale"],
+    "compiling": COLOR["grey"],
+    "timing": COLOR["blue"],
+    "latency": COLOR["red"],
+    "test": COLOR["ink"],
 }
+SET_UP = ("compiling", "timing", "supernet")  # kinds before the search proper
 LOG_RATIO = 20.0  # costs that span more than this are shown on a logarithmic axis
 
 
 def pareto_figure(run: Run) -> Figure:
-    """Validation accuracy against cost: every evaluation, the front with its numbers, scored proposals, failures."""
+    """Validation accuracy against cost: every evaluation, the front, failures, and a supernet's estimates if any."""
     figure, axes = _figure(4.6)
     done, front = evaluated(run), pareto_front(run)
     axes.set(xlabel=cost_title(run), ylabel="validation accuracy, %")
@@ -83,13 +89,13 @@ def schedule_figure(run: Run) -> Figure:
     above.stairs(intensity, edges, baseline=None, color=COLOR["brown"], linewidth=2)
     above.stairs(intensity, edges, color=COLOR["brown"], fill=True, alpha=0.13)
     facts = headline(run)
-    means = [(facts.own_mean_g_per_kwh, "mean of these hours")]
-    if facts.mean_is_of_trace:
-        means.append((facts.mean_intensity_g_per_kwh, "mean of the trace"))
-    for value, label in means:
+    for value, label in (
+        (facts.own_mean_g_per_kwh, "mean of these hours"),
+        (facts.trace_mean_g_per_kwh, "mean of the trace"),
+    ):
         if value is not None:
             _level(above, value, label)
-    above.set_ylim(0, 1.12 * max(intensity.max(), facts.mean_intensity_g_per_kwh or 0))
+    above.set_ylim(0, 1.12 * max(intensity.max(), facts.trace_mean_g_per_kwh or 0) or 1)
     _split(below, run, hours, edges)
     _time_axis(below, run, edges)
     policy, *parts = zip(*below.get_legend_handles_labels(), strict=True)
@@ -98,8 +104,8 @@ def schedule_figure(run: Run) -> Figure:
 
 
 def progress_figure(run: Run) -> Figure:
-    """Hypervolume by evaluation and cumulative emissions by purpose, over trace time."""
-    figure = Figure(figsize=(10, 4.8), layout="constrained")
+    """Hypervolume by evaluation and cumulative emissions by kind, over trace time."""
+    figure = Figure(figsize=(10, 5.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     above.set(ylabel="hypervolume", title="Hypervolume of the front")
     below.set(ylabel="gCO₂eq", title="Emissions so far, by what caused them")
@@ -116,32 +122,33 @@ def progress_figure(run: Run) -> Figure:
         above.step(x, y, where="post", color=COLOR["blue"], linewidth=2)
         above.fill_between(x, y, step="post", color=COLOR["blue"], alpha=0.12, linewidth=0)
         above.set_ylim(bottom=0)
-    ends = np.sort(run.intervals["end_hour"].unique())
-    moments = [edges[0], *times(run, pd.Series(ends))]
-    shown, totals = [], []
-    for purpose in PURPOSES:
-        part = run.intervals[run.intervals["purpose"] == purpose]
-        if part["emissions_g"].sum() > 0:
-            at_end = part.groupby("end_hour")["emissions_g"].sum().reindex(ends, fill_value=0.0)
-            shown.append(PURPOSES[purpose])
-            totals.append(np.concatenate([[0.0], np.cumsum(at_end)]))
-    if shown:
-        labels, colors = zip(*shown, strict=True)
-        below.stackplot(moments, totals, labels=labels, colors=colors, alpha=0.9, linewidth=0)
-        mean = headline(run).mean_intensity_g_per_kwh
-        if mean is not None:
-            energy = run.intervals.groupby("end_hour")["energy_kwh"].sum().reindex(ends)
-            below.plot(
-                moments,
-                np.concatenate([[0.0], mean * np.cumsum(energy)]),
-                color=COLOR["ink"],
-                linewidth=1.3,
-                linestyle=(0, (4, 3)),
-                label="the same energy at the mean intensity",
-            )
-        below.legend(loc="upper left", reverse=True)
+    _emissions(below, run, edges[0])
+    figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=5, handlelength=1.2)
     _time_axis(below, run, mdates.date2num(edges))
     return figure
+
+
+def _emissions(axes: Axes, run: Run, begin: pd.Timestamp) -> None:
+    """Cumulative emissions stacked by kind, and those of the same energy at the mean of the run's hours."""
+    ends = np.sort(run.intervals["end_hour"].unique())
+    moments = [begin, *times(run, pd.Series(ends))]
+    labels, colors, totals = [], [], []
+    for kind in KINDS:  # as a run meets them: set-up lowest
+        part = run.intervals[run.intervals["purpose"] == kind]
+        if part["emissions_g"].sum() > 0:
+            at_end = part.groupby("end_hour")["emissions_g"].sum().reindex(ends, fill_value=0.0)
+            totals.append(np.concatenate([[0.0], np.cumsum(at_end)]))
+            labels.append(KINDS[kind])
+            colors.append(KIND_COLORS[kind])
+    if not totals:
+        return
+    axes.stackplot(moments, totals, labels=labels, colors=colors, alpha=0.9, linewidth=0)
+    mean = headline(run).own_mean_g_per_kwh
+    if mean is not None:
+        energy = run.intervals.groupby("end_hour")["energy_kwh"].sum().reindex(ends)
+        at_mean = np.concatenate([[0.0], mean * np.cumsum(energy)])
+        label = "the same energy at the mean of these hours"
+        axes.plot(moments, at_mean, color=COLOR["ink"], linewidth=1.3, linestyle=(0, (4, 3)), label=label)
 
 
 def cell_figure(cell: str) -> Figure:
@@ -220,17 +227,17 @@ def _level(axes: Axes, value: float, label: str) -> None:
 
 
 def _split(axes: Axes, run: Run, hours: Table, edges: np.ndarray) -> None:
-    """Stacked shares of the device time of each hour by purpose, and the share that the policy asked for."""
+    """Stacked shares of the device time of each hour by kind, and the share that the policy asked for."""
     spent = seconds_by_hour(run)
     shares = 100 * spent.div(spent.sum(axis=1), axis=0).fillna(0.0)
     base, width = np.zeros(len(hours)), np.diff(edges)
-    for purpose, (label, color) in PURPOSES.items():
-        if purpose in shares:
-            share = shares[purpose].to_numpy()
-            axes.bar(edges[:-1], share, 0.94 * width, base, align="edge", color=color, label=label, linewidth=0)
+    for kind, color in KIND_COLORS.items():
+        if kind in shares:
+            share = shares[kind].to_numpy()
+            axes.bar(edges[:-1], share, 0.94 * width, base, align="edge", color=color, label=KINDS[kind], linewidth=0)
             base = base + share
-    supernet = shares["supernet"].to_numpy() if "supernet" in shares else np.zeros(len(hours))
-    searching = (supernet < 99.9) & (width > 0.1 / 24)  # and not a last hour of which next to nothing passed
+    set_up = shares[[kind for kind in SET_UP if kind in shares]].sum(axis=1).to_numpy()
+    searching = (set_up < 50) & (width > 0.1 / 24)  # and not a last hour of which next to nothing passed
     asked = 100 * hours["evaluation_share"].to_numpy()
     middle = edges[:-1] + 0.47 * width
     label = "evaluation asked for by the policy"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from jcenas.errors import InputError
+from jcenas.live.database import SCHEMA_VERSION
 
 Table = Any  # a pandas.DataFrame (pandas types every cell as a union that pyright cannot narrow)
 TABLES = ("hours", "intervals", "proposals", "scores", "evaluations", "test")
@@ -34,7 +35,8 @@ def read_run(folder: pathlib.Path) -> Run:
     """Read the run of `folder` in one transaction, so that a search that goes on meanwhile disturbs nothing.
 
     Raises:
-      InputError: No such folder, no readable run.db or config.json in it, or a run.db without the tables of a run.
+      InputError: No such folder, no readable run.db or config.json in it, or a run.db without the tables of a run or
+        with those of another version.
     """
     database, config = folder / "run.db", folder / "config.json"
     for path in (database, config):
@@ -47,11 +49,26 @@ def read_run(folder: pathlib.Path) -> Run:
     try:
         with contextlib.closing(_connect(database)) as connection:
             connection.execute("BEGIN")
+            _check_version(connection, database, content)
             tables = {name: _table(connection, name) for name in TABLES}
             meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
     except sqlite3.Error as error:
         raise InputError(f"{database}: cannot be read ({error}); restore it from a copy of the run") from None
     return Run(name=folder.resolve().name, config=content, meta=meta, **tables)
+
+
+def _check_version(connection: sqlite3.Connection, database: pathlib.Path, content: Any) -> None:
+    """Refuse a run that another version made."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if version == SCHEMA_VERSION or "hours" not in names:  # a database of something else lacks tables, and says so
+        return
+    versions = content.get("versions") if isinstance(content, dict) else None
+    made_by = versions.get("jcenas", "unknown") if isinstance(versions, dict) else "unknown"
+    raise InputError(
+        f"{database} was made by jcenas of version {made_by} (tables of version {version or 1}; this one reads "
+        f"{SCHEMA_VERSION}); make its report with that version"
+    )
 
 
 def _connect(database: pathlib.Path) -> sqlite3.Connection:
@@ -114,6 +131,9 @@ def evaluated(run: Run) -> Table:
 def seconds_by_hour(run: Run) -> Table:
     """Device-seconds of each purpose in each trace hour, from the intervals; one over several hours is split.
 
+    A charge outside the hours (an interval of no width) belongs to the hour in which it stands, and one at the end of
+    the last hour to that hour.
+
     Returns:
       A row for each row of `hours`, in its order, a column for each purpose that occurs.
     """
@@ -124,8 +144,17 @@ def seconds_by_hour(run: Run) -> Table:
     which = np.repeat(np.arange(len(spans)), pieces)
     hour = first[which] + np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     inside = np.minimum(end[which], hour + 1) - np.maximum(start[which], hour)
-    seconds = spans["seconds"].to_numpy()[which] * inside / (end - start)[which]
-    parts = pd.DataFrame({"hour": hour, "purpose": spans["purpose"].to_numpy()[which], "seconds": seconds})
+    width = (end - start)[which]
+    standing = width == 0
+    share = np.where(standing, 1.0, inside / np.where(standing, 1.0, width))
+    after = standing & (start[which] == run.hours["hour"].max() + 1)
+    parts = pd.DataFrame(
+        {
+            "hour": np.where(after, hour - 1, hour),
+            "purpose": spans["purpose"].to_numpy()[which],
+            "seconds": spans["seconds"].to_numpy()[which] * share,
+        }
+    )
     table = parts.pivot_table(index="hour", columns="purpose", values="seconds", aggfunc="sum")
     return table.reindex(run.hours["hour"].sort_values()).fillna(0.0)
 

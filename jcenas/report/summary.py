@@ -2,9 +2,17 @@
 
 from typing import NamedTuple
 
+from jcenas.live.kinds import KINDS, Comparison, comparisons
 from jcenas.report.run import Run, evaluated, last_hour, pareto_front
 
-STATES = ("training", "scoring", "idle")
+
+class Charge(NamedTuple):
+    """What one kind of device time has cost."""
+
+    kind: str  # the purpose of its intervals
+    seconds: float  # device-seconds
+    energy_kwh: float
+    emissions_g: float
 
 
 class Headline(NamedTuple):
@@ -12,13 +20,12 @@ class Headline(NamedTuple):
 
     status: str  # "running", "interrupted" or "finished"
     emissions_g: float
-    mean_intensity_g_per_kwh: float | None
-    mean_is_of_trace: bool  # False: the mean of the hours so far, as the run has not stated its trace's mean
-    emissions_at_mean_intensity_g: float | None
-    saving: float | None  # fraction; negative where the run emitted more than at that mean
-    own_mean_g_per_kwh: float | None  # mean intensity of the trace hours that the run lasted
-    own_saving: float | None  # against that: what the timing of the work within the run saved
     energy_kwh: float
+    device_s: float
+    charges: list[Charge]  # everything that was charged, by kind
+    own_mean_g_per_kwh: float | None  # mean intensity of the trace hours that the run lasted
+    trace_mean_g_per_kwh: float | None
+    comparisons: list[Comparison]
     proposals: int
     scored: int
     done: int
@@ -26,36 +33,37 @@ class Headline(NamedTuple):
     best_validation_accuracy: float | None
     test_accuracy_of_best: float | None
     test_accuracy_range: tuple[float, float] | None  # over the tested candidates of the front
-    device_s: dict[str, float]  # device-seconds by state
     wall_s: float | None
     hours: float  # trace hours gone by; 0 while none is closed
     measured: list[str]  # what the run says of its numbers
     modelled: list[str]
+    not_charged: list[str]
 
 
 def headline(run: Run) -> Headline:
-    """Count the figures. Emissions at the mean are the energy of the run times the mean intensity of its trace."""
-    summary = run.meta.get("summary") or {}
-    emissions_g, energy_kwh = (float(run.intervals[name].sum()) for name in ("emissions_g", "energy_kwh"))
-    mean = summary.get("mean_intensity_g_per_kwh", run.config.get("trace", {}).get("mean_g_per_kwh"))
-    mean_is_of_trace = mean is not None
-    own_mean = mean_of_hours(run)
-    mean = own_mean if mean is None else mean
-    at_mean, at_own_mean = (None if value is None else energy_kwh * value for value in (mean, own_mean))
+    """Count the figures. What the run stated when it ended is left out while it goes on again."""
+    status = run.meta.get("status", "running")
+    summary = {} if status == "running" else run.meta.get("summary") or {}
+    emissions_g, energy_kwh, device_s = (
+        float(run.intervals[name].sum()) for name in ("emissions_g", "energy_kwh", "seconds")
+    )
+    own_mean = summary.get("mean_of_hours_g_per_kwh", mean_of_hours(run))
+    trace_mean = summary.get("mean_intensity_g_per_kwh", run.config.get("trace", {}).get("mean_g_per_kwh"))
     front, done = pareto_front(run), evaluated(run)
     tested = front["test_accuracy"].dropna()
     best = front["validation_accuracy"].idxmax() if len(front) else None
     test_of_best = None if best is None else float(front.loc[best, "test_accuracy"])
     return Headline(
-        status=run.meta.get("status", "running"),
+        status=status,
         emissions_g=emissions_g,
-        mean_intensity_g_per_kwh=mean,
-        mean_is_of_trace=mean_is_of_trace,
-        emissions_at_mean_intensity_g=at_mean,
-        saving=1 - emissions_g / at_mean if at_mean else None,
-        own_mean_g_per_kwh=own_mean,
-        own_saving=1 - emissions_g / at_own_mean if at_own_mean else None,
         energy_kwh=energy_kwh,
+        device_s=device_s,
+        charges=charges(run),
+        own_mean_g_per_kwh=own_mean,
+        trace_mean_g_per_kwh=trace_mean,
+        comparisons=comparisons(
+            energy_kwh, mean_of_hours=own_mean, mean_of_trace=trace_mean, blind_g=summary.get("emissions_blind_g")
+        ),
         proposals=len(run.proposals),
         scored=len(run.scores),
         done=len(done),
@@ -63,14 +71,19 @@ def headline(run: Run) -> Headline:
         best_validation_accuracy=1 - float(done["validation_error"].min()) if len(done) else None,
         test_accuracy_of_best=None if test_of_best is None or test_of_best != test_of_best else test_of_best,
         test_accuracy_range=(float(tested.min()), float(tested.max())) if len(tested) else None,
-        device_s={
-            state: float(run.intervals.loc[run.intervals["state"] == state, "seconds"].sum()) for state in STATES
-        },
         wall_s=summary.get("wall_s"),
         hours=last_hour(run) if len(run.hours) else 0.0,
         measured=list(summary.get("measured", [])),
         modelled=list(summary.get("modelled", [])),
+        not_charged=list(summary.get("not_charged", [])),
     )
+
+
+def charges(run: Run) -> list[Charge]:
+    """Device time, energy and emissions by kind, in the order of `jcenas.live.kinds`; kinds that occur only."""
+    sums = run.intervals.groupby("purpose")[["seconds", "energy_kwh", "emissions_g"]].sum()
+    order = [kind for kind in KINDS if kind in sums.index] + [kind for kind in sums.index if kind not in KINDS]
+    return [Charge(kind, *map(float, sums.loc[kind])) for kind in order]
 
 
 def mean_of_hours(run: Run) -> float | None:

@@ -48,6 +48,7 @@ class Simulation(NamedTuple):
     intensity: np.ndarray  # (H,) float32, gCO2eq/kWh
     source: str  # of the trace, one line
     told: str  # what the policy was told of the coming hours, one line
+    notes: tuple[str, ...]  # what the reader of the trace assumed
 
 
 def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None = None) -> Simulation:
@@ -60,7 +61,14 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     check_needs(policy, available(config), where="jcenas simulate")
     table = load_table(config.table)
     benchmark = _benchmark(config, stage, table)
-    grid = grids.choose(trace=config.trace, zone=config.zone, start=config.start, hours=config.hours, wrap=config.wrap)
+    grid = grids.choose(
+        trace=config.trace,
+        zone=config.zone,
+        start=config.start,
+        hours=config.hours,
+        column=config.column,
+        wrap=config.wrap,
+    )
     power = released_power() if config.accounting == "released" else full_power(config.power)
     intensity = grid.intensity(config.hours)
     _check_budget(config, benchmark, power, intensity)
@@ -82,7 +90,9 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         parts.append(jax.device_get(run(some, params, benchmark, stack([scenario] * len(some)))))
         if progress is not None:
             progress(min(begin + part, config.seeds), config.seeds)
-    return Simulation(config, concatenate(parts), benchmark, intensity, str(grid.trace), grid.told(config.forecast))
+    return Simulation(
+        config, concatenate(parts), benchmark, intensity, str(grid.trace), grid.told(config.forecast), grid.trace.notes
+    )
 
 
 def available(config: SimulateConfig) -> frozenset[str]:
@@ -173,6 +183,7 @@ def summary_rows(done: Simulation) -> list[tuple[str, str]]:
     return [
         ("table", f"{done.config.table}, {done.config.optimizer}, policy {done.config.policy}"),
         ("trace", done.source),
+        *(("note", note) for note in done.notes),
         ("coming hours", done.told),
         ("accounting", done.config.accounting),
         ("searches", f"{len(volume)} (median [quartiles])"),

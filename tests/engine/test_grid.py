@@ -34,7 +34,7 @@ def csv(tmp_path):
 
 
 def of_file(path, hours, start="", wrap=False):
-    return choose(trace=path, zone="US-CAL-CISO", start=start, hours=hours, wrap=wrap)
+    return choose(trace=path, zone="", start=start, hours=hours, wrap=wrap)
 
 
 # Which hours.

@@ -78,11 +78,13 @@ def test_the_queue_is_ranked_with_what_is_new(kit):
     catalog = kit.catalog_of(costs=[2, 1, 3, 1, 1, 0.5], estimates=[2, 1, 3, 1, 1, 9])
     waiting, scored = kit.padded([0, 2], 3), kit.padded([5, 4], 4)
     reference, state = jnp.array([10.0, 10.0]), kit.state_of()
-    order = hour.rank(stages.one_shot(), kit.sizes, state, catalog, waiting, scored, reference, (6,))
+    order = hour.rank(stages.one_shot(), kit.sizes, state, catalog, jnp.concatenate([waiting, scored]), reference, (6,))
     np.testing.assert_array_equal(order, [5, 4, 0])  # of two without dominators the earlier proposal; 2 falls out
-    order = hour.rank(stages.one_shot(), kit.sizes, state, catalog, kit.padded([2], 3), scored[2:], reference, (6,))
+    order = hour.rank(
+        stages.one_shot(), kit.sizes, state, catalog, jnp.concatenate([kit.padded([2], 3), scored[2:]]), reference, (6,)
+    )
     np.testing.assert_array_equal(order, [2, EMPTY, EMPTY])
-    order = hour.rank(stages.none(), kit.sizes, state, catalog, waiting, scored, reference, (6,))
+    order = hour.rank(stages.none(), kit.sizes, state, catalog, jnp.concatenate([waiting, scored]), reference, (6,))
     np.testing.assert_array_equal(order, [EMPTY] * 3)
 
 
@@ -100,7 +102,9 @@ def test_a_stage_that_refits_sees_the_evaluations_in_the_smallest_room(kit):
     state = kit.state_of(rows=[8, 9])
     state = state.replace(observed=state.observed.at[:2, 0].set(jnp.array([41.0, 52.0])))
     scored = kit.padded([0, 3, 4], 4)
-    order = hour.rank(stage, kit.sizes, state, catalog, kit.padded([], 3), scored, jnp.ones(2), (2, 4, 6))
+    order = hour.rank(
+        stage, kit.sizes, state, catalog, jnp.concatenate([kit.padded([], 3), scored]), jnp.ones(2), (2, 4, 6)
+    )
     np.testing.assert_array_equal(order[:2], [3, 4])  # nearest to the best evaluation, 41
     assert sorted(set(seen)) == [2, 4, 6]
 
@@ -163,9 +167,9 @@ def learn(state, *, observed, objectives=None, finish, done):
     observed = jnp.array(observed, jnp.float32)
     true = observed if objectives is None else jnp.array(objectives, jnp.float32)
     finish, reference = jnp.array(finish, jnp.float32), jnp.array([10.0, 10.0])
-    return jax.jit(lambda s: hour.learn(noting(), s, genomes, rows, true, observed, finish, mask(done), reference))(
-        state
-    )
+    return jax.jit(
+        lambda s: hour.learn(noting(), s, hour.Ended(genomes, rows, true, observed, finish, mask(done)), reference)
+    )(state)
 
 
 def begin(kit):

@@ -6,22 +6,9 @@ import sqlite3
 
 import pytest
 
+from jcenas.live.database import RunDatabase
 from jcenas.report import write_report
 
-SCHEMA = """
-CREATE TABLE hours (hour INTEGER PRIMARY KEY, time_utc TEXT, intensity_g_per_kwh REAL, stage TEXT,
-  evaluation_share REAL, training_s REAL, scoring_s REAL, idle_s REAL, energy_kwh REAL, emissions_g REAL,
-  hypervolume REAL, evaluations INTEGER, queued INTEGER, halfway INTEGER);
-CREATE TABLE intervals (id INTEGER PRIMARY KEY, device INTEGER, state TEXT, purpose TEXT, proposal INTEGER,
-  start_hour REAL, end_hour REAL, seconds REAL, energy_kwh REAL, emissions_g REAL);
-CREATE TABLE proposals (id INTEGER PRIMARY KEY, genome TEXT, cell TEXT, hour REAL, status TEXT);
-CREATE TABLE scores (proposal INTEGER PRIMARY KEY, error REAL, cost REAL);
-CREATE TABLE evaluations (proposal INTEGER PRIMARY KEY, ordinal INTEGER, hour REAL, status TEXT, validation_error REAL,
-  cost REAL, seconds REAL, energy_kwh REAL, emissions_g REAL, steps INTEGER, final_loss REAL, hypervolume REAL,
-  reason TEXT);
-CREATE TABLE test (proposal INTEGER PRIMARY KEY, error REAL);
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
-"""
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
@@ -38,13 +25,14 @@ GENOMES = [
     [3, 3, 3, 3, 3, 3],
     [0, 1, 0, 1, 0, 0],
 ]
-# Two devices, an hour of 10 device-seconds each; 0.1 kWh is 3.6e5 J: large numbers, easy sums.
+# Two devices, an hour of 10 device-seconds each; 0.1 kWh is 3.6e5 J: large numbers, easy sums. Compiling stands before
+# the first hour, at 400 g/kWh, and the final test after the last, at its 100 g/kWh.
 TABLES = {
     "hours": [
-        (0, "2024-06-01T06:00:00+00:00", 400.0, "supernet", 0.5, 20.0, 0.0, 0.0, 0.2, 80.0, 0.0, 0, 0, 0),
-        (1, "2024-06-01T07:00:00+00:00", 300.0, "search", 0.25, 5.0, 15.0, 0.0, 0.1, 30.0, 0.0, 0, 4, 1),
-        (2, "2024-06-01T08:00:00+00:00", 200.0, "search", 0.75, 15.0, 5.0, 0.0, 0.2, 40.0, 300.0, 2, 3, 1),
-        (3, "2024-06-01T09:00:00+00:00", 100.0, "search", 1.0, 18.0, 0.0, 2.0, 0.3, 30.0, 420.0, 5, 0, 0),
+        (0, "2024-06-01T06:00:00Z", 400.0, 0.5, 1, 20.0, 0.0, 0.0, 0.0, 6.0, 0.22, 88.0, 0.0, 0, 0, 0),
+        (1, "2024-06-01T07:00:00Z", 300.0, 0.25, 1, 5.0, 15.0, 0.0, 0.0, 0.0, 0.1, 30.0, 0.0, 0, 4, 1),
+        (2, "2024-06-01T08:00:00Z", 200.0, 0.75, 1, 15.0, 5.0, 0.0, 0.0, 0.0, 0.2, 40.0, 300.0, 2, 3, 1),
+        (3, "2024-06-01T09:00:00Z", 100.0, 1.0, 2, 18.0, 4.0, 2.0, 0.0, 0.0, 0.38, 38.0, 420.0, 5, 0, 0),
     ],
     "intervals": [
         (1, 0, "training", "supernet", None, 0.0, 1.0, 10.0, 0.1, 40.0),
@@ -55,30 +43,32 @@ TABLES = {
         (6, 1, "training", "candidate", 2, 2.0, 3.0, 15.0, 0.15, 30.0),
         (7, 0, "training", "candidate", 3, 3.0, 4.0, 18.0, 0.29, 29.0),
         (8, 1, "idle", "idle", None, 3.8, 4.0, 2.0, 0.01, 1.0),
+        (9, 0, "compiling", "compiling", None, 0.0, 0.0, 6.0, 0.02, 8.0),
+        (10, 0, "scoring", "test", None, 4.0, 4.0, 4.0, 0.08, 8.0),
     ],
     "proposals": [
-        (1, json.dumps(GENOMES[0]), cell(GENOMES[0]), 1.0, "done"),
-        (2, json.dumps(GENOMES[1]), cell(GENOMES[1]), 1.1, "done"),
-        (3, json.dumps(GENOMES[2]), cell(GENOMES[2]), 1.2, "done"),
-        (4, json.dumps(GENOMES[3]), cell(GENOMES[3]), 1.3, "done"),
-        (5, json.dumps(GENOMES[4]), cell(GENOMES[4]), 2.1, "failed"),
-        (6, json.dumps(GENOMES[5]), cell(GENOMES[5]), 2.2, "queued"),
+        (1, json.dumps(GENOMES[0]), cell(GENOMES[0]), 1.0, "done", 0),
+        (2, json.dumps(GENOMES[1]), cell(GENOMES[1]), 1.1, "done", 1),
+        (3, json.dumps(GENOMES[2]), cell(GENOMES[2]), 1.2, "done", 2),
+        (4, json.dumps(GENOMES[3]), cell(GENOMES[3]), 1.3, "done", 3),
+        (5, json.dumps(GENOMES[4]), cell(GENOMES[4]), 2.1, "failed", 4),
+        (6, json.dumps(GENOMES[5]), cell(GENOMES[5]), 2.2, "queued", 5),
     ],
     "scores": [
-        (1, 0.08, 20000.0),
-        (2, 0.3, 5000.0),
-        (3, 0.11, 12000.0),
-        (4, 0.2, 15000.0),
-        (5, 0.09, 30000.0),
-        (6, 0.9, 3000.0),
+        (1, 0.92, 0.08, 20000.0, 1.0),
+        (2, 0.7, 0.3, 5000.0, 1.0),
+        (3, 0.89, 0.11, 12000.0, 1.0),
+        (4, 0.8, 0.2, 15000.0, 1.0),
+        (5, 0.91, 0.09, 30000.0, 2.0),
+        (6, 0.1, 0.9, 3000.0, 2.0),
     ],
     # Front: 2 (5,000; 90 %), 3 (12,000; 95 %), 1 (20,000; 97.5 %). 4 is dominated by 3, 5 failed.
     "evaluations": [
-        (1, 1, 2.2, "done", 0.025, 20000.0, 6.0, 0.06, 12.0, 100, 0.11, 200.0, None),
-        (2, 2, 2.9, "done", 0.10, 5000.0, 4.0, 0.04, 8.5, 100, 0.31, 300.0, None),
-        (3, 3, 3.2, "done", 0.05, 12000.0, 5.0, 0.05, 5.0, 100, 0.21, 400.0, None),
-        (4, 4, 3.5, "done", 0.06, 15000.0, 5.5, 0.05, 5.25, 100, 0.22, 420.0, None),
-        (5, 5, 3.9, "failed", None, 30000.0, 1.0, 0.01, 1.0, 12, None, 420.0, "loss <nan> at step 12"),
+        (1, 1, 2.2, "done", 0.025, 20000.0, 6.0, 0.06, 12.0, 100, 0.11, 200.0, None, 1),
+        (2, 2, 2.9, "done", 0.10, 5000.0, 4.0, 0.04, 8.5, 100, 0.31, 300.0, None, 1),
+        (3, 3, 3.2, "done", 0.05, 12000.0, 5.0, 0.05, 5.0, 100, 0.21, 400.0, None, 1),
+        (4, 4, 3.5, "done", 0.06, 15000.0, 5.5, 0.05, 5.25, 100, 0.22, 420.0, None, 1),
+        (5, 5, 3.9, "failed", None, 30000.0, 1.0, 0.01, 1.0, 12, None, 420.0, "loss <nan> at step 12", 1),
     ],
     "test": [(1, 0.03), (2, 0.12), (3, 0.06)],
 }
@@ -88,21 +78,32 @@ META = {
     "cost_unit": "parameters",
     "reference": [1.0, 50000.0],
     "summary": {
-        "emissions_g": 180.0,
-        "emissions_at_mean_intensity_g": 240.0,
-        "energy_kwh": 0.8,
+        "emissions_g": 196.0,
+        "emissions_at_mean_intensity_g": 270.0,
+        "emissions_at_mean_of_hours_g": 225.0,
+        "emissions_blind_g": 245.0,
+        "energy_kwh": 0.9,
         "mean_intensity_g_per_kwh": 300.0,
+        "mean_of_hours_g_per_kwh": 250.0,
         "evaluations": 5,
         "failed": 1,
         "best_validation_accuracy": 0.975,
         "wall_s": 161.0,
-        "device_s": 80.0,
+        "device_s": 90.0,
         "modelled": ["energy: power by device state × time × PUE"],
         "measured": ["device seconds", "accuracies & losses"],
+        "not_charged": ["the host & its fans"],
     },
 }
 CONFIG = {
-    "config": {"dataset": "digits", "policy": "heuristic", "seed": 0, "note": "<script>alert(1)</script>"},
+    "config": {
+        "dataset": "digits",
+        "optimizer": "lamoo",
+        "stage": "one-shot",
+        "policy": "heuristic",
+        "seed": 0,
+        "note": "<script>alert(1)</script>",
+    },
     "versions": {"jcenas": "0.1.0", "jax": "0.10.2"},
     "devices": ["cpu: cpu", "cpu: cpu"],
     "trace": {"zone": "US-CAL-CISO", "source": "typical year"},
@@ -113,9 +114,8 @@ CONFIG = {
 def build(folder, tables, meta, config):
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))
+    RunDatabase(folder / "run.db", create=True).close()
     with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.executescript(SCHEMA)
         for name, rows in tables.items():
             for row in rows:
                 connection.execute(f"INSERT INTO {name} VALUES ({', '.join('?' * len(row))})", row)
@@ -153,7 +153,7 @@ def halfway(tmp_path):
     """A run after two hours: supernet trained, proposals scored, no evaluation finished."""
     tables = {name: TABLES[name][:2] for name in ("hours",)} | {
         "intervals": TABLES["intervals"][:4],
-        "proposals": [(*row[:4], "queued") for row in TABLES["proposals"][:4]],
+        "proposals": [(*row[:4], "queued", row[5]) for row in TABLES["proposals"][:4]],
         "scores": TABLES["scores"][:4],
     }
     return build(

@@ -2,12 +2,18 @@
 
 import contextlib
 import html.parser
+import json
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 
+import pytest
 from PIL import Image
 
+from jcenas.errors import InputError
 from jcenas.report import write_report
 
 
@@ -52,29 +58,113 @@ def tiles(page):
 def test_headline_figures_by_hand(reported):
     page, text = read(reported)
     assert tiles(page) == {
-        "Emissions of this run": "180 g CO₂eq",
-        "Same work at mean intensity": "240 g CO₂eq",
-        "Saving": "25.0 %",
-        "Energy": "800 Wh",
+        "Emissions of this run": "196 g CO₂eq",
+        "Against the mean of its hours": "12.9 % less",
+        "Against itself, blind": "20.0 % less",
+        "Against the trace&#x27;s mean": "27.4 % less",
         "Best validation accuracy": "97.50 %",
         "Its test accuracy": "97.00 %",
         "Networks trained": "4",
-        "Device time": "1 min 20 s",
+        "Energy": "900 Wh",
     }
     assert "1 failed; 6 proposed, 6 scored" in text
-    assert "300 gCO₂eq/kWh, the trace's mean" in text
-    assert "against the trace's mean; 10.0 % against the mean of its own hours, 250 g/kWh" in text
-    assert "training 58.0 s, scoring 20.0 s, idle 2.0 s; 2 min 41 s on the clock" in text
+    assert "225 g CO₂eq for the same energy at the mean of the run's hours, 250 g/kWh" in text
+    assert "245 g CO₂eq for the same search blind to the grid" in text
+    assert "270 g CO₂eq for the same energy at the trace's mean, 300 g/kWh" in text
+    assert "1 min 30 s of device time, idle included; 2 min 41 s on the clock" in text
     assert "energy: power by device state × time × PUE" in text
     assert "accuracies & losses" in text
+    assert "digits · optimizer lamoo · stage one-shot · policy heuristic · US-CAL-CISO · 4 trace hours" in text
+
+
+def rows(page, kind):
+    table = page[page.index(f'<table class="{kind}">') :]
+    found = re.findall(r"<tr>(.*?)</tr>", table[: table.index("</table>")])[1:]
+    return [re.sub(r"<[^>]*>", "", row.replace("</td>", ";")) for row in found]
+
+
+def test_everything_charged_is_in_a_table_by_kind(reported):
+    page, text = read(reported)
+    assert rows(page, "charges") == [
+        "compiling;6.0 s;20.0 Wh;8.00 g CO₂eq;4.1 %;",
+        "supernet training;20.0 s;200 Wh;80.0 g CO₂eq;40.8 %;",
+        "scoring proposals;20.0 s;100 Wh;25.0 g CO₂eq;12.8 %;",
+        "candidate training;38.0 s;490 Wh;74.0 g CO₂eq;37.8 %;",
+        "idle;2.0 s;10.0 Wh;1.00 g CO₂eq;0.5 %;",
+        "final test;4.0 s;80.0 Wh;8.00 g CO₂eq;4.1 %;",
+        "all;1 min 30 s;900 Wh;196 g CO₂eq;100.0 %;",
+    ]
+    assert "Not charged: the host & its fans." in text
+
+
+def change(folder, *statements):
+    with contextlib.closing(sqlite3.connect(folder / "run.db")) as writer:
+        for statement in statements:
+            writer.execute(statement)
+        writer.commit()
+
+
+def test_a_run_without_a_supernet_does_not_speak_of_one(finished):
+    change(
+        finished,
+        "UPDATE scores SET error = NULL",
+        "DELETE FROM intervals WHERE purpose = 'supernet'",
+    )
+    record = json.loads((finished / "config.json").read_text())
+    record["config"]["stage"] = "predictor"
+    (finished / "config.json").write_text(json.dumps(record))
+    write_report(finished)
+    page, text = read(finished)
+    assert "stage predictor" in text
+    assert "supernet" not in page
+
+
+def test_a_grid_without_emissions_says_so(finished):
+    zero = dict.fromkeys(("emissions_blind_g", "mean_intensity_g_per_kwh", "mean_of_hours_g_per_kwh"), 0.0)
+    change(
+        finished,
+        "UPDATE intervals SET emissions_g = 0",
+        "UPDATE hours SET intensity_g_per_kwh = 0",
+        f"UPDATE meta SET value = '{json.dumps(zero)}' WHERE key = 'summary'",
+    )
+    write_report(finished)
+    page, text = read(finished)
+    assert tiles(page)["Emissions of this run"] == "0 g CO₂eq"
+    assert tiles(page)["Against itself, blind"] == "–"
+    assert text.count("nothing to save at an intensity of 0") == 2 * 3
+    assert "no energy spent" not in text
+    assert not re.search(r"\bnan\b", text.replace("loss <nan> at step 12", ""))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_named(finished):
+    finished.chmod(0o555)
+    with pytest.raises(InputError, match=r"cannot be written: .* jcenas report"):
+        write_report(finished)
+    finished.chmod(0o755)
+
+
+def test_plots_that_are_no_folder_are_named(finished):
+    (finished / "plots").write_text("")
+    with pytest.raises(InputError, match=r"plots: .*cannot be written: .* jcenas report"):
+        write_report(finished)
+
+
+@pytest.mark.parametrize("backend", ["nonsense", "module://not_installed", "svg"])
+def test_an_inherited_backend_of_matplotlib_is_harmless(backend):
+    program = "import os, jcenas.report, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.rcParams['backend'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "MPLBACKEND": backend}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    kept, used = done.stdout.split()
+    assert kept == backend
+    assert (used == backend) == (backend != "nonsense")
 
 
 def test_front_table_by_hand(reported):
     page, _ = read(reported)
-    table = page[page.index('<table class="numbers">') :]
-    rows = re.findall(r"<tr>(.*?)</tr>", table[: table.index("</table>")])
-    cells = [re.sub(r"<[^>]*>", "", row.replace("</td>", ";")) for row in rows[1:]]
-    assert cells == [
+    assert rows(page, "numbers") == [
         "1;|skip_connect~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|skip_connect~2|;"
         "90.00 %;88.00 %;5,000;4.0 s;8.50 g CO₂eq;",
         "2;|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|;"
@@ -120,9 +210,9 @@ def test_mid_run(halfway):
     page, text = read(halfway)
     assert tiles(page)["Networks trained"] == "0"
     assert tiles(page)["Best validation accuracy"] == "–"
-    assert tiles(page)["Saving"] == "−4.8 %"  # 110 g against 0.3 kWh × 350 g/kWh = 105 g
-    assert "against the mean of the hours so far" in text
-    assert "of its own hours," not in text
+    assert tiles(page)["Against the mean of its hours"] == "4.8 % more"  # 110 g against 0.3 kWh × 350 g/kWh = 105 g
+    assert tiles(page)["Against itself, blind"] == "–"
+    assert "the same search blind to the grid: not known yet" in text
     assert "No evaluation has finished yet" in text
     assert "running" in text
 
@@ -142,7 +232,7 @@ def test_within_the_first_hour(halfway):
     write_report(halfway)
     page, text = read(halfway)
     assert tiles(page)["Emissions of this run"] == "110 g CO₂eq"
-    assert tiles(page)["Saving"] == "–"
+    assert tiles(page)["Against the mean of its hours"] == "–"
     assert "No trace hour has passed yet" in text
 
 

@@ -36,10 +36,12 @@ def test_schedule_plot_shows_intensity_and_shares(finished):
         label: [bar.get_height() for bar in bars] for label, bars in labelled(below).items() if "asked" not in label
     }
     expected = {
-        "supernet training": [100, 0, 0, 0],
-        "candidate training": [0, 25, 75, 90],
+        "supernet training": [100 * 20 / 26, 0, 0, 0],
+        "candidate training": [0, 25, 75, 75],
         "scoring proposals": [0, 75, 25, 0],
-        "idle": [0, 0, 0, 10],
+        "idle": [0, 0, 0, 100 * 2 / 24],
+        "compiling": [100 * 6 / 26, 0, 0, 0],
+        "final test": [0, 0, 0, 100 * 4 / 24],
     }
     assert heights.keys() == expected.keys()
     for label, values in expected.items():
@@ -56,10 +58,42 @@ def test_progress_plot_ends_at_the_totals(finished):
         if "same" not in label
     }
     assert tops == pytest.approx(
-        {"supernet training": 80, "candidate training": 80 + 74, "scoring proposals": 154 + 25, "idle": 180}
+        {
+            "compiling": 8,
+            "supernet training": 88,
+            "scoring proposals": 88 + 25,
+            "candidate training": 113 + 74,
+            "idle": 188,
+            "final test": 196,
+        }
     )
-    at_mean = labelled(below)["the same energy at the mean intensity"].get_ydata()
-    assert at_mean[-1] == pytest.approx(240)
+    at_mean = labelled(below)["the same energy at the mean of these hours"].get_ydata()
+    assert at_mean[-1] == pytest.approx(225)
+
+
+def test_set_up_before_the_first_hour_is_there_from_the_beginning(finished):
+    _, below = plots.progress_figure(read_run(finished)).axes
+    begin = below.get_xlim()[0]
+    tops = labelled(below)["compiling"].get_paths()[0].vertices
+    assert tops[tops[:, 0] == begin][:, 1].max() == 8
+
+
+def test_a_grid_without_emissions_draws_no_warning_and_no_stack(finished):
+    run = read_run(finished)
+    run = run._replace(
+        hours=run.hours.assign(intensity_g_per_kwh=0.0),
+        intervals=run.intervals.assign(emissions_g=0.0),
+        meta={key: value for key, value in run.meta.items() if key != "summary"},
+    )
+    above, _ = plots.schedule_figure(run).axes
+    assert above.get_ylim() == (0, 1)
+    assert labelled(plots.progress_figure(run).axes[1]) == {}
+
+
+def test_only_a_supernet_has_estimates(finished):
+    run = read_run(finished)
+    (axes,) = plots.pareto_figure(run._replace(scores=run.scores.assign(error=np.nan))).axes
+    assert set(labelled(axes)) == {"evaluated", "Pareto front", "failed"}
 
 
 def test_best_cells_keep_both_ends_of_the_front(finished):

@@ -46,7 +46,8 @@ def test_seconds_agree_with_the_hours_that_the_run_wrote(finished):
     run = read_run(finished)
     spent = seconds_by_hour(run)
     np.testing.assert_allclose(spent["supernet"] + spent["candidate"], run.hours["training_s"])
-    np.testing.assert_allclose(spent["scoring"], run.hours["scoring_s"])
+    np.testing.assert_allclose(spent["scoring"] + spent["test"], run.hours["scoring_s"])
+    np.testing.assert_allclose(spent["compiling"], run.hours["compiling_s"])
     np.testing.assert_allclose(spent["idle"], run.hours["idle_s"])
 
 
@@ -58,11 +59,20 @@ def test_an_interval_over_several_hours_is_split_among_them(finished):
     assert last_hour(run._replace(intervals=one)) == 2.75
 
 
+@pytest.mark.parametrize(("at", "hour"), [(0.0, 0), (1.0, 1), (2.5, 2), (4.0, 3)])
+def test_a_charge_outside_the_hours_belongs_to_the_hour_in_which_it_stands(finished, at, hour):
+    run = read_run(finished)
+    one = run.intervals.iloc[:1].assign(start_hour=at, end_hour=at, seconds=7.0)
+    np.testing.assert_array_equal(
+        seconds_by_hour(run._replace(intervals=one))["supernet"], 7.0 * (np.arange(4) == hour)
+    )
+
+
 def test_reads_what_a_running_search_has_committed_and_only_that(halfway):
     with contextlib.closing(sqlite3.connect(halfway / "run.db")) as writer:
-        writer.execute("INSERT INTO scores VALUES (5, 0.5, 7.0)")
+        writer.execute("INSERT INTO scores VALUES (5, 0.5, 0.5, 7.0, 2.0)")
         writer.commit()
-        writer.execute("INSERT INTO scores VALUES (6, 0.5, 7.0)")
+        writer.execute("INSERT INTO scores VALUES (6, 0.5, 0.5, 7.0, 2.0)")
         assert list(read_run(halfway).scores["proposal"]) == [1, 2, 3, 4, 5]
         writer.rollback()
 
@@ -103,6 +113,18 @@ def test_a_database_of_something_else_is_refused(finished, tmp_path):
         connection.execute("CREATE TABLE cats (name TEXT)")
     with pytest.raises(InputError, match="no such table"):
         read_run(other)
+
+
+def test_a_run_of_another_version_is_refused_in_one_line_that_names_it(finished):
+    with contextlib.closing(sqlite3.connect(finished / "run.db")) as writer:
+        writer.execute("PRAGMA user_version = 0")
+    with pytest.raises(
+        InputError, match=r"made by jcenas of version 0\.1\.0 \(tables of version 1; this one reads 2\)"
+    ):
+        read_run(finished)
+    (finished / "config.json").write_text("[]")
+    with pytest.raises(InputError, match="of version unknown"):
+        read_run(finished)
 
 
 @pytest.mark.parametrize(
