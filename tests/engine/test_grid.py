@@ -207,3 +207,11 @@ def test_the_model_waits_until_a_week_is_known():
 @pytest.mark.parametrize("kind", ["persistence", "none", "actual"])
 def test_every_forecast_is_explained(kind):
     assert len(hours_of([1.0, 2.0]).told(kind)) > 10
+
+
+def test_half_hours_and_the_last_hour_are_foreseen_too():
+    values, start = wave(200), START + datetime.timedelta(hours=168)
+    whole = hours_of(values[168:], before=values[:168], start=start)
+    half = hours_of(np.repeat(values[168:], 2), before=values[:168], start=start, step_seconds=1800)
+    np.testing.assert_allclose(half.forecast("model", 2), whole.forecast("model", 2), rtol=1e-6)
+    assert whole.forecast("model", 31).shape == (24, 3)  # beyond the end of the trace

@@ -413,7 +413,10 @@ def test_several_devices_share_the_work(tmp_path):
     database = read(result.folder)
     used = {(r["device"], r["state"]) for r in database.rows("SELECT device, state FROM intervals")}
     alone = {(r["device"], r["purpose"]) for r in database.rows("SELECT device, purpose FROM intervals")}
+    query = "SELECT COUNT(*) AS n FROM intervals WHERE purpose = 'compiling' GROUP BY device"
+    compiled = [row["n"] for row in database.rows(query)]
     database.close()
+    assert compiled == [2, 2]  # for each device, and for the supernet on both
     assert {(0, "training"), (1, "training"), (1, "scoring")} <= used  # the supernet trains on both
     assert (0, "candidate") in alone  # the first evaluates
     assert (1, "candidate") not in alone
