@@ -75,14 +75,12 @@ def peer_ms(measure, points: np.ndarray, reference: np.ndarray, values: np.ndarr
     return 1e3 * time_host(lambda: loop(points), 1 if seconds > 1 else repeats)
 
 
-def row(task, m, fronts, n, ours, peer, peer_s, difference, goal, others=(None, None, None)):
+def row(case, ours, peer, peer_s, difference, goal, others=(None, None, None)):
+    """One row; `case` is the task, the objectives, the fronts and the points of each."""
     milliseconds = [1e3 * ours[k] for k in ("median_s", "q1_s", "q3_s")]
     compile_s = ours["trace_s"] + ours["compile_s"]
     return [
-        task,
-        m,
-        fronts,
-        n,
+        *case,
         *milliseconds,
         compile_s,
         peer,
@@ -105,7 +103,7 @@ def hypervolume_row(peers, random, m, fronts, n, goal, repeats):
     arguments = jax.device_put((points, reference))
     ours = time_compiled(lambda *a: function(*a), *arguments, repeats=repeats)  # a new function: compiles anew
     others = [peer_ms(peers[name], doubles, np.ones(m), values, repeats) for name in OTHERS]
-    return row("hypervolume", m, fronts, n, ours, "moocore", time_host(loop, repeats), difference, goal, others)
+    return row(("hypervolume", m, fronts, n), ours, "moocore", time_host(loop, repeats), difference, goal, others)
 
 
 def numpy_dominance_number(points: np.ndarray) -> np.ndarray:
@@ -125,7 +123,7 @@ def dominance_row(random, task, n, goal, repeats):
         name, peer = "moocore", lambda: moocore.is_nondominated(doubles, keep_weakly=True)
     np.testing.assert_array_equal(jax.jit(function)(points), peer())
     ours = time_compiled(lambda p: function(p), jax.device_put(points), repeats=repeats)
-    return row(task, 2, 1, n, ours, name, time_host(peer, min(repeats, 3)), 0.0, goal)
+    return row((task, 2, 1, n), ours, name, time_host(peer, min(repeats, 3)), 0.0, goal)
 
 
 def run(smoke: bool):

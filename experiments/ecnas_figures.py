@@ -77,6 +77,46 @@ def learning_curve() -> dict[str, tuple[list[float], list[float]]]:
     return result
 
 
+COST_HEAD = ("space", "what", "trainings", "device days", "energy, kWh", "emissions, kg")
+
+
+def record_tables(effects, costs) -> None:
+    """Record the effects of the replacements, and the price of the tables."""
+    record(
+        "ecnas_swaps",
+        title="EC-NAS: mean effect of replacing one operation",
+        command=COMMAND,
+        columns=(
+            "space",
+            "old",
+            "new",
+            "pairs",
+            "energy, relative",
+            "parameters, relative",
+            "time, relative",
+            "accuracy, percentage points",
+            "pairs with accuracies",
+        ),
+        rows=effects,
+        expected="energy, time and parameters as in the paper's figure 3: conv3x3 to conv1x1 -17.7, -24.9, "
+        "-78.0 %; conv3x3 to maxpool -32.1, -16.8, -95.5 %; conv1x1 to maxpool -14.6, +7.8, -13.6 %",
+        notes=[
+            "Means of the change relative to the old cell, over every cell and vertex; the paper does not say how "
+            "it averages. Energy and time at 4 epochs, accuracy at 108.",
+            "Energies of 7V by the package's own surrogate; accuracies where both cells are known.",
+        ],
+    )
+    record(
+        "ecnas_cost",
+        title="EC-NAS: the price of the benchmark itself",
+        command=COMMAND,
+        columns=COST_HEAD,
+        rows=costs,
+        expected="4V about 2 kWh and 5V about 65 kWh as measured, and far more if every budget had been trained",
+        notes=["At the intensities noted in the campaigns; 4V counts one of its three repeats."],
+    )
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="4V only, few evaluations, no surrogate, nothing recorded")
@@ -126,47 +166,14 @@ def main(arguments=None):
             measured, predicted = surrogates()
             drawn = plots.surrogate_figure(measured, predicted, learning_curve())
             figures["surrogate"] = ("Energy surrogate", drawn)
-    head = ("space", "what", "trainings", "device days", "energy, kWh", "emissions, kg")
     shown = [[a, b, f"{n:,}", f"{d:.3f}", f"{e:.2f}", f"{c:.3f}"] for a, b, n, d, e, c in costs]
-    sheets["The price of the benchmark"] = (head, shown)
+    sheets["The price of the benchmark"] = (COST_HEAD, shown)
     page = plots.write_page(options.out, figures, sheets)
     print(page)
     for row in [*effects, *costs]:
         print(*row, sep="  ")
     if not options.smoke:
-        record(
-            "ecnas_swaps",
-            title="EC-NAS: mean effect of replacing one operation",
-            command=COMMAND,
-            columns=(
-                "space",
-                "old",
-                "new",
-                "pairs",
-                "energy, relative",
-                "parameters, relative",
-                "time, relative",
-                "accuracy, percentage points",
-                "pairs with accuracies",
-            ),
-            rows=effects,
-            expected="energy, time and parameters as in the paper's figure 3: conv3x3 to conv1x1 -17.7, -24.9, "
-            "-78.0 %; conv3x3 to maxpool -32.1, -16.8, -95.5 %; conv1x1 to maxpool -14.6, +7.8, -13.6 %",
-            notes=[
-                "Means of the change relative to the old cell, over every cell and vertex; the paper does not say how "
-                "it averages. Energy and time at 4 epochs, accuracy at 108.",
-                "Energies of 7V by the package's own surrogate; accuracies where both cells are known.",
-            ],
-        )
-        record(
-            "ecnas_cost",
-            title="EC-NAS: the price of the benchmark itself",
-            command=COMMAND,
-            columns=head,
-            rows=costs,
-            expected="4V about 2 kWh and 5V about 65 kWh as measured, and far more if every budget had been trained",
-            notes=["At the intensities noted in the campaigns; 4V counts one of its three repeats."],
-        )
+        record_tables(effects, costs)
     return effects, costs, page
 
 

@@ -30,6 +30,7 @@ from experiments.recording import record
 from jcenas.moo import (
     LamooConfig,
     Optimizer,
+    ShEmoaConfig,
     SurrogateConfig,
     SvmConfig,
     bayesian,
@@ -146,7 +147,7 @@ def methods(problem: Problem) -> dict[str, Callable[[int], Optimizer]]:
     if problem.ordinal:
         found["lamoo, cmaes"] = partitioned("cmaes")
     if problem.budgets:
-        found["sh-emoa"] = lambda n: sh_emoa(space, problem.budgets, capacity=n, mutations=1, **shared)
+        found["sh-emoa"] = lambda n: sh_emoa(space, problem.budgets, ShEmoaConfig(mutations=1), capacity=n, **shared)
     return found
 
 

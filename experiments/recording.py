@@ -81,17 +81,22 @@ def record(
         "environment": environment(devices),
     }
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    for local in _local_folders():
-        if local in text:
-            raise ValueError(
-                f"{name}: the record holds a path of this machine ({local}); write paths relative to the repository"
-            )
+    _refuse_local_paths(name, text)
     target = write_benchmarks.RESULTS if folder is None else folder
     target.mkdir(parents=True, exist_ok=True)
     path = _write_atomically(target / f"{name}.json", text)
     if folder is None:
         write_benchmarks.write()
     return path
+
+
+def _refuse_local_paths(name: str, text: str) -> None:
+    """Raise ValueError where a record's text holds a path of this machine."""
+    for local in _local_folders():
+        if local in text:
+            raise ValueError(
+                f"{name}: the record holds a path of this machine ({local}); write paths relative to the repository"
+            )
 
 
 def environment(devices: Sequence[str] | None = None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from experiments import recording, write_benchmarks
 from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.engine.grid import LEAD_H, WEEK_H, Forecast, Grid
+from jcenas.engine.grid import LEAD_H, WEEK_H, Forecast, GridHours
 from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import stage_from_name
 from jcenas.engine.state import SearchSizes
@@ -153,7 +153,7 @@ def benchmark_of(accounting: str, stage: str, name: str = "nasbench201"):
 
 
 @functools.cache
-def grid_of(grid: str, first: int, hours: int) -> Grid:
+def grid_of(grid: str, first: int, hours: int) -> GridHours:
     """The hours of a search that begins in hour `first` of the files, with the week before and the day behind."""
     values, start = hourly(grid), datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
     trace = CarbonTrace(
@@ -162,7 +162,7 @@ def grid_of(grid: str, first: int, hours: int) -> Grid:
         step_seconds=3600,
         zone=grid,
     )
-    return Grid(trace, values[first - WEEK_H : first], float(values.mean()))
+    return GridHours(trace, values[first - WEEK_H : first], float(values.mean()))
 
 
 @functools.cache

@@ -15,7 +15,9 @@ class Forecast:
 
     Attributes:
         trace: CSV with UTC times and intensities in gCO2eq/kWh; the forecast begins where it ends.
-        zone: without a trace, a realistic year of this zone's typical-year model is forecast: a demonstration.
+        zone: without a trace, a realistic year of this zone's typical-year model is forecast (US-CAL-CISO if empty): a
+            demonstration; of a trace file with several zones, the one to take.
+        column: column of the intensities, in a trace file with several.
         origin: begin of the forecast instead, such as 2024-06-01T00:00Z; what follows is not looked at.
         train: adapt the forecaster to the trace first (some minutes).
         weights: forecaster to use; with --train, where to write the adapted one.
@@ -25,7 +27,8 @@ class Forecast:
 
     computes: ClassVar[bool] = True
     trace: Path | None = None
-    zone: str = "US-CAL-CISO"
+    zone: str = ""
+    column: str = ""
     origin: str | None = None
     train: bool = False
     weights: Path | None = None
@@ -36,9 +39,11 @@ class Forecast:
         """Forecast, print the hours and the errors, and draw the plot."""
         process.keep_compiled_programs()
         from jcenas.carbon.forecast import command
+        from jcenas.engine.grid import DEFAULT_ZONE
 
         begin = command.parse_origin(self.origin) if self.origin else None
-        history = command.history_of(self.trace, self.zone, self.seed)
+        named = {"column": self.column or None, "trace_zone": self.zone or None}
+        history = command.history_of(self.trace, self.zone or DEFAULT_ZONE, self.seed, **named)
         done = command.run(history, origin=begin, train=self.train, file=self.weights, seed=self.seed, say=_say)
         print("\n".join(done.notes))
         head, *rows = command.rows_of(done.forecast)

@@ -15,14 +15,17 @@ class Trace:
     """Check a carbon-intensity trace and show what is in it; without a file, the typical year of a zone.
 
     Attributes:
-        file: CSV with UTC times and intensities in gCO2eq/kWh.
-        zone: zone of the typical year, where no file is given.
+        file: CSV with UTC times and intensities in gCO2eq/kWh, or a service's answer in JSON.
+        zone: zone of the typical year, where no file is given (US-CAL-CISO if empty); of a file with several zones, the
+            one to take.
+        column: column of the intensities, in a file with several.
         zones: list all zones of the typical-year model.
     """
 
     computes: ClassVar[bool] = False
     file: tyro.conf.Positional[Path | None] = None
-    zone: str = "US-CAL-CISO"
+    zone: str = ""
+    column: str = ""
     zones: bool = False
 
     def __post_init__(self):
@@ -31,11 +34,16 @@ class Trace:
 
     def run(self) -> int:
         """Print the zones, or the facts of one trace."""
-        from jcenas.carbon import describe, read_csv
+        from jcenas.carbon import describe, read_trace
         from jcenas.carbon.typical_year import typical_year
+        from jcenas.engine.grid import DEFAULT_ZONE
 
         if self.zones:
             print_table(("zone", "mean g/kWh", "range of the day", "years"), describe.zone_rows())
         else:
-            print_table(("", ""), describe.rows(read_csv(self.file) if self.file else typical_year(self.zone)))
+            if self.file:
+                trace = read_trace(self.file, column=self.column or None, zone=self.zone or None)
+            else:
+                trace = typical_year(self.zone or DEFAULT_ZONE)
+            print_table(("", ""), describe.rows(trace))
         return 0

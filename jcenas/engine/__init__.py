@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from jcenas.runtime.exports import lazy_exports
 
 if TYPE_CHECKING:
-    from jcenas.engine.grid import Grid as Grid
+    from jcenas.engine.grid import GridHours as GridHours
     from jcenas.engine.observe import Budget as Budget
     from jcenas.engine.observe import Outlook as Outlook
     from jcenas.engine.observe import Status as Status

@@ -21,12 +21,13 @@ PAST_H = 24  # hours that the heuristics' window looks back
 LEAD_H = 24  # hours that a forecast looks ahead
 WEEK_H = 168  # hours that the forecaster looks back
 QUANTILES = (0.1, 0.5, 0.9)
+DEFAULT_ZONE = "US-CAL-CISO"
 TYPICAL_START = datetime(2023, 6, 1, 12, tzinfo=UTC)  # a weekday's dawn in California: dirty, then sunny
 _HOUR_S = int(units.SECONDS_PER_HOUR)
 
 
 @dataclasses.dataclass(frozen=True)
-class Grid:
+class GridHours:
     """Hourly intensities round one run, gCO2eq/kWh.
 
     Attributes:
@@ -107,14 +108,15 @@ class Grid:
         }[kind]
 
 
-def choose(*, trace: Path | None, zone: str, start: str, hours: int, wrap: bool = False) -> Grid:
+def choose(*, trace: Path | None, zone: str, start: str, hours: int, column: str = "", wrap: bool = False) -> GridHours:
     """The hours of a run.
 
     Args:
-      trace: CSV file; None takes the zone's typical year.
-      zone: of the typical-year model.
+      trace: file, see `jcenas.carbon.read_trace`; None takes the zone's typical year.
+      zone: of the typical-year model, `DEFAULT_ZONE` if empty; of a file with several zones, the one to take.
       start: UTC time of the first hour; empty: the begin of the file, or 1 June 12:00 of the typical year.
       hours: of the run.
+      column: of the intensities, in a file with several.
       wrap: repeat a file that is too short from its begin.
 
     Raises:
@@ -123,16 +125,17 @@ def choose(*, trace: Path | None, zone: str, start: str, hours: int, wrap: bool 
     if trace is None:
         from jcenas.carbon.typical_year import typical_year
 
+        zone = zone or DEFAULT_ZONE
         begin = parse_start(start) if start else TYPICAL_START
         try:
             first = begin - timedelta(hours=WEEK_H)
         except OverflowError as error:
             raise InputError(f"--start {start}: too early for a calendar; write it like 2023-06-01T00:00Z") from error
         whole = typical_year(zone, start=first, hours=WEEK_H + hours + LEAD_H)
-        return Grid(whole.slice(WEEK_H), whole.hourly()[:WEEK_H], typical_year(zone).mean())
+        return GridHours(whole.slice(WEEK_H), whole.hourly()[:WEEK_H], typical_year(zone).mean())
     from jcenas.carbon.trace_file import read_trace
 
-    whole = read_trace(trace)
+    whole = read_trace(trace, column=column or None, zone=zone or None)
     first = whole.index_of(parse_start(start)) if start else 0
     per_hour = whole.steps_per_hour
     before = whole.slice(first % per_hour, first).hourly()[-WEEK_H:] if first >= per_hour else np.zeros(0)
@@ -154,7 +157,7 @@ def choose(*, trace: Path | None, zone: str, start: str, hours: int, wrap: bool 
             f"{trace}: {ahead.hours} h from {ahead.start:%Y-%m-%dT%H:%MZ} on, but --hours {hours}; run shorter, start "
             "earlier or give a longer trace (jcenas simulate --wrap repeats a short one)"
         )
-    return Grid(ahead, before, whole.mean())
+    return GridHours(ahead, before, whole.mean())
 
 
 def parse_start(text: str) -> datetime:

@@ -45,6 +45,17 @@ class LineUp(NamedTuple):
     needs_s: jax.Array  # (J,) float32, device-seconds that each still needs
 
 
+class Ended(NamedTuple):
+    """Trainings of which some have ended."""
+
+    genomes: jax.Array  # (J, d) int32
+    rows: jax.Array  # (J,) int32, of the catalogue
+    objectives: jax.Array  # (J, m) float32, the true values where they are known, else as observed
+    observed: jax.Array  # (J, m) float32, as the optimiser sees them; a non-finite row is a failed training
+    finish_s: jax.Array  # (J,) float32, seconds since the begin of the search
+    done: jax.Array  # (J,) bool, those that ended
+
+
 def keys_of(search: jax.Array, hour: jax.Array | int) -> Keys:
     """The keys of an hour; the same whatever the number of hours. `search` is the second half of the run's key."""
     return Keys(*jax.random.split(jax.random.fold_in(search, hour), 3))
@@ -103,8 +114,7 @@ def rank(
     sizes: SearchSizes,
     state: SearchState,
     catalog: Catalog,
-    waiting: jax.Array,
-    scored: jax.Array,
+    rows: jax.Array,
     reference: jax.Array,
     rooms: Sequence[int],
 ) -> jax.Array:
@@ -115,12 +125,10 @@ def rank(
       sizes: Q.
       state: what was evaluated.
       catalog: what is known of the architectures.
-      waiting: int32 (Q,), EMPTY in free places.
-      scored: int32 (P,), scored proposals, EMPTY elsewhere.
+      rows: int32 (k,), those that wait and then those that were scored; EMPTY in free places.
       reference: (m,) of the hypervolume.
       rooms: ascending numbers of evaluations for which a stage that refits is compiled (`jcenas.engine.sized`).
     """
-    rows = jnp.concatenate([waiting, scored])
     mask = rows != EMPTY
     places = jnp.maximum(rows, 0)
     candidates = Candidates(
@@ -193,45 +201,31 @@ def settle(
     return compact(line.jobs[g : g + q], waits, q, EMPTY), half, half_s
 
 
-def learn(
-    optimizer: Optimizer,
-    state: SearchState,
-    genomes: jax.Array,
-    rows: jax.Array,
-    objectives: jax.Array,
-    observed: jax.Array,
-    finish_s: jax.Array,
-    done: jax.Array,
-    reference: jax.Array,
-) -> SearchState:
+def learn(optimizer: Optimizer, state: SearchState, ended: Ended, reference: jax.Array) -> SearchState:
     """Record the evaluations that ended and tell the optimiser, in the order of their end.
 
     Args:
       optimizer: whose state is in `state`.
       state: of the search.
-      genomes: int32 (J, d).
-      rows: int32 (J,), their catalogue rows.
-      objectives: float32 (J, m), the true values where they are known, else `observed`.
-      observed: float32 (J, m), as the optimiser sees them; a non-finite row is a failed training.
-      finish_s: float32 (J,), seconds since the begin of the search.
-      done: bool (J,), those that ended.
+      ended: the trainings.
       reference: (m,) of the hypervolume.
     """
-    order = jnp.argsort(jnp.where(done, finish_s, jnp.inf), stable=True)
-    mask, n = done[order], jnp.sum(done, dtype=jnp.int32)
+    order = jnp.argsort(jnp.where(ended.done, ended.finish_s, jnp.inf), stable=True)
+    ended = jax.tree.map(lambda leaf: leaf[order], ended)
+    mask, n = ended.done, jnp.sum(ended.done, dtype=jnp.int32)
     place = jnp.where(mask, state.count + jnp.cumsum(mask) - 1, state.rows.shape[0])
     # The optimiser's padding are copies of the first that ended.
-    told = jnp.where(mask[:, None], genomes[order], genomes[order[0]])
-    values = jnp.where(mask[:, None], observed[order], observed[order[0]])
-    remembered = state.observed.at[place].set(_infinite(observed[order]), mode="drop")
-    true = state.objectives.at[place].set(_infinite(objectives[order]), mode="drop")
+    genomes = jnp.where(mask[:, None], ended.genomes, ended.genomes[:1])
+    values = jnp.where(mask[:, None], ended.observed, ended.observed[:1])
+    remembered = state.observed.at[place].set(_infinite(ended.observed), mode="drop")
+    true = state.objectives.at[place].set(_infinite(ended.objectives), mode="drop")
     count = state.count + n
     return state.replace(
-        optimizer=jax.lax.cond(n > 0, lambda s: optimizer.tell(s, told, values), lambda s: s, state.optimizer),
-        rows=state.rows.at[place].set(rows[order], mode="drop"),
+        optimizer=jax.lax.cond(n > 0, lambda s: optimizer.tell(s, genomes, values), lambda s: s, state.optimizer),
+        rows=state.rows.at[place].set(ended.rows, mode="drop"),
         objectives=true,
         observed=remembered,
-        finish_s=state.finish_s.at[place].set(finish_s[order], mode="drop"),
+        finish_s=state.finish_s.at[place].set(ended.finish_s, mode="drop"),
         count=count,
         hypervolume=hypervolume(true, reference, jnp.arange(state.rows.shape[0]) < count),
     )

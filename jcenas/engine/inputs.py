@@ -17,6 +17,7 @@ def normal_scores(values: np.ndarray, among: np.ndarray) -> np.ndarray:
     """Ranks of values (n,) among others (N,) as standard normal quantiles, standardised over the others, float64 (n,).
 
     Equal ones have their mean rank. A non-finite value counts as the smallest: what passes no signal on is no good.
+    Zeros where the others do not differ.
     """
     lowest = np.min(among, where=np.isfinite(among), initial=0.0)
     known = np.sort(np.where(np.isfinite(among), among, lowest))
@@ -28,10 +29,10 @@ def normal_scores(values: np.ndarray, among: np.ndarray) -> np.ndarray:
         unique, places = np.unique(share, return_inverse=True)
         return np.array([NormalDist().inv_cdf(s) for s in unique])[places]
 
-    if len(known) < 2:
+    if len(known) < 2 or known[0] == known[-1]:
         return np.zeros(len(values))
     everywhere = quantiles(known)
-    return (quantiles(np.asarray(values, float)) - everywhere.mean()) / max(everywhere.std(), 1e-9)
+    return (quantiles(np.asarray(values, float)) - everywhere.mean()) / everywhere.std()
 
 
 def size_scores(problem: Problem, genomes: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ Letters: c room for evaluations, k candidates, s short list, f places for the fr
 architecture computes.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -24,9 +25,9 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 
 from jcenas.engine import queue
-from jcenas.moo import linalg
+from jcenas.moo import choice, linalg
 from jcenas.moo.kernels import squared_distances
-from jcenas.moo.pareto import dominance_number, non_dominated
+from jcenas.moo.pareto import dominance_number, first_of_equals, non_dominated
 from jcenas.moo.surrogate import Warp
 
 TREND = 7.4  # variance of the part that follows the scores
@@ -37,7 +38,7 @@ NOISE = 6.7e-3
 FAILED = 3.0
 START = 10  # evaluations before the process is asked
 SAME = 1e-3  # squared distance below which two architectures compute the same
-FRONT = 64  # the distinct points of NAS-Bench-201's own front, error against energy: 29
+FRONT = 64  # places for the front, more where it is longer; NAS-Bench-201's own, error against energy, has 29 points
 SHORT_LIST = 4
 ROOM = 384  # evaluations that the process holds
 
@@ -101,7 +102,7 @@ def predict(known: Inputs, errors: jax.Array, mask: jax.Array, asked: Inputs) ->
     factor = linalg.cholesky(matrix + jnp.diag(jnp.where(mask, NOISE, 1.0)))
     cross = jnp.where(mask[:, None], covariance(known, asked), 0)
     half = linalg.solve_lower(factor, cross)
-    mean = half.T @ linalg.solve_lower(factor, targets[:, None])[:, 0]
+    mean = linalg.product(half.T, linalg.solve_lower(factor, targets[:, None])[:, 0])
     variance = TREND + LOCAL - jnp.sum(half**2, axis=0)
     return Prediction(mean, jnp.sqrt(jnp.maximum(variance, 1e-6)), half, scale)
 
@@ -113,10 +114,14 @@ class Front(NamedTuple):
     known: jax.Array  # (f,) bool, False in padded rows
 
 
-def front_of(seen: jax.Array, told: jax.Array) -> Front:
-    """The front of evaluations (c, 2) where told (c,); of more than `FRONT` points the earliest."""
-    f = min(seen.shape[0], FRONT)
+def on_front(seen: jax.Array, told: jax.Array) -> jax.Array:
+    """Mask, bool (c,), of the front of evaluations (c, 2) where told (c,); the first of equal ones only."""
     best = non_dominated(seen, told)
+    return best & first_of_equals(seen, best)
+
+
+def front_of(seen: jax.Array, best: jax.Array, f: int) -> Front:
+    """The marked (c,) of evaluations (c, 2), at most f of them, in f places."""
     places = queue.compact(jnp.arange(seen.shape[0]), best, f, 0)
     return Front(seen[places], jnp.arange(f) < jnp.sum(best))
 
@@ -185,15 +190,41 @@ def by_improvement(
     repeated = squared_distances(known.computes, asked.computes) < SAME
     mask = mask & ~jnp.any(repeated & bad[:, None], axis=0)
     belief = _believe(known, seen, told & ~bad, asked)
-    front = front_of(seen, told)
-    alone = improvement(belief.mean, belief.deviation, belief.warp, cost, front, reference)
-    short = jax.lax.top_k(jnp.where(mask, alone / seconds, -1.0), min(SHORT_LIST * n, cost.shape[0]))[1]
-    listed = Prediction(belief.mean[short], belief.deviation[short], belief.half[:, short], belief.warp)
-    picks, free = _pick(listed, asked.at(short), cost[short], seconds[short], mask[short], front, reference, n)
+    best = on_front(seen, told)
+
+    def choose(f: int) -> Callable[[], tuple[jax.Array, jax.Array]]:
+        def run() -> tuple[jax.Array, jax.Array]:
+            front = front_of(seen, best, f)
+            return _from_short_list(belief, asked, cost, seconds, mask, front, reference, n)
+
+        return run
+
+    room = seen.shape[0]
+    if room <= FRONT:
+        chosen, counts = choose(room)()
+    else:  # a long front is rare and slow: all evaluations have a place only where they need one
+        chosen, counts = jax.lax.cond(jnp.sum(best) <= FRONT, choose(FRONT), choose(room))
     in_order = jnp.argsort(~mask, stable=True)[:n]
     early = jnp.sum(told) < START
-    chosen = jnp.where(early, in_order, short[picks]).astype(jnp.int32)
-    return chosen, jnp.where(early, mask[in_order], free)
+    return jnp.where(early, in_order, chosen).astype(jnp.int32), jnp.where(early, mask[in_order], counts)
+
+
+def _from_short_list(
+    belief: Prediction,
+    asked: Inputs,
+    cost: jax.Array,
+    seconds: jax.Array,
+    mask: jax.Array,
+    front: Front,
+    reference: jax.Array,
+    n: int,
+) -> tuple[jax.Array, jax.Array]:
+    """The n picks, as of `by_improvement`, of the `SHORT_LIST` n candidates that improve a front most by themselves."""
+    alone = improvement(belief.mean, belief.deviation, belief.warp, cost, front, reference)
+    short = choice.best_rows(alone / seconds, mask, min(SHORT_LIST * n, cost.shape[0]))
+    listed = Prediction(belief.mean[short], belief.deviation[short], belief.half[:, short], belief.warp)
+    picks, free = _pick(listed, asked.at(short), cost[short], seconds[short], mask[short], front, reference, n)
+    return short[picks], free
 
 
 def _believe(known: Inputs, seen: jax.Array, fine: jax.Array, asked: Inputs) -> Prediction:
@@ -225,13 +256,13 @@ def _pick(
         matrix, front, free = carry
         deviation = jnp.sqrt(jnp.maximum(jnp.diagonal(matrix), 1e-6))
         value = improvement(belief.mean, deviation, belief.warp, cost, front, reference) / seconds
-        at = jnp.argmax(jnp.where(free, value, -1.0)).astype(jnp.int32)
+        at = choice.best(value, free)
         learnt = matrix[at] / jnp.sqrt(matrix[at, at] + NOISE)
         points = front.points.at[f + i].set(jnp.stack([error[at], cost[at]]))
         front = Front(points, front.known.at[f + i].set(free[at]))
         return (matrix - jnp.outer(learnt, learnt), front, free.at[at].set(False)), (at, free[at])
 
-    posterior = covariance(listed, listed) - belief.half.T @ belief.half
+    posterior = covariance(listed, listed) - linalg.product(belief.half.T, belief.half)
     room = Front(
         jnp.concatenate([front.points, jnp.full((n, 2), jnp.inf, front.points.dtype)]),
         jnp.concatenate([front.known, jnp.zeros(n, bool)]),

@@ -31,8 +31,10 @@ class SearchConfig:
         policy: who splits each hour between sampling and evaluating: heuristic (linear in the intensity), threshold,
             plan, pace, ppo, static:SHARE (of evaluation), evaluate-all, sample-all, another of `jcenas list policy`, or
             a file FILE.npz of `jcenas train-policy`.
-        zone: grid zone whose typical year is followed, where no trace is given.
+        zone: grid zone whose typical year is followed, where no trace is given (US-CAL-CISO if empty); of a trace file
+            with several zones, the one to take.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
+        column: column of the intensities, in a trace file with several.
         start: UTC time at which the run begins in the trace, such as 2023-06-01T00:00Z; if empty, the
             beginning of a file, and 1 June 12:00 of a typical year.
         forecast: what the policy is told of the coming day: model (quantiles of the forecaster that ships, from the
@@ -66,8 +68,9 @@ class SearchConfig:
     optimizer: str = "lamoo"
     stage: str = "predictor"
     policy: str = "heuristic"
-    zone: str = "US-CAL-CISO"
+    zone: str = ""
     trace: Path | None = None
+    column: str = ""
     start: str = ""
     forecast: Literal["model", "persistence", "none"] = "model"
     hours: int = 48

@@ -61,13 +61,15 @@ class RunDatabase:
         result = self._connection.execute("PRAGMA quick_check").fetchone()[0]
         if result != "ok":
             raise sqlite3.DatabaseError(f"malformed: {result}")
+        names = {row[0] for row in self._connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+        if not names:
+            raise sqlite3.DatabaseError("malformed: no tables")
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
             raise InputError(
                 f"{self.path} was made by another version of jcenas (tables of version {version or 1}, here "
                 f"{SCHEMA_VERSION}); go on with that version, or start a new run under another --name"
             )
-        names = {row[0] for row in self._connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
         if missing := _TABLES - names:
             raise sqlite3.DatabaseError(f"malformed: no table {', '.join(sorted(missing))}")
         self._connection.execute("BEGIN IMMEDIATE")  # another writer shows here, not in the middle of the search

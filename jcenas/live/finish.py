@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import jax
 import pandas as pd
 
 from jcenas import units
-from jcenas.engine.grid import Grid
+from jcenas.engine.grid import GridHours
 from jcenas.live.blind import blind_emissions_g
 from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
@@ -79,7 +80,7 @@ def prune(state: RunState, folder: RunFolder) -> None:
 
 
 def summarise(
-    state: RunState, ledger: Ledger, config: SearchConfig, grid: Grid, *, devices: int, wall_s: float, status: str
+    state: RunState, ledger: Ledger, config: SearchConfig, grid: GridHours, *, devices: int, wall_s: float, status: str
 ) -> dict[str, Any]:
     """The headline figures."""
     energy, mean_of_hours = ledger.energy_kwh, _mean_of_hours(ledger, grid)
@@ -90,7 +91,7 @@ def summarise(
         "emissions_g": ledger.emissions_g,
         "emissions_at_mean_intensity_g": energy * grid.mean_g_per_kwh,
         "emissions_at_mean_of_hours_g": energy * mean_of_hours,
-        "emissions_blind_g": _blind(state, ledger, config, devices),
+        "emissions_blind_g": _blind(ledger, config, devices),
         "energy_kwh": energy,
         "mean_intensity_g_per_kwh": grid.mean_g_per_kwh,
         "mean_of_hours_g_per_kwh": mean_of_hours,
@@ -115,33 +116,32 @@ def summarise(
     }
 
 
-def _mean_of_hours(ledger: Ledger, grid: Grid) -> float:
+def _mean_of_hours(ledger: Ledger, grid: GridHours) -> float:
     """Mean intensity of the hours that the run has lasted, g/kWh."""
     last = min(max(1, round(max(ledger.clock))), grid.trace.hours)
     return float(grid.trace.window(0, last).mean())
 
 
-def _blind(state: RunState, ledger: Ledger, config: SearchConfig, devices: int) -> float:
-    """Emissions of the same work without waiting, see `jcenas.live.blind`."""
-    spent = ledger.seconds_by_purpose()
+def _blind(ledger: Ledger, config: SearchConfig, devices: int) -> float:
+    """Emissions of the same work without waiting, see `jcenas.live.blind`; what moved no clock is as it was."""
+    spent = ledger.seconds_by_purpose(in_hours=True)
     before = {
         "compiling": spent.get("compiling", 0.0) + spent.get("timing", 0.0),
         "training": spent.get("supernet", 0.0),
         "scoring": spent.get("scoring", 0.0) + spent.get("latency", 0.0) + spent.get("test", 0.0),
     }
-    trainings = [ledger.job(row + 1).seconds for row in range(len(state.genomes))]
-    return blind_emissions_g(
+    return ledger.standing_g + blind_emissions_g(
         ledger.trace,
         config.power,
         before_s=before,
-        trainings_s=[seconds for seconds in trainings if seconds > 0],
+        trainings_s=ledger.trainings_s(),
         devices=devices,
         hour_s=config.hour_seconds,
     )
 
 
-def result(database: RunDatabase, state: RunState, folder: Path, summary: dict[str, Any]) -> SearchResult:
-    """Collect the frames from the database."""
+def result(database: RunDatabase, front: Collection[int], folder: Path, summary: dict[str, Any]) -> SearchResult:
+    """Collect the frames from the database; `front` holds the proposals that no other dominates."""
     cost: str = database.get_meta("cost_name")
     query = (
         "SELECT p.id AS proposal, p.cell, p.genome, 1 - e.validation_error AS accuracy, 1 - t.error AS test_accuracy, "
@@ -152,8 +152,8 @@ def result(database: RunDatabase, state: RunState, folder: Path, summary: dict[s
     frame = pd.DataFrame([tuple(row) for row in database.rows(query)], columns=names).rename(columns={"cost": cost})
     frame["genome"] = [tuple(json.loads(g)) for g in frame["genome"]]
     frame["test_accuracy"] = frame["test_accuracy"].astype(float)
-    front: pd.DataFrame = frame.loc[frame["proposal"].isin(state.pareto())]
-    front = front.sort_values(by=["accuracy", cost], ascending=[False, True])
+    best: pd.DataFrame = frame.loc[frame["proposal"].isin(list(front))]
+    best = best.sort_values(by=["accuracy", cost], ascending=[False, True])
     return SearchResult(
-        folder, front.reset_index(drop=True), frame.drop(columns="test_accuracy"), summary, summary["status"]
+        folder, best.reset_index(drop=True), frame.drop(columns="test_accuracy"), summary, summary["status"]
     )

@@ -58,19 +58,22 @@ class Ledger:
         """Open the ledger on a trace whose first step is hour 0 of the run."""
         self.trace, self.power, self.hour_seconds = trace, power, hour_seconds
         self._database, self._lock = database, threading.Lock()
-        self.clock = [0.0] * devices
         self.totals: defaultdict[int, HourTotals] = defaultdict(HourTotals)
         self._open: dict[int, dict] = {}
         self._jobs: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-        ends: dict[int, float] = {}
+        # Where the clocks stood at the last start; a device that was not there then has missed hours since.
+        began: list[float] = database.get_meta("clocks", [0.0] * devices)
+        ends = dict(enumerate(began))
         for row in database.rows("SELECT * FROM intervals ORDER BY id"):
             if row["end_hour"] > row["start_hour"]:
                 self._count(row["state"], row["proposal"], row["start_hour"], row["end_hour"])
             else:
                 self._count_standing(row["state"], row["start_hour"], row["seconds"])
-            ends[row["device"]] = max(ends.get(row["device"], 0.0), row["end_hour"])
-        for device in range(devices):  # a device that was not there begins where the last of the others stands
-            self.clock[device] = ends.get(device, max(ends.values(), default=0.0))
+            if row["device"] in ends:
+                ends[row["device"]] = max(ends[row["device"]], row["end_hour"])
+        # A device that was not there begins where the last of the others stands.
+        self.clock = [ends.get(device, max(ends.values())) for device in range(devices)]
+        database.set_meta("clocks", self.clock)
         self._wall_zero = time.monotonic() - max(self.clock) * hour_seconds if real_time else None
 
     @property
@@ -88,10 +91,22 @@ class Ledger:
         """All device time so far, idle time included, s."""
         return math.fsum(s for t in self.totals.values() for s in t.seconds.values())
 
-    def seconds_by_purpose(self) -> dict[str, float]:
-        """Device-seconds by purpose: candidate, supernet, scoring, compiling, idle, ..."""
-        rows = self._database.rows("SELECT purpose, SUM(seconds) AS s FROM intervals GROUP BY purpose ORDER BY purpose")
-        return {row["purpose"]: row["s"] for row in rows}
+    def seconds_by_purpose(self, *, in_hours: bool = False) -> dict[str, float]:
+        """Device-seconds by purpose: candidate, supernet, scoring, compiling, idle, ...; all, or what moved a clock."""
+        which = "WHERE end_hour > start_hour" if in_hours else ""
+        query = f"SELECT purpose, SUM(seconds) AS s FROM intervals {which} GROUP BY purpose ORDER BY purpose"
+        return {row["purpose"]: row["s"] for row in self._database.rows(query)}
+
+    @property
+    def standing_g(self) -> float:
+        """Emissions of what moved no clock, gCO2eq."""
+        rows = self._database.rows("SELECT emissions_g FROM intervals WHERE end_hour <= start_hour")
+        return math.fsum(row["emissions_g"] for row in rows)
+
+    def trainings_s(self) -> list[float]:
+        """Device-seconds of every training, in the order of their end, those that are not over included."""
+        query = "SELECT SUM(seconds) AS s FROM intervals WHERE state = 'training' AND proposal IS NOT NULL "
+        return [row["s"] for row in self._database.rows(query + "GROUP BY proposal ORDER BY MAX(end_hour), proposal")]
 
     def emissions_by_purpose(self) -> dict[str, float]:
         """Emissions by purpose, gCO2eq."""

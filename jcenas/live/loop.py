@@ -12,9 +12,9 @@ import time
 import jax.numpy as jnp
 import numpy as np
 
-from jcenas.carbon.power import PowerModel
+from jcenas.carbon.power import STATES, PowerModel
 from jcenas.engine import hour as engine
-from jcenas.engine.grid import Forecast, Grid
+from jcenas.engine.grid import Forecast, GridHours
 from jcenas.engine.hour import LineUp
 from jcenas.engine.observe import Budget, Outlook
 from jcenas.engine.queue import EMPTY
@@ -44,7 +44,7 @@ class Limits:
       power: of a device.
     """
 
-    grid: Grid
+    grid: GridHours
     forecast: Forecast
     hours: int
     hour_s: float
@@ -243,15 +243,15 @@ class Loop:
                 )
             self.database.set_meta("wall_s", self.wall_s())
 
-    def record_last_hour(self) -> None:
-        """Write the record of the last hour again: what was charged after it belongs to it."""
+    def record_last_hours(self) -> None:
+        """Write the records of the last hours again: what was charged behind the last one belongs to it."""
         last = self.database.value("SELECT COALESCE(MAX(hour), -1) FROM hours")
-        totals = self.ledger.totals[last]
-        changes = {"energy_kwh": totals.energy_kwh, "emissions_g": totals.emissions_g}
-        changes |= {f"{name}_s": seconds for name, seconds in totals.seconds.items()}
-        if last >= 0:
+        for hour in range(min(math.floor(min(self.ledger.clock)), last), last + 1):
+            parts = [t for h, t in self.ledger.totals.items() if h == hour or h > hour == last]
+            changes = {name: math.fsum(getattr(t, name) for t in parts) for name in ("energy_kwh", "emissions_g")}
+            changes |= {f"{name}_s": math.fsum(t.seconds[name] for t in parts) for name in STATES}
             names = ", ".join(f"{name} = ?" for name in changes)
-            self.database.execute(f"UPDATE hours SET {names} WHERE hour = ?", *changes.values(), last)
+            self.database.execute(f"UPDATE hours SET {names} WHERE hour = ?", *changes.values(), hour)
 
     def wall_s(self) -> float:
         """Seconds since the run began, without the times in which it was interrupted."""

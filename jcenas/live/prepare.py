@@ -13,7 +13,7 @@ import numpy as np
 from jcenas import registry
 from jcenas.alloc.names import FILE_SUFFIX
 from jcenas.alloc.policies import policy_from_name
-from jcenas.engine.grid import Grid
+from jcenas.engine.grid import GridHours
 from jcenas.engine.needs import check_needs
 from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import stage_from_name
@@ -158,7 +158,7 @@ def _steps(
     )
 
 
-def check_budget(config: SearchConfig, prepared: Prepared, grid: Grid) -> None:
+def check_budget(config: SearchConfig, prepared: Prepared, grid: GridHours) -> None:
     """Refuse a budget that cannot pay what the stage prepares and one evaluation.
 
     Raises:

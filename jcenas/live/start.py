@@ -13,7 +13,7 @@ import jax
 
 from jcenas import registry
 from jcenas.engine import grid as grids
-from jcenas.engine.grid import Grid
+from jcenas.engine.grid import GridHours
 from jcenas.errors import InputError
 from jcenas.live import finish, prepare, run_folder, trace_files
 from jcenas.live.config import SearchConfig
@@ -54,6 +54,8 @@ def search(
     if (config is None) == (resume is None):
         raise ValueError("give either a config or a run folder to resume")
     with observer or Quiet() as watched:
+        if resume is not None and (known := _known_result(Path(resume))) is not None:
+            return known
         began = _resumed(Path(resume), watched) if resume is not None else _new(config, watched)
         try:
             return _run(*began, watched, stop or threading.Event())
@@ -68,12 +70,16 @@ def search(
             began[0].close()
 
 
-def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, SearchConfig, Grid, Prepared]:
+def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Check everything, then make the run folder."""
     assert config is not None
     path = run_folder.planned_path(config)
     prepare.check(config)
-    grid = grids.choose(trace=config.trace, zone=config.zone, start=config.start, hours=config.hours)
+    grid = grids.choose(
+        trace=config.trace, zone=config.zone, start=config.start, hours=config.hours, column=config.column
+    )
+    for note in grid.trace.notes:
+        watched.log(f"trace: {note}")
     if config.forecast == "model" and len(grid.before) < grids.WEEK_H:
         watched.log(f"forecast: {grid.told(config.forecast)}")
     prepared = prepare.prepare(config, watched.log)
@@ -88,7 +94,23 @@ def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, Sea
     return folder, config, grid, prepared
 
 
-def _resumed(path: Path, watched: Observer) -> tuple[RunFolder, SearchConfig, Grid, Prepared]:
+def _known_result(path: Path) -> SearchResult | None:
+    """The result of a run folder whose search has finished: nothing is left to be done, nor charged."""
+    folder, _ = run_folder.reopen(path)
+    database = None
+    try:
+        database = RunDatabase(folder.database)
+        if database.get_meta("status") != "finished":
+            return None
+        front = [row["proposal"] for row in database.rows("SELECT proposal FROM test")]
+        return finish.result(database, front, folder.path, database.get_meta("summary"))
+    finally:
+        if database is not None:
+            database.close()
+        folder.close()
+
+
+def _resumed(path: Path, watched: Observer) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Open a run folder, and prepare as it was prepared."""
     folder, config = run_folder.reopen(path)
     try:
@@ -103,7 +125,7 @@ def _resumed(path: Path, watched: Observer) -> tuple[RunFolder, SearchConfig, Gr
         raise
 
 
-def _fill(part: Path, config: SearchConfig, grid: Grid, prepared: Prepared) -> None:
+def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared) -> None:
     """What a new run folder holds beside config.json: the trace, and the database with what was measured."""
     trace_files.keep(grid, part)
     database = RunDatabase(part / "run.db", create=True)
@@ -123,7 +145,12 @@ def _fill(part: Path, config: SearchConfig, grid: Grid, prepared: Prepared) -> N
 
 
 def _run(
-    folder: RunFolder, config: SearchConfig, grid: Grid, prepared: Prepared, watched: Observer, stop: threading.Event
+    folder: RunFolder,
+    config: SearchConfig,
+    grid: GridHours,
+    prepared: Prepared,
+    watched: Observer,
+    stop: threading.Event,
 ) -> SearchResult:
     """Search in an open folder, test the front, and write the summary."""
     database, devices, problem = RunDatabase(folder.database), len(prepared.programs), prepared.problem
@@ -170,7 +197,7 @@ def _run(
 
 
 def _finish(
-    folder: RunFolder, config: SearchConfig, grid: Grid, prepared: Prepared, loop: Loop, why: str
+    folder: RunFolder, config: SearchConfig, grid: GridHours, prepared: Prepared, loop: Loop, why: str
 ) -> SearchResult:
     """Test the front, close the ledger, write the summary."""
     database, state, ledger = loop.database, loop.state, loop.ledger
@@ -178,7 +205,7 @@ def _finish(
     if status == "finished":
         finish.prune(state, folder)
         finish.test_front(database, state, ledger, folder, prepared.programs[0], config.epochs)
-        loop.record_last_hour()
+        loop.record_last_hours()
     wall = loop.wall_s()
     summary = finish.summarise(state, ledger, config, grid, devices=len(prepared.programs), wall_s=wall, status=status)
     summary["stopped_by"] = why
@@ -186,4 +213,4 @@ def _finish(
         database.set_meta("summary", summary)
         database.set_meta("status", status)
         database.set_meta("wall_s", wall)
-    return finish.result(database, state, folder.path, summary)
+    return finish.result(database, state.pareto(), folder.path, summary)

@@ -9,6 +9,7 @@ Evaluations are recorded the moment they end and told to the optimiser at the en
 
 import json
 import math
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -17,19 +18,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcenas.engine.hour import Keys, LineUp
-from jcenas.engine.inputs import normal_scores, size_scores
+from jcenas.engine.hour import Ended, Keys, LineUp
 from jcenas.engine.observe import Status
-from jcenas.engine.predictor import Inputs
 from jcenas.engine.queue import EMPTY
 from jcenas.engine.state import Catalog, SearchState
 from jcenas.live.database import RunDatabase
+from jcenas.live.proposals import Genome, Proposals
 from jcenas.live.steps import Steps
 from jcenas.moo import non_dominated
 from jcenas.problems.problem import Problem
-
-Genome = tuple[int, ...]
-_FIRST_ROWS = 1024  # of the catalogue; it doubles where they do not suffice
 
 
 class Job(NamedTuple):
@@ -100,14 +97,9 @@ class RunState:
         self.done: dict[int, Finished] = {}
         self.failed = 0
         self.untold: list[Finished] = []
-        self.genomes: list[Genome] = []
-        self._row_of: dict[Genome, int] = {}
-        d = len(problem.space.cardinalities)
-        self._table = np.zeros((_FIRST_ROWS, d), np.int32)
-        self._scores = np.full(_FIRST_ROWS, np.nan)
-        self._known: dict[str, np.ndarray] = {}
+        self.proposals = Proposals(problem)
         for row in database.rows("SELECT genome FROM proposals ORDER BY id"):
-            self._append(tuple(json.loads(row["genome"])))
+            self.proposals.append(tuple(json.loads(row["genome"])))
         self._restore()
 
     def grow(self) -> None:
@@ -121,8 +113,8 @@ class RunState:
         """Scores, evaluations, the queue and the cut trainings, as the database has them."""
         self.done, self.failed, self.untold = {}, 0, []
         for row in self._database.rows("SELECT proposal, score FROM scores"):
-            self._scores[row["proposal"] - 1] = math.nan if row["score"] is None else row["score"]
-        self.search = self.steps.start(self._first_key, rows=len(self._table))
+            self.proposals.scores[row["proposal"] - 1] = math.nan if row["score"] is None else row["score"]
+        self.search = self.steps.start(self._first_key, rows=self.proposals.length)
         told: dict[int, list[Finished]] = {}
         for row in self._database.rows("SELECT * FROM evaluations ORDER BY ordinal"):
             good = row["status"] == "done"
@@ -135,18 +127,22 @@ class RunState:
                 self.untold.append(finished)
             else:
                 told.setdefault(row["told"], []).append(finished)
+        width = self.steps.jobs  # may be smaller than it was, on fewer devices
         for group in sorted(told):
-            self._learn(told[group])
+            for begin in range(0, len(told[group]), width):
+                self._learn(told[group][begin : begin + width])
         self._groups = max(told, default=0)
         rows = self._database.rows("SELECT id, status, place FROM proposals ORDER BY id")
-        scored = np.zeros(len(self._table), bool)
+        scored = np.zeros(self.proposals.length, bool)
         scored[[row["proposal"] - 1 for row in self._database.rows("SELECT proposal FROM scores")]] = True
-        queued = sorted((row["place"], row["id"] - 1) for row in rows if row["status"] == "queued")
-        cut = [row["id"] - 1 for row in rows if row["status"] == "training"]
-        half = (cut + [EMPTY] * self.steps.sizes.devices)[: self.steps.sizes.devices]
-        left = [float(self.problem.seconds(self._table[row][None])[0]) if row != EMPTY else 0.0 for row in half]
+        queued = self._in_order(rows, "queued")
+        cut, devices = self._in_order(rows, "training"), self.steps.sizes.devices
+        half = (cut + [EMPTY] * devices)[:devices]
+        queued = cut[devices:] + queued  # on fewer devices than before
+        expected = np.asarray(self.problem.seconds(self.proposals.table[np.maximum(half, 0)]))
+        left = np.where(np.array(half) != EMPTY, expected, 0.0)
         places = np.full(self.steps.sizes.queue, EMPTY, np.int32)
-        places[: len(queued)] = [row for _, row in queued][: len(places)]
+        places[: len(queued)] = queued[: len(places)]
         self.search = self.search.replace(
             scored=jnp.asarray(scored),
             queue=jnp.asarray(places),
@@ -154,11 +150,21 @@ class RunState:
             half_s=jnp.asarray(left, jnp.float32),
         )
 
+    @staticmethod
+    def _in_order(rows: Sequence[sqlite3.Row], status: str) -> list[int]:
+        """Catalogue rows of the proposals that have a status, by their place."""
+        return [row["id"] - 1 for row in sorted(rows, key=lambda row: row["place"] or 0) if row["status"] == status]
+
     # --- what is known -----------------------------------------------------------------------------------------------
 
     def job(self, row: int) -> Job:
         """The architecture of a catalogue row."""
         return Job(row, self.genomes[row])
+
+    @property
+    def genomes(self) -> list[Genome]:
+        """Of the catalogue's rows."""
+        return self.proposals.genomes
 
     @property
     def evaluations(self) -> int:
@@ -221,66 +227,17 @@ class RunState:
         return jnp.asarray(objectives), jnp.arange(rows) < len(self.done)
 
     def catalog(self) -> Catalog:
-        """What is known of all proposals, arrays of the catalogue's length.
-
-        A score of a supernet is an estimated error; of a training-free one, larger is better.
-        """
-        n = len(self.genomes)
-        scores = self._scores[:n]
-        estimate = scores if self.steps.stage.supernet else -scores
-        return Catalog(
-            genomes=jnp.asarray(self._table),
-            costs=self._padded(self._column("costs", self.problem.costs)),
-            estimate=self._padded(np.where(np.isfinite(estimate), estimate, np.inf)),
-            inputs=self._inputs(scores) if self.steps.stage.refits else self._no_inputs(),
-            seconds=self._padded(self._column("seconds", self.problem.seconds)),
-        )
-
-    def _padded(self, values: np.ndarray) -> jax.Array:
-        """Values (n, ...) as float32 of the catalogue's length, zeros behind."""
-        array = np.zeros((len(self._table), *values.shape[1:]), np.float32)
-        array[: len(values)] = values
-        return jnp.asarray(array)
-
-    def _column(self, name: str, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """What is known of all proposals, computed for those that are new since the last time."""
-        known = self._known.get(name)
-        have = 0 if known is None else len(known)
-        if known is None or have < len(self.genomes):
-            fresh = np.asarray(measure(self._table[have : len(self.genomes)]))
-            known = self._known[name] = fresh if known is None else np.concatenate([known, fresh])
-        return known
-
-    def _inputs(self, scores: np.ndarray) -> Inputs:
-        """What the predictor sees; scores (n,) are ranked among those of the whole problem, or those found so far."""
-        columns = [self._column("sizes", lambda genomes: size_scores(self.problem, genomes))]
-        score = self.steps.stage.score
-        among = self.problem.known_scores(score)
-        if among is not None:
-            columns.insert(0, normal_scores(scores, among)[:, None])
-        elif self.problem.can_score(score):
-            columns.insert(0, normal_scores(scores, scores[~np.isnan(scores)])[:, None])
-        computes = self._column("computes", self.problem.computes)
-        return Inputs(self._padded(np.concatenate(columns, axis=1)), self._padded(computes))
-
-    def _no_inputs(self) -> Inputs:
-        """For stages that look at none."""
-        nothing = jnp.zeros((len(self._table), 0), jnp.float32)
-        return Inputs(nothing, nothing)
+        """What is known of all proposals, see `jcenas.live.proposals`."""
+        return self.proposals.catalog(self.steps.stage)
 
     # --- what changes ------------------------------------------------------------------------------------------------
 
-    def _append(self, genome: Genome) -> int:
-        row = len(self.genomes)
-        if row == len(self._table):
-            self._table = np.concatenate([self._table, np.zeros_like(self._table)])
-            self._scores = np.concatenate([self._scores, np.full(row, np.nan)])
-            if hasattr(self, "search"):
-                self.search = self.search.replace(scored=jnp.pad(self.search.scored, (0, row)))
-        self._table[row] = genome
-        self.genomes.append(genome)
-        self._row_of[genome] = row
-        return row
+    def _append(self, genome: Genome) -> None:
+        """A new row of the catalogue."""
+        before = self.proposals.length
+        self.proposals.append(genome)
+        if self.proposals.length > before:
+            self.search = self.search.replace(scored=jnp.pad(self.search.scored, (0, self.proposals.length - before)))
 
     def propose(self, keys: Keys, hour: float) -> tuple[np.ndarray, np.ndarray]:
         """Ask the optimiser: catalogue rows int32 (P,), EMPTY where it proposed nothing valid, and which are new, bool.
@@ -293,20 +250,20 @@ class RunState:
             for place, genome in enumerate(tuple(map(int, g)) for g in genomes):
                 if min(genome) < 0 or not self.problem.has(genome):
                     continue
-                if genome not in self._row_of:
+                if genome not in self.proposals.row_of:
                     text = self.problem.to_string(genome)
                     self._database.insert(
                         "proposals", genome=json.dumps(genome), cell=text, hour=hour, status="proposed"
                     )
                     self._append(genome)
-                rows[place] = self._row_of[genome]
+                rows[place] = self.proposals.row_of[genome]
         return rows, np.asarray(self.steps.new_among(jnp.asarray(rows), self.search))
 
     def add_scores(self, scores: dict[int, float], hour: float) -> None:
         """Take in scores by row."""
         if not scores:
             return
-        costs = self.problem.costs(self._table[list(scores)])[:, 0]
+        costs = self.problem.costs(self.proposals.table[list(scores)])[:, 0]
         with self._database.transaction():
             for (row, score), cost in zip(scores.items(), costs, strict=True):
                 value = None if math.isnan(score) else score
@@ -314,7 +271,7 @@ class RunState:
                 self._database.replace(
                     "scores", proposal=row + 1, score=value, error=error, cost=float(cost), hour=hour
                 )
-                self._scores[row] = score
+                self.proposals.scores[row] = score
         rows = jnp.asarray(list(scores), jnp.int32)
         self.search = self.search.replace(scored=self.search.scored.at[rows].set(True))
 
@@ -375,14 +332,15 @@ class RunState:
     def _learn(self, group: Sequence[Finished]) -> None:
         """Record a group, in its order, in the engine's state."""
         j, m = self.steps.jobs, len(self.problem.reference)
-        genomes = np.zeros((j, self._table.shape[1]), np.int32)
+        genomes = np.zeros((j, self.proposals.table.shape[1]), np.int32)
         rows, done = np.zeros(j, np.int32), np.arange(j) < len(group)
         objectives = np.full((j, m), np.inf, np.float32)
         finish = np.full(j, np.inf, np.float32)
         for place, one in enumerate(group):
             genomes[place], rows[place] = self.genomes[one.row], one.row
             objectives[place], finish[place] = one.objectives, one.hour * self.steps.hour_s
-        self.search = self.steps.learn(self.search, genomes, rows, objectives, finish, done)
+        ended = Ended(*map(jnp.asarray, (genomes, rows, objectives, objectives, finish, done)))
+        self.search = self.steps.learn(self.search, ended)
 
     def settle(self, line: LineUp, started: np.ndarray, done: np.ndarray, left_s: np.ndarray) -> SearchState:
         """Who waits and who is cut after an hour; see `jcenas.engine.hour.settle`."""
@@ -391,12 +349,13 @@ class RunState:
         return self.search
 
     def save_queue(self) -> None:
-        """Write the order of the queue; what was in it and is not any more was dropped."""
-        rows = [int(row) for row in np.asarray(self.search.queue) if row != EMPTY]
+        """Write the order of the queue and of the cut trainings; what was queued and is not any more was dropped."""
+        queue, half = np.asarray(self.search.queue), np.asarray(self.search.half)
         with self._database.transaction():
             self._database.execute("UPDATE proposals SET status = 'dropped', place = NULL WHERE status = 'queued'")
-            for place, row in enumerate(rows):
-                self._database.update("proposals", row + 1, status="queued", place=place)
+            for status, rows in (("queued", queue), ("training", half)):
+                for place, row in enumerate(rows[rows != EMPTY].tolist()):
+                    self._database.update("proposals", row + 1, status=status, place=place)
 
 
 _non_dominated = jax.jit(non_dominated)

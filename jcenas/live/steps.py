@@ -8,7 +8,7 @@ import numpy as np
 
 from jcenas.alloc.policies import Policy
 from jcenas.engine import hour as engine
-from jcenas.engine.hour import LineUp
+from jcenas.engine.hour import Ended, LineUp
 from jcenas.engine.observe import Budget, Outlook, Status, observe
 from jcenas.engine.stages import Stage
 from jcenas.engine.state import Catalog, SearchSizes, SearchState
@@ -73,7 +73,8 @@ class Steps:
         return self._rank(state.replace(optimizer=None), catalog, waiting, jnp.asarray(scored, jnp.int32))
 
     def _ranked(self, state: SearchState, catalog: Catalog, waiting: jax.Array, scored: jax.Array) -> jax.Array:
-        return engine.rank(self.stage, self.sizes, state, catalog, waiting, scored, self._reference, (self.sizes.room,))
+        rows = jnp.concatenate([waiting, scored])
+        return engine.rank(self.stage, self.sizes, state, catalog, rows, self._reference, (self.sizes.room,))
 
     def line_up(
         self, state: SearchState, seconds: jax.Array, waiting: jax.Array, proposals: np.ndarray, untried: np.ndarray
@@ -87,22 +88,12 @@ class Steps:
         """The queue and the cut trainings after an hour."""
         return self._settle(line, started, done, left_s)
 
-    def learn(
-        self,
-        state: SearchState,
-        genomes: np.ndarray,
-        rows: np.ndarray,
-        objectives: np.ndarray,
-        finish_s: np.ndarray,
-        done: np.ndarray,
-    ) -> SearchState:
+    def learn(self, state: SearchState, ended: Ended) -> SearchState:
         """Record evaluations and tell the optimiser."""
-        return self._learn(state, genomes, rows, objectives, finish_s, done)
+        return self._learn(state, ended)
 
-    def _learned(self, state, genomes, rows, objectives, finish_s, done) -> SearchState:
-        return engine.learn(
-            self._optimizer, state, genomes, rows, objectives, objectives, finish_s, done, self._reference
-        )
+    def _learned(self, state: SearchState, ended: Ended) -> SearchState:
+        return engine.learn(self._optimizer, state, ended, self._reference)
 
     def hypervolume(self, objectives: jax.Array, mask: jax.Array) -> jax.Array:
         """Of valid rows of objectives (n, m), float32 ()."""
@@ -119,11 +110,12 @@ class Steps:
         rows = np.zeros(self.jobs, np.int32)
         objectives = np.full((self.jobs, len(self._reference)), np.inf, np.float32)
         genomes = np.zeros((self.jobs, catalog.genomes.shape[1]), np.int32)
+        ended = Ended(*map(jnp.asarray, (genomes, rows, objectives, objectives, zeros, nothing)))
         done = [
             self.ask(key, state),
             self.new_among(jnp.asarray(proposals), state),
             self.settle(line, nothing, nothing, zeros),
-            self.learn(state, genomes, rows, objectives, zeros, nothing),
+            self.learn(state, ended),
         ]
         if self.stage.score:
             done.append(self.rank(state, catalog, state.queue, proposals))

@@ -1,7 +1,7 @@
 """The grid's hours in the run folder: a run goes on with them even if the original changes."""
 
 import dataclasses
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,15 @@ import numpy as np
 from jcenas import units
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.carbon.trace_file import read_trace
-from jcenas.engine.grid import Grid
+from jcenas.engine.grid import GridHours
+from jcenas.errors import InputError
 
 _FILE, _PAST = "trace.csv", "history.csv"
 _AFTER_H = 1000  # hours behind the end of the run at the last intensity, for the job that is in flight there
+_HOUR_S = int(units.SECONDS_PER_HOUR)
 
 
-def describe(grid: Grid) -> dict:
+def describe(grid: GridHours) -> dict:
     """What config.json says about the trace."""
     trace = grid.trace
     return {
@@ -29,13 +31,12 @@ def describe(grid: Grid) -> dict:
     }
 
 
-def keep(grid: Grid, folder: Path) -> None:
+def keep(grid: GridHours, folder: Path) -> None:
     """Write the hours of the run, and those before it, into the run folder."""
     _write(grid.trace, folder / _FILE)
-    if len(grid.before) > 1:
-        hour = int(units.SECONDS_PER_HOUR)
+    if len(grid.before):
         start = grid.trace.start - timedelta(hours=len(grid.before))
-        _write(CarbonTrace(start=start, intensity_g_per_kwh=grid.before, step_seconds=hour), folder / _PAST)
+        _write(CarbonTrace(start=start, intensity_g_per_kwh=grid.before, step_seconds=_HOUR_S), folder / _PAST)
 
 
 def _write(trace: CarbonTrace, path: Path) -> None:
@@ -44,16 +45,31 @@ def _write(trace: CarbonTrace, path: Path) -> None:
     path.write_text("time_utc,intensity_g_per_kwh\n" + "".join(lines))
 
 
-def recall(folder: Path, record: dict) -> Grid:
+def recall(folder: Path, record: dict) -> GridHours:
     """The hours that `keep` wrote, with the record of config.json.
 
     Raises:
         InputError: a file is missing or damaged.
     """
     labels = {name: record[name] for name in ("zone", "source", "kind", "factors")}
-    trace = dataclasses.replace(read_trace(folder / _FILE), **labels)
-    before = read_trace(folder / _PAST).hourly() if (folder / _PAST).exists() else np.zeros(0)
-    return Grid(trace, before, float(record["mean_g_per_kwh"]))
+    trace = dataclasses.replace(_read(folder / _FILE, record["step_seconds"]), **labels)
+    before = _read(folder / _PAST, _HOUR_S).hourly() if (folder / _PAST).exists() else np.zeros(0)
+    return GridHours(trace, before, float(record["mean_g_per_kwh"]))
+
+
+def _read(path: Path, step_seconds: int) -> CarbonTrace:
+    """What `_write` wrote; of a single row the reader of foreign files could not tell the step."""
+    rows = path.read_text(errors="replace").splitlines()[1:] if path.is_file() else []
+    if len(rows) == 1:
+        try:
+            time, value = rows[0].split(",")
+            start, values = datetime.fromisoformat(time), np.array([float(value)])
+        except ValueError as error:
+            raise InputError(
+                f"{path} is damaged ({error}); restore it, or start a new run under another --name"
+            ) from error
+        return CarbonTrace(start=start, intensity_g_per_kwh=values, step_seconds=step_seconds)
+    return read_trace(path)
 
 
 def extended(trace: CarbonTrace) -> CarbonTrace:

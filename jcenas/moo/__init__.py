@@ -14,7 +14,7 @@ from jcenas.moo.nsga2 import nsga2
 from jcenas.moo.pareto import crowding_distance, dominance_number, dominates, non_dominated, ranks
 from jcenas.moo.random_search import random_search
 from jcenas.moo.semoa import semoa
-from jcenas.moo.sh_emoa import sh_emoa
+from jcenas.moo.sh_emoa import ShEmoaConfig, sh_emoa
 from jcenas.moo.surrogate import SurrogateConfig
 from jcenas.moo.svm import SvmConfig
 from jcenas.moo.types import Optimizer, Space
@@ -25,6 +25,7 @@ __all__ = [
     "History",
     "LamooConfig",
     "Optimizer",
+    "ShEmoaConfig",
     "Space",
     "SurrogateConfig",
     "SvmConfig",

@@ -1,67 +1,73 @@
 """Bayesian optimisation with Gaussian processes: qEHVI, qNEHVI and MS-EHVI over a space."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jcenas.moo import candidates, history, surrogate, variation
+from jcenas.moo.arrays import reference_point
 from jcenas.moo.history import History
-from jcenas.moo.hypervolume import reference_point
 from jcenas.moo.pareto import non_dominated
 from jcenas.moo.surrogate import SurrogateConfig
-from jcenas.moo.types import Optimizer, Space
+from jcenas.moo.types import Optimizer, Space, is_valid
 
 Known = Sequence[Callable[[jax.Array], jax.Array] | None]  # an objective, genomes (k, d) -> (k,), or None: modelled
 
 
-def inputs_of(space: Space, config: SurrogateConfig, genomes: jax.Array) -> jax.Array:
-    """What the processes see of genomes (n, d): themselves ("categorical") or the space's features ("matern")."""
-    return genomes.astype(jnp.float32) if config.covariance == "categorical" else space.features(genomes)
+class Goal(NamedTuple):
+    """What is to be improved, and what of it needs no model."""
+
+    reference: jax.Array  # (m,) of the hypervolume
+    known: Known | None = None  # None models every objective
 
 
-def neighbours(key: jax.Array, space: Space, state: History, n: int) -> jax.Array:
-    """Draw n genomes one or two mutations away from non-dominated samples; uniform ones while there are none."""
-    which, first, second, far, uniform = jax.random.split(key, 5)
+def neighbours(key: jax.Array, space: Space, state: History, spare: jax.Array) -> jax.Array:
+    """Draw genomes one or two mutations away from non-dominated samples, as many as there are `spare` ones (n, d).
+
+    Those take their place while there are no samples, and where a mutation leaves the space.
+    """
+    n = spare.shape[0]
+    which, first, second, far = jax.random.split(key, 4)
     best = non_dominated(state.objectives, state.told)
     parents = state.genomes[jax.random.categorical(which, jnp.where(best, 0.0, -jnp.inf), shape=(n,))]
     once = variation.mutate(first, space, parents)
     twice = variation.mutate(second, space, once)
     children = jnp.where(jax.random.bernoulli(far, 0.5, (n, 1)), twice, once)
-    return jnp.where(jnp.any(best), children, space.sample(uniform, n))
+    return jnp.where(jnp.any(best) & is_valid(space, children)[:, None], children, spare)
 
 
 def propose_by_improvement(
     key: jax.Array,
     space: Space,
     config: SurrogateConfig,
+    *,
     state: History,
     pool: jax.Array,
     batch: int,
-    reference: jax.Array,
-    known: Known | None = None,
+    goal: Goal,
 ) -> jax.Array:
     """Choose `batch` genomes by expected hypervolume improvement; unseen ones first.
 
-    The first part of the pool (k, d) makes room for neighbours of the non-dominated samples (`SurrogateConfig.local`).
+    The last part of the pool (k, d) makes room for neighbours of the non-dominated samples (`SurrogateConfig.local`).
     """
     near, key = jax.random.split(key)
-    pool = jnp.concatenate([neighbours(near, space, state, round(config.local * pool.shape[0])), pool])[: pool.shape[0]]
+    kept = pool.shape[0] - round(config.local * pool.shape[0])  # the first drawn are the best
+    pool = jnp.concatenate([neighbours(near, space, state, pool[kept:]), pool[:kept]])
     seen = history.contains(state, pool) | history.repeated(pool)
     # When fewer unseen genomes than asked for are in the pool, seen ones must do (the space is exhausted).
     spare = jnp.cumsum(seen) <= batch - jnp.sum(~seen)
-    inputs = inputs_of(space, config, jnp.maximum(state.genomes, 0))
+    known = goal.known or [None] * goal.reference.shape[0]
     picks = surrogate.choose(
         key,
         config,
-        inputs,
-        state.objectives,
-        state.told,
-        inputs_of(space, config, pool),
-        ~seen | (seen & spare),
-        reference,
-        batch,
-        None if known is None else [None if value is None else value(pool) for value in known],
+        surrogate.Samples(config.inputs(space, jnp.maximum(state.genomes, 0)), state.objectives, state.told),
+        pool=surrogate.Pool(
+            config.inputs(space, pool), ~seen | spare, [None if value is None else value(pool) for value in known]
+        ),
+        reference=goal.reference,
+        b=batch,
     )
     return pool[picks]
 
@@ -80,11 +86,11 @@ def bayesian(
 
     Args:
       space: what is searched.
-      config: settings; None means the defaults.
+      config: settings; None means the defaults, with a kernel that suits the space's variables.
       capacity: number of genomes, evaluated and pending, that the state can remember.
       batch: number of genomes in one `ask`.
       reference: (m,) reference point of the hypervolume, in the units of the objectives.
-      initial: uniform samples before the first model.
+      initial: uniform samples before the first model; at most half of the capacity.
       known: as in `ms_ehvi`; None models every objective.
 
     Returns:
@@ -93,7 +99,7 @@ def bayesian(
     Raises:
       ValueError: on a bad reference, or other than one entry of `known` for each objective.
     """
-    config = config or SurrogateConfig()
+    config = (config or SurrogateConfig()).for_space(space)
     history.check_sizes(capacity, batch)
     reference = reference_point(reference)
     if known is not None and (len(known) != reference.shape[0] or all(value is not None for value in known)):
@@ -111,8 +117,9 @@ def bayesian(
     def ask(key: jax.Array, state: History) -> tuple[History, jax.Array]:
         uniform, choice = jax.random.split(key)
         pool = draw(uniform, state, size, candidates.everywhere)
-        chosen = propose_by_improvement(choice, space, config, state, pool, batch, jnp.asarray(reference), known)
-        begun = jnp.sum(state.status >= History.TOLD) >= initial
+        goal = Goal(jnp.asarray(reference), known)
+        chosen = propose_by_improvement(choice, space, config, state=state, pool=pool, batch=batch, goal=goal)
+        begun = jnp.sum(state.status >= History.TOLD) >= history.first_phase(initial, capacity)
         genomes = jnp.where(begun, chosen, pool[:batch])
         return history.propose(state, genomes), genomes
 
@@ -144,11 +151,11 @@ def ms_ehvi(
       space: what is searched.
       known: one entry for each objective: a function, genomes int32 (k, d) -> float (k,), that traces under `jit`, or
         None for an objective that a Gaussian process models. What is told must agree with it.
-      config: settings; None means the defaults.
+      config: settings; None means the defaults, with a kernel that suits the space's variables.
       capacity: number of genomes, evaluated and pending, that the state can remember.
       batch: number of genomes in one `ask`.
       reference: (m,) reference point of the hypervolume, in the units of the objectives.
-      initial: uniform samples before the first model.
+      initial: uniform samples before the first model; at most half of the capacity.
 
     Returns:
       An optimiser whose state is a `History`.

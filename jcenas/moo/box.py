@@ -25,6 +25,11 @@ class Box:
             raise ValueError(f"variables must be at least 1, levels at least 2, reach positive: {self}")
 
     @property
+    def ordinal(self) -> bool:
+        """True: neighbouring levels are alike (see `Space`)."""
+        return True
+
+    @property
     def cardinalities(self) -> tuple[int, ...]:
         """As many choices as levels, for each variable."""
         return (self.levels,) * self.variables

@@ -1,4 +1,4 @@
-"""Where new genomes come from: the whole space as a table when it is small, else draws in bounded rounds.
+"""Sources of new genomes: the whole space as a table when it is small, else draws in bounded rounds.
 
 Both ways hand out genomes by priority: unseen and wanted first (wanted: in the region that an optimiser asks for), then
 unseen, then anything. So a genome that was seen is proposed only when nothing else was found, and no two proposals of
@@ -12,11 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jcenas.moo import choice
 from jcenas.moo import history as memory
 from jcenas.moo.history import History
-from jcenas.moo.types import Space
+from jcenas.moo.types import Space, is_valid
 
 TABLE_LIMIT = 2**17
+_REPEATED, _INVALID, _NOTHING = -1.0, -2.0, -3.0  # priorities below a genome that was seen, which is 0
 Prepare = Callable[[jax.Array], jax.Array]  # genomes (k, d) -> what `Wanted` looks at, (k, ...)
 Wanted = Callable[[jax.Array], jax.Array]  # prepared (k, ...) -> float (k,), 1 inside the region and 0 outside
 Source = Callable[[jax.Array, History, int, Wanted], jax.Array]
@@ -38,34 +40,36 @@ def table_index(space: Space, genomes: jax.Array) -> jax.Array:
     return jnp.sum(genomes * jnp.asarray(strides.copy(), jnp.int32)[None, :], axis=1)
 
 
-def valid_genomes(space: Space) -> np.ndarray | None:
-    """Mask, bool (prod(cardinalities),), by the space's own `valid(genomes)` if it has one; None when all are valid."""
-    check = getattr(space, "valid", None)
-    return None if check is None else np.asarray(check(jnp.asarray(all_genomes(space))))
-
-
 def from_table(space: Space, prepare: Prepare) -> Source:
-    """Source that enumerates the space, and prepares it once."""
-    genomes = jnp.asarray(all_genomes(space))
+    """Source that enumerates the valid genomes of the space, and prepares them once.
+
+    Raises:
+      ValueError: no genome is valid.
+    """
+    everything = all_genomes(space)
+    valid = np.asarray(is_valid(space, jnp.asarray(everything)))
+    if not valid.any():
+        raise ValueError(f"the space calls none of its {len(everything)} genomes valid: {space}")
+    genomes = jnp.asarray(everything[valid])
+    total = genomes.shape[0]
+    place = jnp.asarray(np.where(valid, np.cumsum(valid) - 1, total), jnp.int32)  # of each genome among the valid ones
     prepared = jax.jit(prepare)(genomes)
-    valid = valid_genomes(space)
 
     def draw(key: jax.Array, history: History, n: int, wanted: Wanted) -> jax.Array:
-        total = genomes.shape[0]
-        row = jnp.where(history.seen, table_index(space, history.genomes), total)
+        row = jnp.where(history.seen, place[table_index(space, history.genomes)], total)
         unseen = jnp.ones(total, bool).at[row].set(False, mode="drop")
-        priority = jnp.where(unseen, 1.0 + wanted(prepared), 0.0)
-        if valid is not None:
-            priority = jnp.where(jnp.asarray(valid), priority, -1.0)
-        score = priority + jax.random.uniform(key, (total,))
-        best = jax.lax.top_k(score, min(n, total))[1]
+        score = jnp.where(unseen, 1.0 + wanted(prepared), 0.0) + jax.random.uniform(key, (total,))
+        best = choice.best_rows(score, jnp.ones(total, bool), min(n, total))
         return genomes[jnp.resize(best, (n,))]
 
     return draw
 
 
 def from_draws(space: Space, prepare: Prepare, *, rounds: int = 16, draws: int = 256) -> Source:
-    """Source that draws uniformly and rejects: at most `rounds` rounds of `draws` genomes, then the best so far."""
+    """Source that draws uniformly and rejects: at most `rounds` rounds of `draws` genomes, then the best so far.
+
+    Where fewer genomes than asked for were found, some are handed out twice.
+    """
 
     def draw(key: jax.Array, history: History, n: int, wanted: Wanted) -> jax.Array:
         def more(carry):
@@ -77,13 +81,15 @@ def from_draws(space: Space, prepare: Prepare, *, rounds: int = 16, draws: int =
             key, now = jax.random.split(key)
             fresh = space.sample(now, max(draws, n))
             new = jnp.where(memory.contains(history, fresh), 0.0, 1.0 + wanted(prepare(fresh)))
+            new = jnp.where(is_valid(space, fresh), new, _INVALID)
             pool = jnp.concatenate([chosen, fresh])
-            score = jnp.where(memory.repeated(pool), -1.0, jnp.concatenate([priority, new]))
-            best = jax.lax.top_k(score, n)[1]  # stable: earlier draws win ties, so the order of drawing decides
+            score = jnp.concatenate([priority, new])
+            score = jnp.where(memory.repeated(pool), jnp.minimum(score, _REPEATED), score)
+            best = choice.best_rows(score, jnp.ones_like(score, bool), n)  # earlier draws win ties: their order decides
             return step + 1, key, pool[best], score[best]
 
         start = jnp.full((n, len(space.cardinalities)), -1, jnp.int32)  # equals no genome
-        carry = jnp.int32(0), key, start, jnp.full(n, -2.0, jnp.float32)
+        carry = jnp.int32(0), key, start, jnp.full(n, _NOTHING, jnp.float32)
         return jax.lax.while_loop(more, attempt, carry)[2]
 
     return draw

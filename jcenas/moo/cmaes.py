@@ -66,7 +66,7 @@ def update(points: jax.Array, mask: jax.Array) -> Distribution:
     c_mu = jnp.minimum(1 - c_one, 2 * (mass - 2 + 1 / mass) / ((d + 2) ** 2 + mass))
     c_mu = jnp.maximum(c_mu, 0)
     steps = jnp.where(mask[:, None], (points - mean[None, :]) / SIGMA, 0)
-    shift = weights @ steps  # eq. 41
+    shift = linalg.product(weights, steps)  # eq. 41
     path_sigma = jnp.sqrt(c_sigma * (2 - c_sigma) * mass) * shift  # eq. 43 with C = I and path 0
     expected = math.sqrt(d) * (1 - 1 / (4 * d) + 1 / (21 * d**2))
     length = jnp.sqrt(jnp.sum(path_sigma**2))
@@ -75,7 +75,7 @@ def update(points: jax.Array, mask: jax.Array) -> Distribution:
     calm = (length / fast < (1.4 + 2 / (d + 1)) * expected).astype(points.dtype)
     path = calm * jnp.sqrt(c_path * (2 - c_path) * mass) * shift  # eq. 45
     rest = c_one * (1 - calm) * c_path * (2 - c_path)
-    spread = jnp.matmul(steps.T * weights[None, :], steps, precision="highest")
+    spread = linalg.product(steps.T * weights[None, :], steps)
     eye = jnp.eye(d, dtype=points.dtype)
     covariance = (1 + rest - c_one - c_mu) * eye + c_one * jnp.outer(path, path) + c_mu * spread  # eq. 47
     learnt = count > 1
@@ -94,7 +94,7 @@ def draw(key: jax.Array, distribution: Distribution, cardinalities: tuple[int, .
     full = full + jnp.diag(jnp.maximum(margin - jnp.diagonal(full), 0) + 1e-8)
     factor = linalg.cholesky(full)
     normal = jax.random.normal(key, (k, len(cardinalities)))
-    x = distribution.mean[None, :] + jnp.matmul(normal, factor.T, precision="highest")
+    x = distribution.mean[None, :] + linalg.product(normal, factor.T)
     x = 1 - jnp.abs(1 - jnp.mod(jnp.abs(x), 2))  # reflected at 0 and 1
     return jnp.round(x * last[None, :]).astype(jnp.int32)
 

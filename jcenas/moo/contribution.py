@@ -1,14 +1,19 @@
-"""What single points and batches add to a hypervolume.
+"""Exclusive hypervolume of single points, and hypervolume improvement of batches.
+
+A point with an objective of -inf adds an infinite volume, unless others cover it: see `_with_infinities`.
 
 Letters: n points, b new points, m objectives. Masks mean *valid*.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jcenas.moo import sorting
-from jcenas.moo.hypervolume import check_reference, gains, volume
-from jcenas.moo.pareto import check_objectives
+from jcenas.moo.arrays import as_objectives, check_reference
+from jcenas.moo.hypervolume import gains, volume
 
 
 def _limited(gain: jax.Array, corner: jax.Array) -> jax.Array:
@@ -21,7 +26,21 @@ def _without(gain: jax.Array, i: jax.Array) -> jax.Array:
     return jnp.where((jnp.arange(gain.shape[0]) == i)[:, None], 0, gain)
 
 
-def contributions(objectives: jax.Array, reference: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+def _with_infinities(function: Callable[..., jax.Array], *gains_of: jax.Array) -> jax.Array:
+    """Apply a volume of gains, (n, m) each, some of which may be infinite.
+
+    Infinite gains become twice the largest finite one of their objective, then four times: what grows is infinite.
+    """
+    finite = jnp.concatenate([jnp.where(jnp.isinf(gain), 0, gain) for gain in gains_of])
+    top = jnp.maximum(jnp.max(finite, axis=0, initial=0), 1)
+    capped = [[jnp.where(jnp.isinf(gain), k * top[None, :], gain) for gain in gains_of] for k in (2, 4)]
+    unbounded = jnp.any(jnp.stack([jnp.any(jnp.isinf(gain)) for gain in gains_of]))
+    once = function(*capped[0])
+    twice = jax.lax.cond(unbounded, lambda: function(*capped[1]), lambda: once)
+    return jnp.where(twice > once * (1 + 1e-4), jnp.inf, once)
+
+
+def contributions(objectives: ArrayLike, reference: ArrayLike, mask: ArrayLike | None = None) -> jax.Array:
     """Exclusive hypervolume of each point: how much is lost when it alone is removed.
 
     Args:
@@ -33,18 +52,27 @@ def contributions(objectives: jax.Array, reference: jax.Array, mask: jax.Array |
       float (n,): 0 for dominated points, for both copies of a duplicate, for points beyond the reference and outside
       the mask.
     """
-    check_objectives(objectives, mask)
-    check_reference(objectives, reference)
+    points, mask = as_objectives(objectives, mask)
+    check_reference(points, reference)
     gain = gains(objectives, reference, mask)
-    own = jnp.prod(gain, axis=1)
-    if gain.shape[1] == 2:
-        return _staircase(gain)
+    return _with_infinities(exclusive, gain)
 
-    def shared(i):  # the part of box i that the other boxes cover
+
+def exclusive(gain: jax.Array) -> jax.Array:
+    """Exclusive volumes (n,) of the boxes [0, gain], finite gains (n, m)."""
+    return _staircase(gain) if gain.shape[1] == 2 else _by_removal(gain)
+
+
+def _by_removal(gain: jax.Array) -> jax.Array:
+    """Exclusive volumes (n,) of the boxes [0, gain], gain (n, m), each less what the others cover of it."""
+    if gain.shape[0] == 0:
+        return jnp.zeros(0, gain.dtype)
+
+    def shared(i: jax.Array) -> jax.Array:
         return volume(_limited(_without(gain, i), gain[i]))
 
     covered = jax.lax.map(shared, jnp.arange(gain.shape[0]), batch_size=64)
-    return jnp.maximum(own - covered, 0)
+    return jnp.maximum(jnp.prod(gain, axis=1) - covered, 0)
 
 
 def _staircase(gain: jax.Array) -> jax.Array:
@@ -54,6 +82,8 @@ def _staircase(gain: jax.Array) -> jax.Array:
     rises above the second highest.
     """
     n = gain.shape[0]
+    if n == 0:
+        return jnp.zeros(0, gain.dtype)
     order = sorting.descending_gains(gain[:, 0])
     x, y = gain[order, 0], gain[order, 1]
 
@@ -68,21 +98,26 @@ def _staircase(gain: jax.Array) -> jax.Array:
 
 
 def improvement(
-    new: jax.Array, objectives: jax.Array, reference: jax.Array, mask: jax.Array | None = None
+    new: ArrayLike, objectives: ArrayLike, reference: ArrayLike, mask: ArrayLike | None = None
 ) -> jax.Array:
-    """Hypervolume, scalar, that new points (b, m) add, together, to an archive (n, m) where mask (n,) is True.
+    """Hypervolume improvement, scalar: what new points (b, m) add, together, to an archive (n, m) where mask is True.
 
     By adding one point at a time: its own box less what archive and earlier points cover of it (the archive's volume
     itself is never computed).
     """
-    check_objectives(objectives, mask)
-    check_reference(objectives, reference)
-    check_objectives(new, None)
-    check_reference(new, reference)
+    archive, mask = as_objectives(objectives, mask)
+    check_reference(archive, reference)
+    fresh, _ = as_objectives(new)
+    check_reference(fresh, reference)
     old, gain = gains(objectives, reference, mask), gains(new, reference)
+    return _with_infinities(_added, gain, old) if gain.shape[0] else jnp.zeros((), gain.dtype)
+
+
+def _added(gain: jax.Array, old: jax.Array) -> jax.Array:
+    """Volume of the boxes [0, gain], gain (b, m), outside the boxes [0, old], old (n, m)."""
     b = gain.shape[0]
 
-    def added(i):
+    def added(i: jax.Array) -> jax.Array:
         earlier = jnp.where((jnp.arange(b) < i)[:, None], gain, 0)
         return jnp.prod(gain[i]) - volume(_limited(jnp.concatenate([old, earlier]), gain[i]))
 

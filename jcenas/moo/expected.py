@@ -1,14 +1,17 @@
-"""Improvements of hypervolume for single points: exact for known objectives, expected under independent normals.
+"""Hypervolume improvement of single points: exact for known objectives, expected under independent normals.
 
 Letters: n archive points, q queries, m objectives.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jcenas.moo import sorting
-from jcenas.moo.hypervolume import check_reference, gains, volume
-from jcenas.moo.pareto import check_objectives
+from jcenas.moo.arrays import as_floats, as_objectives, check_reference
+from jcenas.moo.hypervolume import gains, volume
 
 
 def strips(gain: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -24,14 +27,52 @@ def strips(gain: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     return left, right, floor
 
 
-def point_improvement(queries: jax.Array, gain: jax.Array) -> jax.Array:
-    """Hypervolume (q,) that each query adds alone; queries (q, m) and archive (n, m) as gains."""
-    if gain.shape[1] == 2:
-        left, right, floor = (a[None, :] for a in strips(gain))
-        width = jnp.maximum(jnp.minimum(queries[:, :1], right) - left, 0)
-        return jnp.sum(width * jnp.maximum(queries[:, 1:] - floor, 0), axis=1)
+class Archive(NamedTuple):
+    """An archive made ready to weigh points against it; only one of the two is there."""
 
-    def alone(query):
+    strips: tuple[jax.Array, jax.Array] | None  # left edges, falling, and floors, (n + 1,) each; of two objectives
+    gain: jax.Array | None  # (n, m); of other numbers of objectives
+
+
+def prepare(gain: jax.Array, room: int = 0) -> Archive:
+    """Make an archive of gains (n, m) ready, with room for `room` more points.
+
+    Dominated rows, copies and rows of zeros may be among them.
+    """
+    gain = jnp.concatenate([gain, jnp.zeros((room, gain.shape[1]), gain.dtype)])
+    if gain.shape[1] != 2:
+        return Archive(None, gain)
+    left, _, floor = strips(gain)
+    return Archive((left, floor), None)
+
+
+def insert(archive: Archive, point: jax.Array) -> Archive:
+    """The archive with one more point, (m,) as gains; an archive without room forgets nothing but strips of width 0."""
+    if archive.gain is not None:  # rows of zeros are room
+        empty = jnp.argmin(jnp.max(archive.gain, axis=1))
+        return Archive(None, archive.gain.at[empty].set(point))
+    assert archive.strips is not None
+    left, floor = archive.strips
+    before = jnp.sum(left > point[0])  # strips that end up right of the new edge
+    source = jnp.arange(left.shape[0])
+    source = jnp.where(source <= before, source, source - 1)  # the strip that the edge divides occurs twice
+    edges = jnp.where(jnp.arange(left.shape[0]) == before, point[0], left[source])
+    raised = jnp.where(jnp.arange(left.shape[0]) > before, jnp.maximum(floor[source], point[1]), floor[source])
+    return Archive((edges, raised), None)
+
+
+def point_improvement(queries: jax.Array, archive: Archive) -> jax.Array:
+    """Hypervolume (q,) that each of the queries (q, m), as gains, adds alone to an archive."""
+    if archive.strips is not None:
+        left, floor = archive.strips
+        right = jnp.concatenate([jnp.full(1, jnp.inf, left.dtype), left[:-1]])
+        width = jnp.maximum(jnp.minimum(queries[:, :1], right[None, :]) - left[None, :], 0)
+        return jnp.sum(width * jnp.maximum(queries[:, 1:] - floor[None, :], 0), axis=1)
+
+    gain = archive.gain
+    assert gain is not None
+
+    def alone(query: jax.Array) -> jax.Array:
         return jnp.maximum(jnp.prod(query) - volume(jnp.minimum(gain, query[None, :])), 0)
 
     return jax.lax.map(alone, queries, batch_size=32)
@@ -44,7 +85,11 @@ def _above(edge: jax.Array, mean: jax.Array, deviation: jax.Array) -> jax.Array:
 
 
 def expected_improvement(
-    mean: jax.Array, deviation: jax.Array, objectives: jax.Array, reference: jax.Array, mask: jax.Array | None = None
+    mean: ArrayLike,
+    deviation: ArrayLike,
+    objectives: ArrayLike,
+    reference: ArrayLike,
+    mask: ArrayLike | None = None,
 ) -> jax.Array:
     """Exact expected hypervolume improvement for two objectives (Emmerich, Yang, Deutz, Wang and Fonseca 2016).
 
@@ -61,16 +106,16 @@ def expected_improvement(
     Raises:
       ValueError: for other than two objectives, or on shapes that do not fit.
     """
-    check_objectives(objectives, mask)
-    check_reference(objectives, reference)
-    if jnp.ndim(mean) != 2 or jnp.shape(deviation) != jnp.shape(mean):
-        raise ValueError(f"mean and deviation must have shape (q, 2): got {jnp.shape(mean)} and {jnp.shape(deviation)}")
+    points, mask = as_objectives(objectives, mask)
+    check_reference(points, reference)
+    mean, deviation = as_floats(mean), as_floats(deviation)
+    if mean.ndim != 2 or deviation.shape != mean.shape:
+        raise ValueError(f"mean and deviation must have shape (q, 2): got {mean.shape} and {deviation.shape}")
     check_reference(mean, reference)
-    mean, deviation = jnp.asarray(mean), jnp.asarray(deviation)
     if mean.shape[1] != 2:
         raise ValueError(f"the exact form has 2 objectives, got predictions {mean.shape}; use qehvi for more")
     gain = jnp.asarray(reference, mean.dtype)[None, :] - mean
     left, right, floor = (a[None, :] for a in strips(gains(objectives, reference, mask)))
-    wide = lambda edge: _above(edge, gain[:, :1], deviation[:, :1])
-    reach = jnp.where(jnp.isinf(right), 0, wide(jnp.where(jnp.isinf(right), 0, right)))
-    return jnp.sum((wide(left) - reach) * _above(floor, gain[:, 1:], deviation[:, 1:]), axis=1)
+    first, spread = gain[:, :1], deviation[:, :1]
+    reach = jnp.where(jnp.isinf(right), 0, _above(jnp.where(jnp.isinf(right), 0, right), first, spread))
+    return jnp.sum((_above(left, first, spread) - reach) * _above(floor, gain[:, 1:], deviation[:, 1:]), axis=1)

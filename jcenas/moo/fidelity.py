@@ -32,6 +32,11 @@ class Budgeted:
             raise ValueError(f"budgets must be positive and rise, got {self.budgets}")
 
     @property
+    def ordinal(self) -> bool:
+        """As the space says."""
+        return getattr(self.space, "ordinal", False)
+
+    @property
     def cardinalities(self) -> tuple[int, ...]:
         """Those of the space, and the number of budgets."""
         return (*self.space.cardinalities, len(self.budgets))

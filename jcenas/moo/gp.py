@@ -1,7 +1,10 @@
 """Exact Gaussian-process regression on padded data (Rasmussen and Williams 2006, algorithm 2.1).
 
+A posterior covariance is a difference of numbers as large as the prior variance, so its rounding error is a share of
+that variance however small the posterior itself has become: the jitter of every factorisation is measured by it.
+
 Letters: n data, q queries, d variables, m objectives, s samples. Masks mean *valid*. Write for one objective, vmap over
-  them.
+them.
 """
 
 from typing import Any, Literal, cast
@@ -14,15 +17,14 @@ from flax import struct
 from jcenas.moo import linalg
 
 Covariance = Literal["matern", "categorical"]
-_JITTER = 1e-5
+_JITTER = 1e-5  # of the prior variance, beside the noise
+_DRAW_JITTER = 256  # roundings of the prior variance: 3e-5 of it in float32
 
 
 class Hyperparameters(struct.PyTreeNode):
     """Logarithms of the kernel's numbers, for standardised targets."""
 
-    log_scale: (
-        jax.Array
-    )  # (d,) inverse length of each variable ("matern"), or cost of a differing choice ("categorical")
+    log_scale: jax.Array  # (d,) inverse length of a variable ("matern"), or cost of a differing choice ("categorical")
     log_variance: jax.Array  # () of the signal
     log_noise: jax.Array  # () variance of the observations
 
@@ -64,13 +66,18 @@ def covariance(kind: Covariance, hyper: Hyperparameters, a: jax.Array, b: jax.Ar
     raise ValueError(f"covariance must be 'matern' or 'categorical', got {kind!r}")
 
 
+def _noisy_covariance(kind: Covariance, hyper: Hyperparameters, inputs: jax.Array, mask: jax.Array) -> jax.Array:
+    """Covariance (n, n) of the observations at inputs (n, d); identity in padded rows."""
+    matrix = jnp.where(mask[:, None] & mask[None, :], covariance(kind, hyper, inputs, inputs), 0)
+    return matrix + jnp.diag(jnp.where(mask, jnp.exp(hyper.log_noise), 1.0))
+
+
 def condition(
     kind: Covariance, hyper: Hyperparameters, inputs: jax.Array, targets: jax.Array, mask: jax.Array
 ) -> Posterior:
     """Process with mean 0 conditioned on targets (n,) at inputs (n, d) where mask (n,) is True."""
-    matrix = jnp.where(mask[:, None] & mask[None, :], covariance(kind, hyper, inputs, inputs), 0)
-    noise = jnp.exp(hyper.log_noise) + _JITTER * jnp.exp(hyper.log_variance)
-    factor = linalg.cholesky(matrix + jnp.diag(jnp.where(mask, noise, 1.0)))
+    matrix = _noisy_covariance(kind, hyper, inputs, mask)
+    factor = linalg.cholesky_of_nearly_definite(matrix, _JITTER * jnp.exp(hyper.log_variance))
     weights = linalg.solve_definite(factor, jnp.where(mask, targets, 0))
     return Posterior(inputs, mask, factor, weights, hyper)
 
@@ -79,10 +86,12 @@ def negative_log_likelihood(
     kind: Covariance, hyper: Hyperparameters, inputs: jax.Array, targets: jax.Array, mask: jax.Array
 ) -> jax.Array:
     """Minus the log marginal likelihood, scalar (Rasmussen and Williams 2006, eq. 2.30)."""
-    process = condition(kind, hyper, inputs, targets, mask)
+    jitter = jnp.where(mask, _JITTER * jnp.exp(hyper.log_variance), 0)
+    factor = linalg.cholesky(_noisy_covariance(kind, hyper, inputs, mask) + jnp.diag(jitter))
     targets = jnp.where(mask, targets, 0)
-    logs = jnp.sum(jnp.log(jnp.diagonal(process.factor)))
-    return targets @ process.weights / 2 + logs + jnp.sum(mask) * jnp.log(2 * jnp.pi) / 2
+    fit = linalg.product(targets, linalg.solve_definite(factor, targets))
+    logs = jnp.sum(jnp.log(jnp.diagonal(factor)))
+    return fit / 2 + logs + jnp.sum(mask) * jnp.log(2 * jnp.pi) / 2
 
 
 def fit(
@@ -118,13 +127,25 @@ def fit(
 def predict(kind: Covariance, process: Posterior, queries: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Posterior mean (q,) and covariance (q, q) of the noise-free function at queries (q, d)."""
     cross = jnp.where(process.mask[:, None], covariance(kind, process.hyper, process.inputs, queries), 0)
-    mean = cross.T @ process.weights
+    mean = linalg.product(cross.T, process.weights)
     half = linalg.solve_lower(process.factor, cross)
-    return mean, covariance(kind, process.hyper, queries, queries) - half.T @ half
+    return mean, covariance(kind, process.hyper, queries, queries) - linalg.product(half.T, half)
 
 
-def sample(key: jax.Array, mean: jax.Array, matrix: jax.Array, s: int) -> jax.Array:
-    """Joint draws, (s, q), from a normal with that mean (q,) and covariance (q, q)."""
-    jitter = 1e-4 * jnp.max(jnp.diagonal(matrix)) + 1e-9
-    factor = linalg.cholesky(matrix + jitter * jnp.eye(mean.shape[0], dtype=mean.dtype))
-    return mean[None, :] + jax.random.normal(key, (s, mean.shape[0]), mean.dtype) @ factor.T
+def sample(key: jax.Array, mean: jax.Array, matrix: jax.Array, s: int, variance: jax.Array | float) -> jax.Array:
+    """Joint draws from a posterior.
+
+    Args:
+      key: consumed.
+      mean: of the posterior, (q,).
+      matrix: its covariance, (q, q), up to rounding.
+      s: number of draws.
+      variance: of the prior, (): what rounding errors of the matrix are in proportion to.
+
+    Returns:
+      (s, q).
+    """
+    jitter = _DRAW_JITTER * jnp.finfo(matrix.dtype).eps * jnp.asarray(variance, matrix.dtype)
+    factor = linalg.cholesky_of_nearly_definite(matrix, jitter)
+    normal = jax.random.normal(key, (s, mean.shape[0]), mean.dtype)
+    return mean[None, :] + linalg.product(normal, factor.T)

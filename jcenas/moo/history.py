@@ -1,9 +1,10 @@
-"""What an optimiser remembers: every genome proposed or told, and its objectives, in arrays of fixed capacity.
+"""The memory of an optimiser: every genome proposed or told, and its objectives, in arrays of fixed capacity.
 
 A genome is *pending* from the moment `ask` proposes it until it is told; pending, told and failed genomes are all
-*seen*, and are not proposed again while others are left. Rows fill up in order of first sight. Once all rows are taken,
-further new genomes are dropped: neither learnt from nor remembered, so give a capacity for all evaluations plus all
-that may be pending.
+*seen*, and are not proposed again while others are left. Rows fill up in order of first sight, so give a capacity for
+all evaluations plus all that may be pending. Once all rows are taken, proposals are no longer remembered, and of what
+has been told and what is told now the worst is forgotten: failed genomes first, then those that most others dominate,
+the later of equals. Pending genomes stay. What was forgotten may be proposed again.
 
 Letters: c capacity, d variables, m objectives, n genomes in one call.
 """
@@ -13,6 +14,10 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax.typing import ArrayLike
+
+from jcenas.moo.arrays import as_array, as_floats
+from jcenas.moo.pareto import dominance_number
 
 
 class History(struct.PyTreeNode):
@@ -43,6 +48,11 @@ def check_sizes(capacity: int, batch: int) -> None:
     """Raise ValueError unless a state of this capacity can remember at least one batch of at least one genome."""
     if not 1 <= batch <= capacity:
         raise ValueError(f"batch must be at least 1 and at most the capacity: got batch {batch}, capacity {capacity}")
+
+
+def first_phase(initial: int, capacity: int) -> int:
+    """Uniform samples before an optimiser models anything: `initial`, but at most half of what it can remember."""
+    return min(initial, max(capacity // 2, 1))
 
 
 def empty(capacity: int, variables: int, objectives: int) -> History:
@@ -98,28 +108,64 @@ def propose(state: History, genomes: jax.Array) -> History:
     )
 
 
-def tell(state: History, genomes: jax.Array, objectives: jax.Array) -> History:
+def tell(state: History, genomes: ArrayLike, objectives: ArrayLike) -> History:
     """Write the objectives (n, m) of genomes (n, d), proposed before or not; a row that is not finite becomes FAILED.
 
-    A genome told again takes its latest objectives; of copies within one call, the first counts.
+    A genome told again takes its latest objectives; of copies within one call, the first counts. Any n, 0 too.
+
+    Raises:
+      ValueError: names the shapes that do not fit.
     """
-    check_tell(state, genomes, objectives)
-    width = state.objectives.shape[1]
-    objectives = objectives.astype(jnp.float32)
-    row, _, count = _rows(state, genomes)
+    genomes, objectives = check_tell(state, genomes, objectives)
+    capacity, width = state.objectives.shape
+    if genomes.shape[0] == 0:
+        return state
+    row, new, count = _rows(state, genomes)
     fine = jnp.all(jnp.isfinite(objectives), axis=1)
     values = jnp.where(fine[:, None], objectives[:, :width], jnp.inf)
     status = jnp.where(fine, History.TOLD, History.FAILED).astype(jnp.int32)
-    return state.replace(
-        genomes=state.genomes.at[row].set(genomes.astype(jnp.int32), mode="drop"),
-        objectives=state.objectives.at[row].set(values, mode="drop"),
-        status=state.status.at[row].set(status, mode="drop"),
-        count=count,
+    state = _write(state, row, History(genomes, values, status, count))
+    left_over = new & (row >= capacity)
+    if not width:  # nothing to compare by
+        return state
+    return jax.lax.cond(jnp.any(left_over), _replace_worst, lambda s, *_: s, state, left_over, genomes, values, status)
+
+
+def _write(state: History, row: jax.Array, new: History) -> History:
+    """Put n new rows in places (n,), nowhere where that is the capacity; the count becomes theirs."""
+    return History(
+        genomes=state.genomes.at[row].set(new.genomes, mode="drop"),
+        objectives=state.objectives.at[row].set(new.objectives, mode="drop"),
+        status=state.status.at[row].set(new.status, mode="drop"),
+        count=new.count,
     )
 
 
-def check_tell(history: History, genomes: jax.Array, objectives: jax.Array) -> None:
-    """Raise ValueError, before tracing goes on, unless genomes are (n, d) and objectives (n, m) for this history."""
+def _replace_worst(
+    state: History, left_over: jax.Array, genomes: jax.Array, values: jax.Array, status: jax.Array
+) -> History:
+    """Put those of the n new rows that are left over in the places of worse ones of a full history."""
+    capacity, n = state.status.shape[0], status.shape[0]
+    present = jnp.concatenate([jnp.ones(capacity, bool), left_over])
+    kind = jnp.where(present, jnp.concatenate([state.status, status]), History.EMPTY)
+    number = dominance_number(jnp.concatenate([state.objectives, values]), kind == History.TOLD)
+    last = jnp.full_like(number, capacity + n)
+    kinds = [kind == History.PENDING, kind == History.TOLD, kind == History.FAILED]
+    badness = jnp.select(kinds, [jnp.full_like(number, -1), number, last], last + 1)
+    stays = jnp.zeros(capacity + n, bool).at[jnp.argsort(badness, stable=True)[:capacity]].set(True)
+    free = jnp.argsort(stays[:capacity], stable=True)  # places that become free come first
+    enters = stays[capacity:]
+    row = jnp.where(enters, free[jnp.maximum(jnp.cumsum(enters) - 1, 0)], capacity)
+    return _write(state, row, History(genomes, values, status, state.count))
+
+
+def check_tell(history: History, genomes: ArrayLike, objectives: ArrayLike) -> tuple[jax.Array, jax.Array]:
+    """Genomes as int32 (n, d) and objectives as float32 (n, m) arrays for this history.
+
+    Raises:
+      ValueError: before tracing goes on, on other shapes.
+    """
+    genomes, objectives = as_array(genomes), as_floats(objectives)
     variables, width = history.genomes.shape[1], history.objectives.shape[1]
     if genomes.ndim != 2 or genomes.shape[1] != variables:
         raise ValueError(f"genomes must have shape (n, {variables}), got {genomes.shape}")
@@ -127,6 +173,7 @@ def check_tell(history: History, genomes: jax.Array, objectives: jax.Array) -> N
         raise ValueError(
             f"objectives must have shape (n, {width or 'm'}) for genomes {genomes.shape}, got {objectives.shape}"
         )
+    return genomes.astype(jnp.int32), objectives.astype(jnp.float32)
 
 
 def rows_of(history: History, genomes: jax.Array) -> jax.Array:

@@ -21,39 +21,27 @@ Letters: n points, m objectives.
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jcenas.moo import sorting
-from jcenas.moo.pareto import check_objectives
+from jcenas.moo.arrays import as_floats, as_objectives, check_reference, on_host
 
 _SMALL = 64
 _UNROLL = 8
 
 
-def check_reference(objectives: jax.Array, reference: jax.Array) -> None:
-    """Raise ValueError unless reference is (m,) for objectives (n, m)."""
-    if jnp.shape(reference) != jnp.shape(objectives)[1:]:
-        shapes = f"got {jnp.shape(reference)} for objectives {jnp.shape(objectives)}"
-        raise ValueError(f"reference must have shape (m,): {shapes}")
+def gains(objectives: ArrayLike, reference: ArrayLike, mask: jax.Array | None = None) -> jax.Array:
+    """Distances reference - objectives, float (n, m), with all zeros in rows that contribute nothing.
 
-
-def reference_point(reference) -> np.ndarray:
-    """Reference for an optimiser, float32 (m,), with m at least 1.
-
-    Raises:
-      ValueError: unless it is one finite vector.
+    What is no JAX array is subtracted in double precision, so that large values close to the reference keep their
+    distance.
     """
-    point = np.asarray(reference, np.float32)
-    if point.ndim != 1 or point.size == 0 or not np.all(np.isfinite(point)):
-        raise ValueError(f"reference must be finite and of shape (m,), got {point}")
-    return point
-
-
-def gains(objectives: jax.Array, reference: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """Distances reference - objectives, float (n, m), with all zeros in rows that contribute nothing."""
-    objectives = jnp.asarray(objectives)
-    if not jnp.issubdtype(objectives.dtype, jnp.floating):
-        objectives = objectives.astype(jnp.float32)
-    gain = jnp.asarray(reference, objectives.dtype)[None, :] - objectives
+    points = as_floats(objectives)
+    if on_host((objectives, reference)):
+        distance = np.asarray(reference, np.float64)[None, :] - np.asarray(objectives, np.float64)
+        gain = jnp.asarray(distance, points.dtype)
+    else:
+        gain = jnp.asarray(reference, points.dtype)[None, :] - points
     inside = jnp.all(gain > 0, axis=1)  # False for NaN
     return jnp.where((inside if mask is None else inside & mask)[:, None], gain, 0)
 
@@ -125,7 +113,7 @@ def volume(gain: jax.Array) -> jax.Array:
     return slices(jnp.ones(n, bool), m - 1)
 
 
-def hypervolume(objectives: jax.Array, reference: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+def hypervolume(objectives: ArrayLike, reference: ArrayLike, mask: ArrayLike | None = None) -> jax.Array:
     """Volume dominated by the valid points, up to the reference.
 
     Args:
@@ -134,13 +122,17 @@ def hypervolume(objectives: jax.Array, reference: jax.Array, mask: jax.Array | N
       mask: bool (n,), True where valid; None means all valid.
 
     Returns:
-      Scalar of the objectives' floating dtype; exact up to rounding, which float32 keeps below 1e-5 of the value.
+      Scalar of the objectives' floating dtype; exact up to rounding, which float32 keeps below 1e-5 of the value, given
+      the distances from the reference (those of JAX arrays are rounded like their values). Infinite where a point
+      with an objective of -inf is within the reference.
 
     Raises:
       ValueError: on wrong ranks or a reference of another length.
     """
-    check_objectives(objectives, mask)
-    check_reference(objectives, reference)
-    if jnp.shape(objectives)[0] == 0:
-        return jnp.zeros((), jnp.result_type(float, jnp.asarray(objectives).dtype))
-    return volume(gains(objectives, reference, mask))
+    points, mask = as_objectives(objectives, mask)
+    check_reference(points, reference)
+    if points.shape[0] == 0:
+        return jnp.zeros((), as_floats(points).dtype)
+    gain = gains(objectives, reference, mask)
+    unbounded = jnp.isinf(gain)
+    return jnp.where(jnp.any(unbounded), jnp.inf, volume(jnp.where(unbounded, 1, gain)))

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jcenas.moo.linalg import product
+
 Kernel = Literal["linear", "poly", "rbf"]
 KERNELS = ("linear", "poly", "rbf")
 
@@ -26,19 +28,19 @@ def scale_gamma(points: jax.Array, mask: jax.Array) -> jax.Array:
 
 def squared_distances(a: jax.Array, b: jax.Array) -> jax.Array:
     """Between rows of a (k, f) and b (n, f), float32 (k, n), never below 0."""
-    product = jnp.matmul(a, b.T, precision="highest")
-    return jnp.maximum(jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None, :] - 2 * product, 0)
+    squares = jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None, :]
+    return jnp.maximum(squares - 2 * product(a, b.T), 0)
 
 
 def gram(kernel: Kernel, a: jax.Array, b: jax.Array, gamma: jax.Array, degree: int, coef0: float) -> jax.Array:
     """Kernel values (k, n) of a (k, f) against b (n, f)."""
     if kernel == "rbf":
         return jnp.exp(-gamma * squared_distances(a, b))
-    product = jnp.matmul(a, b.T, precision="highest")
+    inner = product(a, b.T)
     if kernel == "linear":
-        return product
+        return inner
     if kernel == "poly":
-        return (gamma * product + coef0) ** degree
+        return (gamma * inner + coef0) ** degree
     raise ValueError(f"kernel must be one of {KERNELS}, got {kernel!r}")
 
 
@@ -65,10 +67,10 @@ def monomials(points: jax.Array, degree: int, coef0: float) -> jax.Array:
         powers.append(powers[-1] * points)
     stacked = jnp.stack(powers)  # (degree + 1, k, f)
     table = exponents(points.shape[1], degree, coef0)
-    product = jnp.ones((points.shape[0], len(table)), points.dtype)
+    found = jnp.ones((points.shape[0], len(table)), points.dtype)
     for i in range(points.shape[1]):
-        product *= stacked[table[:, i], :, i].T
-    return product
+        found *= stacked[table[:, i], :, i].T
+    return found
 
 
 def monomial_scale(f: int, gamma: jax.Array, degree: int, coef0: float) -> jax.Array:
@@ -98,7 +100,7 @@ def pivoted_cholesky(
         factor, pivots, rest = carry
         pivot = jnp.argmax(rest).astype(jnp.int32)
         column = gram(kernel, points, points[pivot][None], gamma, degree, coef0)[:, 0]
-        column = column - jnp.matmul(factor, factor[pivot], precision="highest")
+        column = column - product(factor, factor[pivot])
         root = jnp.sqrt(jnp.maximum(rest[pivot], 1e-30))
         fresh = (rest[pivot] > floor) & mask
         column = jnp.where(fresh, column / root, 0)

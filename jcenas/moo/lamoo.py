@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from jcenas.moo import candidates, cmaes, history, partition, svm
-from jcenas.moo.bayesian import propose_by_improvement
+from jcenas.moo.arrays import reference_point
+from jcenas.moo.bayesian import Goal, propose_by_improvement
 from jcenas.moo.history import History
-from jcenas.moo.hypervolume import hypervolume, reference_point
 from jcenas.moo.surrogate import SurrogateConfig
 from jcenas.moo.svm import SvmConfig
 from jcenas.moo.types import Optimizer, Space, is_valid
@@ -27,7 +27,7 @@ class LamooConfig:
     """Settings of LaMOO; the defaults are those of the published search (CE-NAS, `lamoo/`).
 
     Attributes:
-      initial: uniform samples before the first partition.
+      initial: uniform samples before the first partition; a search takes at most half of its capacity.
       height: most levels of splits.
       leaf_size: a node with at most this many samples does not split.
       exploration: Cp of the bound, in units of hypervolume; None means 10 % of the current hypervolume, which keeps the
@@ -65,6 +65,7 @@ def _propose_by_evolution(
     key: jax.Array,
     space: Space,
     config: LamooConfig,
+    *,
     state: History,
     depth: Callable[[jax.Array], jax.Array],
     spare: jax.Array,
@@ -83,11 +84,12 @@ def _propose_by_evolution(
     points = cmaes.points(state.genomes[rows], space.cardinalities)
     fresh = cmaes.draw(key, cmaes.update(points, state.told[rows]), space.cardinalities, config.draws)
     pool = jnp.concatenate([fresh, spare])
-    known = history.contains(state, pool) | ~is_valid(space, pool)
+    known = history.contains(state, pool)
     score = jnp.concatenate([2 + depth(fresh), jnp.ones(batch, jnp.int32)])
     score = jnp.where(known, jnp.where(jnp.arange(pool.shape[0]) < config.draws, -1, 0), score)
     score = jnp.where(history.repeated(pool), -2, score)
-    return pool[jax.lax.top_k(score, batch)[1]]  # stable: the order of drawing decides
+    score = jnp.where(is_valid(space, pool), score, -3)  # `spare` alone has enough that are valid
+    return pool[jax.lax.top_k(score, batch)[1]]  # integers, and stable: the order of drawing decides
 
 
 def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, batch: int, reference) -> Optimizer:
@@ -106,9 +108,10 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
       start).
     """
     config = config or LamooConfig()
+    surrogate = config.surrogate.for_space(space)
     history.check_sizes(capacity, batch)
     reference = reference_point(reference)
-    size = max(batch, config.surrogate.pool) if config.sampler == "ehvi" else batch
+    size = max(batch, surrogate.pool) if config.sampler == "ehvi" else batch
     draw = candidates.source(space, lambda genomes: svm.prepare(config.svm, space.features(genomes)))
 
     def init(key: jax.Array) -> History:
@@ -122,7 +125,8 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
         exploration = 0.1 * tree.volume[0] if config.exploration is None else jnp.float32(config.exploration)
         select = partition.best_leaf if config.selection == "leaf" else partition.descend
         finished = jnp.sum(state.status >= History.TOLD)
-        leaf = jnp.where(finished < config.initial, 0, select(tree, exploration))
+        begun = finished >= history.first_phase(config.initial, capacity)
+        leaf = jnp.where(begun, select(tree, exploration), 0)
         path = partition.train_path(config.svm, tree, features, leaf)
 
         def wanted(prepared: jax.Array) -> jax.Array:
@@ -132,14 +136,17 @@ def lamoo(space: Space, config: LamooConfig | None = None, *, capacity: int, bat
             prepared = svm.prepare(config.svm, space.features(genomes))
             return partition.depth_inside(config.svm, path, prepared)
 
-        uniform, choice = jax.random.split(key)
+        uniform, pick = jax.random.split(key)
         genomes = draw(uniform, state, size, wanted)
         if config.sampler == "cmaes":
-            chosen = _propose_by_evolution(choice, space, config, state, depth, genomes, target)
-            genomes = jnp.where(finished < config.initial, genomes, chosen)
+            chosen = _propose_by_evolution(
+                pick, space, config, state=state, depth=depth, spare=genomes, reference=target
+            )
+            genomes = jnp.where(begun, chosen, genomes)
         if config.sampler == "ehvi":
-            chosen = propose_by_improvement(choice, space, config.surrogate, state, genomes, batch, target)
-            genomes = jnp.where(finished < config.initial, genomes[:batch], chosen)
+            goal = Goal(target)
+            chosen = propose_by_improvement(pick, space, surrogate, state=state, pool=genomes, batch=batch, goal=goal)
+            genomes = jnp.where(begun, chosen, genomes[:batch])
         return history.propose(state, genomes), genomes
 
     return Optimizer(init, ask, history.tell)
@@ -153,8 +160,3 @@ def lamoo_ehvi(space: Space, *, capacity: int, batch: int, reference) -> Optimiz
 def lamoo_cmaes(space: Space, *, capacity: int, batch: int, reference) -> Optimizer:
     """LaMOO that samples its region by a CMA-ES."""
     return lamoo(space, LamooConfig(sampler="cmaes"), capacity=capacity, batch=batch, reference=reference)
-
-
-def current_hypervolume(state: History, reference: jax.Array) -> jax.Array:
-    """Hypervolume () of everything told so far."""
-    return hypervolume(state.objectives, reference, state.told)

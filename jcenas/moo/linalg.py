@@ -1,9 +1,12 @@
-"""Cholesky factors and triangular solves that stay safe in a batch on a CPU.
+"""Matrix products in full precision, and Cholesky factors and triangular solves that stay safe in a batch on a CPU.
 
 On the CPU, jaxlib hands the members of a batched LAPACK call to the thread pool that runs the call itself, and waits
 for them inside it. When as many such calls run at once as the pool has threads, each waits for the others and the
 program hangs (seen with jaxlib 0.10.2: two Gaussian processes fitted side by side on two cores). Here a batch is
 therefore a loop of single calls on a CPU, and one batched call on any other device.
+
+Accelerators multiply float32 matrices in shorter formats unless asked not to (TF32 keeps ten bits), which is enough to
+turn a covariance indefinite: everything that a factorisation depends on goes through `product`.
 """
 
 import functools
@@ -12,6 +15,13 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+
+_ATTEMPTS = 6  # of a factorisation, before NaN is its answer
+
+
+def product(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Matrix product a b in the full precision of its operands on every device; shapes as of `jnp.matmul`."""
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
 def _in_turn(single: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -58,7 +68,7 @@ def _cholesky_fwd(matrix: jax.Array):
 
 def _cholesky_bwd(factor: jax.Array, cotangent: jax.Array):
     """Murray 2016 (arXiv 1602.07527, eq. 10): L^-T phi(L^T dL) L^-1, made symmetric; phi halves the diagonal."""
-    inner = jnp.tril(factor.T @ cotangent)
+    inner = jnp.tril(product(factor.T, cotangent))
     inner = inner - jnp.diag(jnp.diagonal(inner)) / 2
     left = _backward(factor, inner)  # L^-T phi
     whole = _backward(factor, left.T).T
@@ -66,6 +76,26 @@ def _cholesky_bwd(factor: jax.Array, cotangent: jax.Array):
 
 
 cholesky.defvjp(_cholesky_fwd, _cholesky_bwd)
+
+
+def cholesky_of_nearly_definite(matrix: jax.Array, jitter: jax.Array) -> jax.Array:
+    """Lower factor (n, n) of a covariance (n, n) that rounding may have made indefinite.
+
+    Adds `jitter`, (), to the diagonal, ten times more in each of at most six attempts. NaN only where the matrix itself
+    is not finite, or far from definite. Has no reverse derivative.
+    """
+    eye = jnp.eye(matrix.shape[0], dtype=matrix.dtype)
+
+    def broken(carry: tuple[jax.Array, jax.Array]) -> jax.Array:
+        attempt, factor = carry
+        return (attempt < _ATTEMPTS) & ~jnp.all(jnp.isfinite(factor))
+
+    def again(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        attempt, _ = carry
+        return attempt + 1, cholesky(matrix + jitter * 10.0 ** attempt.astype(matrix.dtype) * eye)
+
+    first = jnp.int32(1), cholesky(matrix + jitter * eye)
+    return jax.lax.while_loop(broken, again, first)[1]
 
 
 def solve_lower(factor: jax.Array, right: jax.Array, transpose: bool = False) -> jax.Array:
@@ -86,7 +116,7 @@ def _solve_fwd(factor: jax.Array, right: jax.Array, transpose: bool):
 def _solve_bwd(transpose: bool, residual: tuple[jax.Array, jax.Array], cotangent: jax.Array):
     factor, x = residual
     along = solve_lower(factor, cotangent, not transpose)
-    change = x @ along.T if transpose else along @ x.T
+    change = product(x, along.T) if transpose else product(along, x.T)
     return -jnp.tril(change), along
 
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from jcenas.moo import candidates, history, variation
+from jcenas.moo.arrays import reference_point
 from jcenas.moo.history import History
-from jcenas.moo.hypervolume import reference_point
 from jcenas.moo.survival import crowded_order
 from jcenas.moo.types import Optimizer, Space
 
@@ -29,7 +29,7 @@ def nsga2(
     capacity: int,
     batch: int,
     m: int = 2,
-    population: int = 20,
+    population: int | None = None,
     crossover: float = 0.9,
     mutation: float = 0.9,
 ) -> Optimizer:
@@ -40,15 +40,20 @@ def nsga2(
       capacity: number of genomes, evaluated and pending, that the state can remember.
       batch: number of genomes in one `ask`.
       m: number of objectives.
-      population: survivors; until that many are told, proposals are uniform.
+      population: survivors, at most the capacity; until that many are told, proposals are uniform. None means 20, or
+        half of the capacity if that is less, so that the other half evolves.
       crossover: probability that a child has two parents.
       mutation: probability that a child takes one step of the space's mutation.
     """
-    if population < 2 or m < 1:
-        raise ValueError(f"population must be at least 2 and m at least 1, got {population} and {m}")
+    history.check_sizes(capacity, batch)
+    population = max(2, min(20, capacity // 2)) if population is None else population
+    if not 2 <= population <= max(capacity, 2) or m < 1:
+        raise ValueError(
+            f"population must be from 2 to the capacity and m at least 1: got population {population}, "
+            f"capacity {capacity}, m {m}"
+        )
     if not (0 <= crossover <= 1 and 0 <= mutation <= 1):
         raise ValueError(f"crossover and mutation are probabilities, got {crossover} and {mutation}")
-    history.check_sizes(capacity, batch)
     draw = candidates.source(space)
 
     def init(key: jax.Array) -> Nsga2State:
@@ -67,12 +72,13 @@ def nsga2(
         children = variation.crossover(cross, space, parents[0], parents[1], crossover)
         moves = jax.random.bernoulli(change, mutation, (batch, 1))
         children = jnp.where(moves, variation.mutate(step, space, children), children)
-        children = variation.renew(new, space, state.history, children, draw)
+        children = variation.renew(new, space, state.history, genomes=children, draw=draw)
         first = draw(start, state.history, batch, candidates.everywhere)
         genomes = jnp.where(alive < population, first, children)
         return state.replace(history=history.propose(state.history, genomes)), genomes
 
     def tell(state: Nsga2State, genomes: jax.Array, objectives: jax.Array) -> Nsga2State:
+        genomes, objectives = history.check_tell(state.history, genomes, objectives)
         told = history.tell(state.history, genomes, objectives)
         new = history.rows_of(told, genomes)
         again = history.repeated(genomes) | jnp.any(new[:, None] == state.members[None, :], axis=1)

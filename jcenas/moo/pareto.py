@@ -4,48 +4,56 @@ Objectives are minimised. Row a *dominates* row b when a is nowhere larger and s
 b when it is nowhere larger (so duplicates dominate each other weakly); it *strictly dominates* b when it is smaller
 everywhere. Everything here uses plain dominance, so duplicates never remove each other and all copies of a
 non-dominated point are non-dominated. Infinities are ordinary values. NaN counts as +inf: an objective that could not
-be measured is as bad as can be.
+be measured is as bad as can be. Integers compare exactly.
 
 Letters: n rows, m objectives. Masks mean *valid*; rows outside the mask neither dominate nor count.
 """
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jcenas.moo import sorting
+from jcenas.moo.arrays import as_array, as_floats, as_objectives
 
 _BLOCK = 512
 _DIRECT = 1024  # up to here all pairs are one fused loop
 
 
-def check_objectives(objectives: jax.Array, mask: jax.Array | None) -> None:
-    """Raise ValueError unless objectives are (n, m) and mask is (n,) or None."""
-    if jnp.ndim(objectives) != 2:
-        raise ValueError(
-            f"objectives must have shape (n, m), got {jnp.shape(objectives)}; use vmap for more dimensions"
-        )
-    if mask is not None and jnp.shape(mask) != jnp.shape(objectives)[:1]:
-        raise ValueError(f"mask must have shape (n,): got {jnp.shape(mask)} for objectives {jnp.shape(objectives)}")
-
-
 def clean(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
     """Floating-point objectives (n, m) with NaN, and all of each row outside the mask, replaced by +inf."""
-    objectives = jnp.asarray(objectives)
-    if not jnp.issubdtype(objectives.dtype, jnp.floating):
-        objectives = objectives.astype(jnp.float32)
-    objectives = jnp.where(jnp.isnan(objectives), jnp.inf, objectives)
-    return objectives if mask is None else jnp.where(mask[:, None], objectives, jnp.inf)
+    points = as_floats(objectives)
+    points = jnp.where(jnp.isnan(points), jnp.inf, points)
+    return points if mask is None else jnp.where(mask[:, None], points, jnp.inf)
 
 
-def dominates(a: jax.Array, b: jax.Array) -> jax.Array:
-    """True where a (..., m) dominates b (..., m): nowhere larger, somewhere smaller.
+def _comparable(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Floats (n, m) in the order of the objectives, as `clean` has them.
+
+    Integers, of which floats cannot tell all apart, are replaced by their places in the order of their column.
+    """
+    if not jnp.issubdtype(objectives.dtype, jnp.integer):
+        return clean(objectives, mask)
+    places = jax.vmap(lambda column: jnp.searchsorted(jnp.sort(column), column), 1, 1)(objectives)
+    return clean(places, mask)
+
+
+def first_of_equals(objectives: jax.Array, mask: jax.Array) -> jax.Array:
+    """Mask, bool (n,), of the first valid row of each distinct vector of objectives (n, m)."""
+    equal = jnp.all(objectives[:, None, :] == objectives[None, :, :], axis=-1) & mask[None, :]
+    return mask & ~jnp.any(jnp.tril(equal, -1), axis=1)
+
+
+def dominates(a: ArrayLike, b: ArrayLike) -> jax.Array:
+    """True where a (..., m) dominates b (..., m): nowhere larger, somewhere smaller; NaN counts as +inf.
 
     Raises:
       ValueError: unless a and b have as many objectives and their other axes broadcast.
     """
-    shapes = jnp.shape(a), jnp.shape(b)
-    if not (shapes[0] and shapes[1]) or shapes[0][-1] != shapes[1][-1]:
-        raise ValueError(f"a and b must have shapes (..., m) with one m: got {shapes[0]} and {shapes[1]}")
+    a, b = as_array(a), as_array(b)
+    if not (a.shape and b.shape) or a.shape[-1] != b.shape[-1]:
+        raise ValueError(f"a and b must have shapes (..., m) with one m: got {a.shape} and {b.shape}")
+    a, b = (x if jnp.issubdtype(x.dtype, jnp.integer) else jnp.where(jnp.isnan(x), jnp.inf, x) for x in (a, b))
     return jnp.all(a <= b, axis=-1) & jnp.any(a < b, axis=-1)
 
 
@@ -58,7 +66,7 @@ def _count_dominators(points: jax.Array, others: jax.Array) -> jax.Array:
     return jnp.sum(no_larger & smaller, axis=0, dtype=jnp.int32)  # down the columns: whole vectors of counters
 
 
-def dominance_number(objectives: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+def dominance_number(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.Array:
     """Count the rows that dominate each row.
 
     Args:
@@ -72,8 +80,8 @@ def dominance_number(objectives: jax.Array, mask: jax.Array | None = None) -> ja
     Raises:
       ValueError: on wrong ranks.
     """
-    check_objectives(objectives, mask)
-    points = clean(objectives, mask)
+    objectives, mask = as_objectives(objectives, mask)
+    points = _comparable(objectives, mask)
     n = points.shape[0]
     if n <= _DIRECT:
         numbers = _count_dominators(points, points)
@@ -97,13 +105,13 @@ def _staircase(points: jax.Array) -> jax.Array:
     return jnp.zeros(x.shape[0], bool).at[order].set(free & (y <= own))
 
 
-def non_dominated(objectives: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+def non_dominated(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.Array:
     """Mask, bool (n,), of the valid rows that no valid row dominates; all copies of a duplicated row are kept.
 
     O(n log n) for two objectives, O(n^2 m) for more; memory O(n).
     """
-    check_objectives(objectives, mask)
-    points = clean(objectives, mask)
+    objectives, mask = as_objectives(objectives, mask)
+    points = _comparable(objectives, mask)
     if points.shape[1] == 2 and points.shape[0] > _BLOCK:
         best = _staircase(points)
     else:
@@ -111,10 +119,10 @@ def non_dominated(objectives: jax.Array, mask: jax.Array | None = None) -> jax.A
     return best if mask is None else best & mask
 
 
-def ranks(objectives: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+def ranks(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.Array:
     """Front of each row, int32 (n,), by non-dominated sorting (Deb et al. 2002): 0 for the best, n outside the mask."""
-    check_objectives(objectives, mask)
-    points = clean(objectives, mask)
+    objectives, mask = as_objectives(objectives, mask)
+    points = _comparable(objectives, mask)
     n = points.shape[0]
     valid = jnp.ones(n, bool) if mask is None else mask
     beats = dominates(points[:, None, :], points[None, :, :]) & valid[:, None] & valid[None, :]  # row dominates column
@@ -133,7 +141,7 @@ def ranks(objectives: jax.Array, mask: jax.Array | None = None) -> jax.Array:
 
 
 def crowding_distance(
-    objectives: jax.Array, mask: jax.Array | None = None, front: jax.Array | None = None
+    objectives: ArrayLike, mask: ArrayLike | None = None, front: ArrayLike | None = None
 ) -> jax.Array:
     """Crowding distance within each front (Deb et al. 2002, section III-B).
 
@@ -146,11 +154,15 @@ def crowding_distance(
       float (n,): inf at the ends of each objective, 0 outside the mask. An objective that is constant (or infinite)
       over a front adds nothing, so no value is NaN.
     """
-    check_objectives(objectives, mask)
-    if front is not None and jnp.shape(front) != jnp.shape(objectives)[:1]:
-        raise ValueError(f"front must have shape (n,): got {jnp.shape(front)} for objectives {jnp.shape(objectives)}")
+    objectives, mask = as_objectives(objectives, mask)
+    if front is not None:
+        front = as_array(front)
+        if front.shape != objectives.shape[:1]:
+            raise ValueError(f"front must have shape (n,): got {front.shape} for objectives {objectives.shape}")
     points = clean(objectives, mask)
     n = points.shape[0]
+    if n == 0:
+        return jnp.zeros(0, points.dtype)
     valid = jnp.ones(n, bool) if mask is None else mask
     group_of = jnp.where(valid, jnp.zeros(n, jnp.int32) if front is None else front, n)
     total = jnp.zeros(n, points.dtype)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jcenas.moo import svm
+from jcenas.moo import choice, svm
 from jcenas.moo.hypervolume import hypervolume
 from jcenas.moo.pareto import dominance_number
 from jcenas.moo.svm import SVM, SvmConfig
@@ -136,7 +136,7 @@ def upper_confidence(tree: Tree, exploration: jax.Array) -> jax.Array:
 
 def best_leaf(tree: Tree, exploration: jax.Array) -> jax.Array:
     """Leaf with the largest bound among all leaves (`leaf` selection), int32 ()."""
-    return jnp.argmax(jnp.where(tree.split, -jnp.inf, upper_confidence(tree, exploration))).astype(jnp.int32)
+    return choice.best(upper_confidence(tree, exploration), ~tree.split)
 
 
 def descend(tree: Tree, exploration: jax.Array) -> jax.Array:

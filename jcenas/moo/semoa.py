@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 
 from jcenas.moo import candidates, history, variation
-from jcenas.moo.contribution import contributions
+from jcenas.moo.arrays import reference_point
+from jcenas.moo.contribution import exclusive
 from jcenas.moo.history import History
-from jcenas.moo.hypervolume import reference_point
-from jcenas.moo.pareto import non_dominated
+from jcenas.moo.hypervolume import gains
+from jcenas.moo.pareto import first_of_equals, non_dominated
 from jcenas.moo.types import Optimizer, Space
 
 
@@ -31,12 +32,6 @@ def linear_ranking(share: jax.Array, mask: jax.Array, pressure: float) -> jax.Ar
     falling = pressure - 2 * (pressure - 1) * place / jnp.maximum(count - 1, 1)
     falling = jnp.where(count > 1, falling, 1.0)
     return jnp.where(mask, falling / jnp.maximum(count, 1), 0)
-
-
-def _unique(values: jax.Array, mask: jax.Array) -> jax.Array:
-    """Mask, bool (n,), of the first valid row of each distinct vector of values (n, m)."""
-    equal = jnp.all(values[:, None, :] == values[None, :, :], axis=-1) & mask[None, :]
-    return mask & ~jnp.any(jnp.tril(equal, -1), axis=1)
 
 
 def semoa(
@@ -57,7 +52,7 @@ def semoa(
       capacity: number of genomes, evaluated and pending, that the state can remember.
       batch: children in one `ask`.
       reference: (m,) reference point of the contributed hypervolume.
-      initial: uniform samples before the first generation.
+      initial: uniform samples before the first generation; at most half of the capacity.
       variant: "paper" or "released".
     """
     if variant not in ("paper", "released"):
@@ -76,18 +71,18 @@ def semoa(
         if variant == "paper":
             alive, pressure = non_dominated(state.objectives, state.told), 2.0
         else:
-            alive, pressure = _unique(state.objectives, state.told), 1.9
-        share = contributions(state.objectives, jnp.asarray(reference), alive)
+            alive, pressure = first_of_equals(state.objectives, state.told), 1.9
+        share = exclusive(gains(state.objectives, jnp.asarray(reference), alive))
         chance = jnp.log(linear_ranking(share, alive, pressure))
         parents = jax.random.categorical(pick, chance, shape=(batch,))
         if variant == "paper":
             extremes = jnp.argmin(jnp.where(alive[:, None], state.objectives, jnp.inf), axis=0)
             parents = parents.at[: min(m, batch)].set(extremes[:batch])
         children = variation.mutate(step, space, state.genomes[parents])
-        children = variation.renew(new, space, state, children, draw)
+        children = variation.renew(new, space, state, genomes=children, draw=draw)
         first = draw(start, state, batch, candidates.everywhere)
         finished = jnp.sum(state.status >= History.TOLD)
-        begun = (finished >= initial) & jnp.any(alive)
+        begun = (finished >= history.first_phase(initial, capacity)) & jnp.any(alive)
         genomes = jnp.where(begun, children, first)
         return history.propose(state, genomes), genomes
 

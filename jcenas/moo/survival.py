@@ -6,7 +6,8 @@ Letters: n rows, m objectives, k places. Masks mean *valid*; rows outside the ma
 import jax
 import jax.numpy as jnp
 
-from jcenas.moo.contribution import contributions
+from jcenas.moo.contribution import exclusive
+from jcenas.moo.hypervolume import gains
 from jcenas.moo.pareto import crowding_distance, ranks
 
 
@@ -29,7 +30,7 @@ def hypervolume_survivors(objectives: jax.Array, reference: jax.Array, mask: jax
     def drop(_, alive):
         front = ranks(objectives, alive)
         last = alive & (front == jnp.max(jnp.where(alive, front, -1)))
-        share = contributions(objectives, reference, last)
+        share = exclusive(gains(objectives, reference, last))
         # Among equals (as all beyond the reference) the later row goes.
         worst = objectives.shape[0] - 1 - jnp.argmin(jnp.where(last, share, jnp.inf)[::-1])
         return jnp.where(jnp.sum(alive) > k, alive.at[worst].set(False), alive)

@@ -20,6 +20,7 @@ from flax import struct
 
 from jcenas.moo import kernels, linalg
 from jcenas.moo.kernels import Kernel
+from jcenas.moo.linalg import product
 
 _EXPLICIT_LIMIT = 512
 _RANK = 256
@@ -93,11 +94,11 @@ def _newton_dual(matrix: jax.Array, y: jax.Array):
     def factorise(diagonal):
         factor = linalg.cholesky(y[:, None] * y[None, :] * matrix + jnp.diag(diagonal + _RIDGE))
         along = linalg.solve_definite(factor, y)
-        curvature = jnp.maximum(y @ along, 1e-30)
+        curvature = jnp.maximum(product(y, along), 1e-30)
 
         def solve(right, balance):
             inner = linalg.solve_definite(factor, right)
-            db = (y @ inner - balance) / curvature
+            db = (product(y, inner) - balance) / curvature
             return inner - along * db, db
 
         return solve
@@ -125,18 +126,18 @@ class _Rows(NamedTuple):
     def gram(self, weight: jax.Array) -> jax.Array:
         """F' diag(weight) F (p, p)."""
         parts, p = self._split(weight), self.blocks.shape[2]
-        add = lambda i, total: total + self.blocks[i].T @ (parts[i][:, None] * self.blocks[i])
+        add = lambda i, total: total + product(self.blocks[i].T, parts[i][:, None] * self.blocks[i])
         return jax.lax.fori_loop(0, self.used, add, jnp.zeros((p, p), weight.dtype))
 
     def onto(self, values: jax.Array) -> jax.Array:
         """F' values (p,), values (n,)."""
         parts, p = self._split(values), self.blocks.shape[2]
-        add = lambda i, total: total + parts[i] @ self.blocks[i]
+        add = lambda i, total: total + product(parts[i], self.blocks[i])
         return jax.lax.fori_loop(0, self.used, add, jnp.zeros(p, values.dtype))
 
     def along(self, direction: jax.Array, n: int) -> jax.Array:
         """F direction (n,), zero in the rows not in use."""
-        write = lambda i, out: out.at[i].set(self.blocks[i] @ direction)
+        write = lambda i, out: out.at[i].set(product(self.blocks[i], direction))
         out = jnp.zeros(self.blocks.shape[:2], direction.dtype)
         return jax.lax.fori_loop(0, self.used, write, out).reshape(-1)[:n]
 
@@ -177,7 +178,7 @@ def solve(
     factor = factor * active[:, None] / jnp.sqrt(unit)
     ceiling = cost * unit
     wide = _Rows.of(jnp.concatenate([factor, jnp.ones((n, 1), dtype)], axis=1), mask)
-    newton = _newton_primal(wide, y) if p + 1 < n else _newton_dual(factor @ factor.T, y)
+    newton = _newton_primal(wide, y) if p + 1 < n else _newton_dual(product(factor, factor.T), y)
 
     def gap(a, s, z, w):
         return jnp.sum((a * z + s * w) * active) / (2 * count)
@@ -187,11 +188,11 @@ def solve(
         a, s, z, w, bias = point
         normal = wide.onto(y * a)[:p]
         missing = active * (1 - y * wide.along(jnp.append(normal, bias), n))  # of the margin
-        objective = normal @ normal / 2 + ceiling * jnp.sum(jnp.maximum(missing, 0))
+        objective = product(normal, normal) / 2 + ceiling * jnp.sum(jnp.maximum(missing, 0))
         better = objective < best[0]
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), (objective, a, bias), best)
         dual = missing + active * (z - w)  # = 0 at the solution
-        balance = -y @ a
+        balance = -product(y, a)
         solver = newton(jnp.where(mask, z / a + w / s, 1.0))
         now = gap(a, s, z, w)
 
@@ -240,7 +241,7 @@ def fit(
         scale = kernels.monomial_scale(f, gamma, *shape) if config.kernel == "poly" else jnp.ones(f, points.dtype)
         factor = prepared * scale[None, :]
         dual, bias = solve(factor, labels, mask, config.cost, config.steps)
-        return SVM((dual @ factor) * scale, points[:0], bias, gamma)
+        return SVM(product(dual, factor) * scale, points[:0], bias, gamma)
     n = points.shape[0]
     rank = min(n, max(_RANK, n // _SHARE))
     factor, pivots = kernels.pivoted_cholesky(config.kernel, points, mask, gamma, rank, *shape)
@@ -249,7 +250,7 @@ def fit(
     triangle = factor[pivots]
     used = jnp.diagonal(triangle) > 0
     triangle = jnp.where(used[:, None] & used[None, :], triangle, 0) + jnp.diag(jnp.where(used, 0.0, 1.0))
-    direction = jnp.where(used, dual @ factor, 0)
+    direction = jnp.where(used, product(dual, factor), 0)
     weights = linalg.solve_lower(triangle, direction[:, None], True)[:, 0]
     return SVM(jnp.where(used, weights, 0), points[pivots], bias, gamma)
 
@@ -257,6 +258,6 @@ def fit(
 def decide(config: SvmConfig, svm: SVM, prepared: jax.Array) -> jax.Array:
     """Decision values, float (k,), of queries, given `prepare(config, queries)`: at least 0 on the positive side."""
     if svm.landmarks.shape[0] == 0:
-        return prepared @ svm.weights + svm.bias
+        return product(prepared, svm.weights) + svm.bias
     values = kernels.gram(config.kernel, prepared, svm.landmarks, svm.gamma, config.degree, config.coef0)
-    return values @ svm.weights + svm.bias
+    return product(values, svm.weights) + svm.bias

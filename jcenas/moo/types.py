@@ -1,4 +1,4 @@
-"""The two contracts of `jcenas.moo`: what an optimiser is, and all that it may know of a search space.
+"""The two contracts of `jcenas.moo`: the optimiser, and the search space as optimisers see it.
 
 Objectives are minimised. Letters: n candidates, d variables, m objectives, f features. Masks mean *valid*.
 """
@@ -12,7 +12,9 @@ import jax.numpy as jnp
 class Space(Protocol):
     """A finite space of integer genomes; everything an optimiser may ask of it. All methods trace under `jit`.
 
-    A space where not every combination of choices may be proposed also has `valid(genomes)`, see `is_valid`.
+    A space where not every combination of choices may be proposed also has `valid(genomes)`, see `is_valid`; `sample`
+    and `mutate` keep to it. A space whose variables are numbers rather than names may say `ordinal = True`: models then
+    look at its features by default.
     """
 
     @property
@@ -34,9 +36,9 @@ class Space(Protocol):
 
 
 def is_valid(space: Space, genomes: jax.Array) -> jax.Array:
-    """Mask, bool (n,), of genomes (n, d) by the space's own `valid`, or all True for a space that does not have it."""
+    """Mask, bool (...), of genomes (..., d) by the space's own `valid`, or all True where it has none."""
     check = getattr(space, "valid", None)
-    return jnp.ones(genomes.shape[0], bool) if check is None else check(genomes)
+    return jnp.ones(genomes.shape[:-1], bool) if check is None else check(genomes)
 
 
 class Init(Protocol):

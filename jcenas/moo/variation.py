@@ -1,4 +1,4 @@
-"""How evolutionary optimisers make new genomes from old ones, over any `Space`.
+"""Crossover and mutation over any `Space`, without repeating a genome that was seen.
 
 Letters: n genomes, d variables.
 """
@@ -24,11 +24,14 @@ def crossover(key: jax.Array, space: Space, mothers: jax.Array, fathers: jax.Arr
 
 
 def mutate(key: jax.Array, space: Space, genomes: jax.Array) -> jax.Array:
-    """One step of the space's own mutation for each of genomes (n, d)."""
-    return jax.vmap(space.mutate)(jax.random.split(key, genomes.shape[0]), genomes)
+    """One step of the space's own mutation for each of genomes (n, d); the genome itself where a step is not valid."""
+    moved = jax.vmap(space.mutate)(jax.random.split(key, genomes.shape[0]), genomes)
+    return jnp.where(is_valid(space, moved)[:, None], moved, genomes)
 
 
-def renew(key: jax.Array, space: Space, state: History, genomes: jax.Array, draw: Source, rounds: int = 8) -> jax.Array:
+def renew(
+    key: jax.Array, space: Space, state: History, *, genomes: jax.Array, draw: Source, rounds: int = 8
+) -> jax.Array:
     """Replace the genomes (n, d) that were seen before, or occur twice, by ones that were not.
 
     They mutate further, up to `rounds` times; what is still known then becomes a uniform draw among the unseen.

@@ -1,4 +1,4 @@
-"""What happens inside a cell network, seen from outside: the outputs of its blocks, and what its ReLUs get.
+"""Activations inside a cell network: the outputs of its blocks, and the inputs of its ReLUs.
 
 The network is not changed: its modules are watched while it runs (`flax.linen.intercept_methods`).
 """
@@ -79,17 +79,17 @@ def rescaling_blocks() -> Iterator[list[jax.Array]]:
 
 def features(network: nn.Module, start: Start, images: jax.Array, genome: jax.Array) -> jax.Array:
     """The last maps before the global pool, (B, H, W, C), with the norms as identities (fresh running statistics)."""
-    seen: list[jax.Array] = []
+    maps: list[jax.Array] = []
 
     def watch(next_function, args, kwargs, context):
         y = next_function(*args, **kwargs)
         if _called(context, BatchNorm) and context.module.name == "head_norm":
-            seen.append(nn.relu(y))
+            maps.append(nn.relu(y))
         return y
 
     with nn.intercept_methods(watch):
         network.apply(start.variables, images, genome, statistics="running")
-    return seen[0]
+    return maps[0]
 
 
 def relu_inputs(network: nn.Module, start: Start, genome: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
@@ -97,23 +97,23 @@ def relu_inputs(network: nn.Module, start: Start, genome: jax.Array) -> list[tup
 
     Every convolution of a cell has a ReLU before it: a node counts as often as convolutions start from it.
     """
-    seen: list[tuple[jax.Array, jax.Array]] = []
+    maps: list[tuple[jax.Array, jax.Array]] = []
     one = jnp.ones((), jnp.float32)
 
     def watch(next_function, args, kwargs, context):
         y = next_function(*args, **kwargs)
         module = context.module
         if _called(context, ResidualBlock):
-            seen.append((args[0], one))
+            maps.append((args[0], one))
         elif _called(context, BatchNorm) and module.name in _NORMS_BEFORE_RELU:
-            seen.append((y, one))
+            maps.append((y, one))
         elif _called(context, Cell):
-            seen.extend(_nodes(module, args[0], args[1], args[2]))
+            maps.extend(_nodes(module, args[0], args[1], args[2]))
         return y
 
     with nn.intercept_methods(watch):
         network.apply(start.variables, start.images, genome, statistics="batch")
-    return seen
+    return maps
 
 
 def _nodes(cell: Cell, x: jax.Array, genome: jax.Array, statistics: Statistics):

@@ -9,7 +9,7 @@ from matplotlib.patches import Circle, FancyArrowPatch
 from jcenas.report.style import COLOR
 
 
-class Look(NamedTuple):
+class EdgeStyle(NamedTuple):
     """How an operation is drawn."""
 
     label: str
@@ -17,12 +17,12 @@ class Look(NamedTuple):
     line: Any  # of matplotlib: a name or (offset, dashes)
 
 
-LOOKS = {
-    "nor_conv_3x3": Look("conv 3×3", COLOR["blue"], "-"),
-    "nor_conv_1x1": Look("conv 1×1", COLOR["amber"], "-"),
-    "avg_pool_3x3": Look("pool 3×3", COLOR["green"], "-"),
-    "skip_connect": Look("skip", COLOR["muted"], (0, (4, 2))),
-    "none": Look("", COLOR["pale"], (0, (1, 2.5))),
+EDGE_STYLES = {
+    "nor_conv_3x3": EdgeStyle("conv 3×3", COLOR["blue"], "-"),
+    "nor_conv_1x1": EdgeStyle("conv 1×1", COLOR["amber"], "-"),
+    "avg_pool_3x3": EdgeStyle("pool 3×3", COLOR["green"], "-"),
+    "skip_connect": EdgeStyle("skip", COLOR["muted"], (0, (4, 2))),
+    "none": EdgeStyle("", COLOR["pale"], (0, (1, 2.5))),
 }
 RADIUS = 0.13
 NODES = ((0.0, 0.0), (1.12, 0.56), (1.88, -0.56), (3.0, 0.0))  # input, 1, 2, output
@@ -58,7 +58,7 @@ def draw_cell(axes: Axes, cell: str, title: str = "") -> None:
     if title:
         axes.set_title(title, loc="center", pad=2, color=COLOR["ink"])
     for source, target, operation in parse_cell(cell):
-        look = LOOKS.get(operation, Look(operation, COLOR["ink"], "-"))
+        edge_style = EDGE_STYLES.get(operation, EdgeStyle(operation, COLOR["ink"], "-"))
         (x0, y0), (x1, y1) = NODES[source], NODES[target]
         over = (source, target) == (0, 3)
         axes.add_patch(
@@ -72,16 +72,16 @@ def draw_cell(axes: Axes, cell: str, title: str = "") -> None:
                 shrinkB=0,
                 patchA=Circle((x0, y0), RADIUS, transform=axes.transData),
                 patchB=Circle((x1, y1), RADIUS, transform=axes.transData),
-                color=look.color,
+                color=edge_style.color,
                 linewidth=1.0 if operation == "none" else 1.9,
-                linestyle=look.line,
+                linestyle=edge_style.line,
             )
         )
-        if look.label:
+        if edge_style.label:
             along = 0.6 if (source, target) == (0, 1) else 0.5  # clear of the curve that starts beside it
             x, y = BEND_TOP if over else (x0 + along * (x1 - x0), y0 + along * (y1 - y0))
             halo = {"facecolor": COLOR["surface"], "edgecolor": "none", "pad": 1.2}
-            axes.text(x, y, look.label, color=look.color, fontsize=8.5, ha="center", va="center", bbox=halo)
+            axes.text(x, y, edge_style.label, color=edge_style.color, fontsize=8.5, ha="center", va="center", bbox=halo)
     for (x, y), label in zip(NODES, ("in", "1", "2", "out"), strict=True):
         axes.add_patch(Circle((x, y), RADIUS, facecolor=COLOR["surface"], edgecolor=COLOR["ink"], linewidth=1.3))
         axes.text(x, y, label, ha="center", va="center", fontsize=7.5, color=COLOR["ink"])

@@ -101,9 +101,9 @@ def _header(run: Run, facts: Headline) -> str:
     settings = run.config.get("config", {})
     trace = run.config.get("trace", {})
     named = [f"{kind} {settings[kind]}" for kind in ("optimizer", "stage", "policy") if settings.get(kind)]
-    said = [settings.get("dataset"), *named, trace.get("zone") or trace.get("source")]
-    said += [f"{facts.hours:.0f} trace hours", str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC"]
-    words = " · ".join(escape(str(word)) for word in said if word)
+    items = [settings.get("dataset"), *named, trace.get("zone") or trace.get("source")]
+    items += [f"{facts.hours:.0f} trace hours", str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC"]
+    words = " · ".join(escape(str(word)) for word in items if word)
     status = escape(facts.status)
     return (
         '<header><p class="kicker">jcenas · carbon-aware architecture search</p>'

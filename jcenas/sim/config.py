@@ -34,8 +34,10 @@ class SimulateConfig:
         table: benchmark: toy (analytic, ships with the package), nasbench201, nasbench201-cifar100,
             nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000 or another of `jcenas list table`.
         cost: column of the second objective; the table's own default if empty.
-        zone: grid zone whose typical year is followed, where no trace is given.
+        zone: grid zone whose typical year is followed, where no trace is given (US-CAL-CISO if empty); of a trace file
+            with several zones, the one to take.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
+        column: column of the intensities, in a trace file with several.
         start: UTC time at which the searches begin, such as 2023-06-01T00:00Z.
         wrap: repeat the trace from its begin where it is too short.
         policy: who splits the devices: heuristic, threshold, plan, pace, oracle, ppo, static:SHARE, evaluate-all,
@@ -68,8 +70,9 @@ class SimulateConfig:
 
     table: str = "digits"
     cost: str = ""
-    zone: str = "US-CAL-CISO"
+    zone: str = ""
     trace: Path | None = None
+    column: str = ""
     start: str = ""
     wrap: bool = False
     policy: str = "heuristic"

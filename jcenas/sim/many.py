@@ -17,6 +17,7 @@ from jcenas.sim.problem import Benchmark, Scenario
 from jcenas.sim.result import Result
 from jcenas.sim.search import Simulate
 
+REACHED = 1e-5  # of a hypervolume: its precision in float32
 Many = Callable[[jax.Array, Any, Benchmark, Scenario], Result]
 
 
@@ -61,6 +62,9 @@ def concatenate(results: Sequence[Result]) -> Result:
 def first_to_reach(objectives: jax.Array, count: jax.Array, reference: jax.Array, target: jax.Array) -> jax.Array:
     """How many evaluations one search needs for a hypervolume of `target`, int32 (); -1 where it never gets there.
 
+    The target counts as reached from a relative `REACHED` below it: the hypervolume that a search reports and the one
+    computed here come from two programs, which round differently.
+
     Args:
       objectives: float32 (C, m) in the order of their end.
       count: how many there are, int32 ().
@@ -68,7 +72,10 @@ def first_to_reach(objectives: jax.Array, count: jax.Array, reference: jax.Array
       target: float32 ().
     """
     c = objectives.shape[0]
-    reaches = lambda k: hypervolume(objectives, reference, jnp.arange(c) < k) >= target
+    wanted = target - REACHED * jnp.abs(target)
+
+    def reaches(k: jax.Array) -> jax.Array:
+        return hypervolume(objectives, reference, jnp.arange(c) < k) >= wanted
 
     def halve(_, bounds):
         low, high = bounds  # low does not reach it, high does

@@ -42,7 +42,7 @@ class Benchmark(struct.PyTreeNode):
 
 
 class Scenario(struct.PyTreeNode):
-    """Grid, budgets and costs of one search."""
+    """GridHours, budgets and costs of one search."""
 
     intensity: jax.Array  # (H,) float32, gCO2eq/kWh of every hour
     past: jax.Array  # (W,) float32, of the hours before the search, the latest last

@@ -9,7 +9,7 @@ import numpy as np
 from jcenas import registry
 from jcenas.alloc.policies import policy_from_name
 from jcenas.engine import grid as grids
-from jcenas.engine.grid import Grid
+from jcenas.engine.grid import GridHours
 from jcenas.engine.needs import check_needs
 from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import Stage, stage_from_name
@@ -48,6 +48,7 @@ class Simulation(NamedTuple):
     intensity: np.ndarray  # (H,) float32, gCO2eq/kWh
     source: str  # of the trace, one line
     told: str  # what the policy was told of the coming hours, one line
+    notes: tuple[str, ...]  # what the reader of the trace assumed
 
 
 def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None = None) -> Simulation:
@@ -60,7 +61,8 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     check_needs(policy, available(config), where="jcenas simulate")
     table = load_table(config.table)
     benchmark = _benchmark(config, stage, table)
-    grid = grids.choose(trace=config.trace, zone=config.zone, start=config.start, hours=config.hours, wrap=config.wrap)
+    when = {"start": config.start, "hours": config.hours, "wrap": config.wrap}
+    grid = grids.choose(trace=config.trace, zone=config.zone, column=config.column, **when)
     power = released_power() if config.accounting == "released" else full_power(config.power)
     intensity = grid.intensity(config.hours)
     _check_budget(config, benchmark, power, intensity)
@@ -82,7 +84,8 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         parts.append(jax.device_get(run(some, params, benchmark, stack([scenario] * len(some)))))
         if progress is not None:
             progress(min(begin + part, config.seeds), config.seeds)
-    return Simulation(config, concatenate(parts), benchmark, intensity, str(grid.trace), grid.told(config.forecast))
+    source, told = str(grid.trace), grid.told(config.forecast)
+    return Simulation(config, concatenate(parts), benchmark, intensity, source, told, grid.trace.notes)
 
 
 def available(config: SimulateConfig) -> frozenset[str]:
@@ -100,7 +103,7 @@ def _benchmark(config: SimulateConfig, stage: Stage, table: Table) -> Benchmark:
     return make_benchmark(table, **objectives._asdict(), estimate=estimates(table, stage))
 
 
-def scenario_of(config: SimulateConfig, stage: Stage, grid: Grid, power: Power) -> Scenario:
+def scenario_of(config: SimulateConfig, stage: Stage, grid: GridHours, power: Power) -> Scenario:
     """The numbers of one search."""
     released = config.accounting == "released"
     past, known = grid.past()
@@ -177,6 +180,7 @@ def summary_rows(done: Simulation) -> list[tuple[str, str]]:
     return [
         ("table", f"{config.table}, optimizer {config.optimizer}, stage {config.stage}, policy {config.policy}"),
         ("trace", done.source),
+        *(("note", note) for note in done.notes),
         ("coming hours", done.told),
         ("accounting", config.accounting),
         ("searches", f"{len(volume)} (median [quartiles])"),

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from jcenas.alloc.policies import Policy
 from jcenas.engine import hour as engine
-from jcenas.engine.hour import Keys
+from jcenas.engine.hour import Ended, Keys, LineUp
 from jcenas.engine.observe import Budget, Outlook, Status, observe
 from jcenas.engine.queue import EMPTY, among
 from jcenas.engine.sized import growing
@@ -78,7 +78,7 @@ def make_search(
             def run(state: SearchState) -> tuple[SearchState, Interval]:
                 return _hour(search, engine.keys_of(rest, hour), state, hour, params, benchmark, scenario)
 
-            return jax.lax.cond(state.stopped, lambda s: (s, _nothing(s)), run, state)
+            return jax.lax.cond(state.stopped, lambda s: (s, _interval(s)), run, state)
 
         final, intervals = jax.lax.scan(step, state, jnp.arange(scenario.intensity.shape[0]))
         return Result(
@@ -106,10 +106,8 @@ def _start(search: _Search, key: jax.Array, benchmark: Benchmark, scenario: Scen
     if sizes.initial:
         rows = jax.random.choice(draw, search.table.size, (sizes.initial,), replace=False).astype(jnp.int32)
         truth, zeros = benchmark.objectives[rows], jnp.zeros(sizes.initial, jnp.float32)
-        given = jnp.ones(sizes.initial, bool)
-        state = engine.learn(
-            search.optimizer, state, benchmark.genomes[rows], rows, truth, truth, zeros, given, benchmark.reference
-        )
+        ended = Ended(benchmark.genomes[rows], rows, truth, truth, zeros, jnp.ones(sizes.initial, bool))
+        state = engine.learn(search.optimizer, state, ended, benchmark.reference)
     return state
 
 
@@ -130,21 +128,16 @@ def _hour(
     who = split(share, g)
     supernet = jnp.minimum(length, state.prepare_s / g)
     rows, new = _proposals(search, keys.ask, state, who.evaluating, scenario)
-    prelude, waiting, scored = supernet, state.queue, jnp.zeros_like(new)
+    prelude, waiting, scored, scoring_s = supernet, state.queue, jnp.zeros_like(new), jnp.float32(0.0)
     if stage.at_once:
         time = g * (length - supernet)
         scored, spent = engine.affordable_scores(new, rows, state, time, scenario.score_s)
         prelude = supernet + spent / g
-
-        def ranked(waiting: jax.Array) -> jax.Array:
-            chosen = jnp.where(scored, rows, EMPTY)
-            return engine.rank(
-                stage, sizes, state, benchmark.catalog, waiting, chosen, benchmark.reference, search.rooms
-            )
-
-        waiting = jax.lax.cond(who.evaluating > 0, ranked, lambda waiting: waiting, waiting)
+        fresh = jnp.where(scored, rows, EMPTY)
+        waiting = jax.lax.cond(
+            who.evaluating > 0, lambda w: _ranked(search, state, benchmark, w, fresh), lambda w: w, waiting
+        )
     begin = cluster.starts(who, state.evaluating, prelude, scenario.switch_s, length, devices=g)
-    scoring_s = jnp.float32(0.0)
     if stage.supernet:
         time = cluster.time_to_score(begin, length)
         scored, scoring_s = engine.affordable_scores(new, rows, state, time, scenario.score_s)
@@ -154,53 +147,51 @@ def _hour(
     end, energy, emissions = _charge(phases, length, state, hour, scenario)
     started = plan.start_s < end
     done = started & (plan.finish_s <= end)
-    jobs = jnp.maximum(line.jobs, 0)
-    truth = benchmark.objectives[jobs]
-    noise = jax.random.normal(keys.noise, jobs.shape, jnp.float32) * scenario.noise_scale * benchmark.noise[jobs]
-    observed = truth.at[:, 0].add(noise)
-    state = engine.remember(state, rows, scored)
-    state = engine.learn(
-        search.optimizer,
-        state,
-        benchmark.genomes[jobs],
-        jobs,
-        truth,
-        observed,
-        state.clock_s + plan.finish_s,
-        done,
-        benchmark.reference,
-    )
+    ended = _ended(keys.noise, line, state.clock_s + plan.finish_s, done, benchmark, scenario)
+    before, state = state, engine.remember(state, rows, scored)
+    state = engine.learn(search.optimizer, state, ended, benchmark.reference)
     waits, half, half_s = engine.settle(sizes, line, started, done, plan.finish_s - end)
     if stage.supernet:
         begun = jnp.where(started, line.jobs, EMPTY)
-        fresh = jnp.where(scored & ~among(rows, begun), rows, EMPTY)
-        waits = engine.rank(stage, sizes, state, benchmark.catalog, waits, fresh, benchmark.reference, search.rooms)
-    clock = state.clock_s + end
-    prepared = jnp.where(supernet < length, 0.0, state.prepare_s - g * jnp.minimum(end, supernet))
-    left_g = scenario.carbon_budget_g - state.emissions_g
+        waits = _ranked(search, state, benchmark, waits, jnp.where(scored & ~among(rows, begun), rows, EMPTY))
     state = state.replace(
         queue=waits,
         half=half,
         half_s=half_s,
-        evaluating=who.evaluating,
-        clock_s=clock,
-        prepare_s=prepared,
-        emissions_g=state.emissions_g + emissions,
-        stopped=(end < length) | (clock >= scenario.duration_s * (1 - 1e-6)) | (left_g <= 0),
+        evaluating=jnp.where(prelude < length, who.evaluating, state.evaluating),  # else nobody began anything
+        clock_s=before.clock_s + end,
+        prepare_s=jnp.where(supernet < length, 0.0, state.prepare_s - g * jnp.minimum(end, supernet)),
+        emissions_g=before.emissions_g + emissions,
     )
-    return state, Interval(
-        hypervolume=state.hypervolume,
-        evaluations=state.count,
+    over = state.clock_s >= scenario.duration_s * (1 - 1e-6)
+    state = state.replace(stopped=(end < length) | over | (scenario.carbon_budget_g <= before.emissions_g))
+    return state, _interval(state).replace(
         evaluating=who.evaluating,
         share=share,
-        queued=jnp.sum(waits != EMPTY, dtype=jnp.int32),
-        halfway=jnp.sum(half != EMPTY, dtype=jnp.int32),
         seconds=end,
         energy_kwh=energy,
         emissions_g=emissions,
         device_s=cluster.device_seconds(phases, end),
         finished=jnp.sum(done, dtype=jnp.int32),
     )
+
+
+def _ranked(
+    search: _Search, state: SearchState, benchmark: Benchmark, waiting: jax.Array, scored: jax.Array
+) -> jax.Array:
+    """The queue, int32 (Q,), of those that wait, int32 (Q,), and those that were scored, int32 (P,)."""
+    rows = jnp.concatenate([waiting, scored])
+    return engine.rank(search.stage, search.sizes, state, benchmark.catalog, rows, benchmark.reference, search.rooms)
+
+
+def _ended(
+    key: jax.Array, line: LineUp, finish_s: jax.Array, done: jax.Array, benchmark: Benchmark, scenario: Scenario
+) -> Ended:
+    """What the trainings of an hour show, with the noise of evaluations."""
+    jobs = jnp.maximum(line.jobs, 0)
+    truth = benchmark.objectives[jobs]
+    noise = jax.random.normal(key, jobs.shape, jnp.float32) * scenario.noise_scale * benchmark.noise[jobs]
+    return Ended(benchmark.genomes[jobs], jobs, truth, truth.at[:, 0].add(noise), finish_s, done)
 
 
 def _charge(
@@ -272,8 +263,8 @@ def budget_of(state: SearchState, devices: int, scenario: Scenario) -> Budget:
     )
 
 
-def _nothing(state: SearchState) -> Interval:
-    """The report of an hour after the end."""
+def _interval(state: SearchState) -> Interval:
+    """The record of an hour in which nothing happened, as after the end."""
     zero = jnp.float32(0.0)
     return Interval(
         hypervolume=state.hypervolume,

@@ -1,9 +1,15 @@
-"""Uniform draws from genomes whose variables take any of their values, whatever the others are."""
+"""Uniform draws and membership of genomes whose variables take any of their values, whatever the others are."""
 
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+
+
+def within(cardinalities: Sequence[int], genomes: jax.Array) -> jax.Array:
+    """Mask, bool (...), of genomes (..., d) of which every variable has one of its values."""
+    high = jnp.asarray(cardinalities, jnp.int32).reshape((1,) * (genomes.ndim - 1) + (-1,))
+    return jnp.all((genomes >= 0) & (genomes < high), axis=-1)
 
 
 def sample(cardinalities: Sequence[int], key: jax.Array, n: int) -> jax.Array:

@@ -22,6 +22,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jcenas.errors import InputError
+from jcenas.spaces import choices
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 CONV_3X3, CONV_1X1, POOL = range(3)
@@ -158,6 +159,12 @@ def decode(genome: ArrayLike, vertices: int = MAX_VERTICES) -> Cell:
       InputError: the genome describes no valid cell.
     """
     genome = np.asarray(genome)
+    sizes = (2,) * len(edges(vertices)) + (len(OPERATIONS),) * (vertices - 2)
+    if genome.shape != (len(sizes),):
+        raise InputError(f"a genome of {vertices} vertices has shape ({len(sizes)},), got {genome.shape}")
+    for place, (value, size) in enumerate(zip(genome, sizes, strict=True)):
+        if not 0 <= value < size:
+            raise InputError(f"entry {place} of genome {genome.tolist()} is {value}; it must be from 0 to {size - 1}")
     matrix = np.zeros((vertices, vertices), np.int8)
     for (i, j), edge in zip(edges(vertices), genome, strict=False):
         matrix[i, j] = edge
@@ -191,7 +198,7 @@ class NasBench101:
     """The space as optimisers see it (`jcenas.moo.types.Space`); different genomes may be isomorphic cells.
 
     Attributes:
-      vertices: V, at least 2: EC-NAS calls the spaces 4V, 5V and 7V.
+      vertices: V, at least 3: EC-NAS calls the spaces 4V, 5V and 7V.
       max_edges: most edges of a pruned cell.
     """
 
@@ -210,7 +217,8 @@ class NasBench101:
     def valid(self, genomes: jax.Array) -> jax.Array:
         """Mask, bool (...), of genomes (..., d) with a path and at most `max_edges` edges after pruning."""
         matrix, used = pruned(genomes, self.vertices)
-        return used[..., 0] & (jnp.sum(matrix, axis=(-2, -1)) <= self.max_edges)
+        inside = choices.within(self.cardinalities, jnp.asarray(genomes))
+        return inside & used[..., 0] & (jnp.sum(matrix, axis=(-2, -1)) <= self.max_edges)
 
     def sample(self, key: jax.Array, n: int) -> jax.Array:
         """Draw n valid genomes, int32 (n, d), uniformly among the valid ones. The key is consumed."""
@@ -228,8 +236,12 @@ class NasBench101:
 
         start = jnp.zeros((n, len(self.cardinalities)), jnp.int32)  # valid for none
         genomes = jax.lax.while_loop(more, redraw, (jnp.int32(0), key, start))[2]
-        direct = start.at[:, len(edges(self.vertices)) - self.vertices + 1].set(1)  # the edge from input to output
-        return jnp.where(self.valid(genomes)[:, None], genomes, direct)
+        return jnp.where(self.valid(genomes)[:, None], genomes, self._direct(genomes))
+
+    def _direct(self, genomes: jax.Array) -> jax.Array:
+        """The cells (..., d) that have the edge from input to output and nothing else: valid in every frame."""
+        edge = len(edges(self.vertices)) - self.vertices + 1
+        return jnp.zeros_like(genomes).at[..., edge].set(1)
 
     def mutations(self, key: jax.Array, genome: jax.Array, n: int) -> jax.Array:
         """Perturb genome (d,) n times as EC-NAS does, int32 (n, d), valid or not, changed or not.
@@ -246,12 +258,16 @@ class NasBench101:
         return jnp.concatenate([wires, labels], axis=1)
 
     def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
-        """Perturb genome (d,) until it is valid and differs; after 32 attempts one label changes."""
+        """Perturb genome (d,) until it is valid and differs; after 32 attempts one label changes, if it was valid.
+
+        From a genome that is not valid the way leads, after as many attempts, to the cell without inner vertices.
+        """
         many, one = jax.random.split(key)
         tried = self.mutations(many, genome, _TRIES)
         good = self.valid(tried) & jnp.any(tried != genome[None, :], axis=1)
         vertex = jax.random.randint(one, (), len(edges(self.vertices)), genome.shape[0])
         other = genome.at[vertex].set((genome[vertex] + 1) % len(OPERATIONS))
+        other = jnp.where(self.valid(genome), other, self._direct(genome))
         return jnp.where(jnp.any(good), tried[jnp.argmax(good)], other)
 
     def features(self, genomes: jax.Array) -> jax.Array:

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jcenas.spaces import choices
 from jcenas.spaces.nasbench101 import MAX_EDGES, OPERATIONS, edges
 
 _OPS = len(OPERATIONS)
@@ -45,12 +46,15 @@ class Catalog(struct.PyTreeNode):
     def index(self, genomes: jax.Array) -> jax.Array:
         """Number of the cell, int32 (...), of genomes (..., d); -1 where the genome is no valid cell."""
         many = len(edges(self.vertices))
-        powers = jnp.asarray(1 << np.arange(many), jnp.int32)
-        code = (jnp.asarray(genomes)[..., :many].astype(jnp.int32) @ powers).astype(jnp.int32)
+        genomes = jnp.asarray(genomes)
+        inside = choices.within((2,) * many + (_OPS,) * (self.vertices - 2), genomes)
+        genomes = jnp.where(inside[..., None], genomes, 0).astype(jnp.int32)
+        powers = jnp.asarray(1 << np.arange(many), jnp.int32).reshape((1,) * (genomes.ndim - 1) + (-1,))
+        code = jnp.sum(genomes[..., :many] * powers, axis=-1)
         values = self.place_value[self.numbering[code].astype(jnp.int32)]
-        labelling = jnp.sum(jnp.asarray(genomes)[..., many:] * values, axis=-1)
+        labelling = jnp.sum(genomes[..., many:] * values, axis=-1)
         shape = self.shape[code]
-        return jnp.where(shape >= 0, self.cell[jnp.maximum(shape, 0), labelling], -1)
+        return jnp.where(inside & (shape >= 0), self.cell[jnp.maximum(shape, 0), labelling], -1)
 
     @jax.jit
     def genomes(self, index: jax.Array) -> jax.Array:

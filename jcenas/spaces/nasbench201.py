@@ -6,6 +6,7 @@ order of the benchmark's strings.
 """
 
 import dataclasses
+import functools
 import re
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcenas.errors import InputError
+from jcenas.spaces import choices
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(5)
@@ -40,11 +42,21 @@ class NasBench201:
         return (len(OPERATIONS),) * len(EDGES)
 
     def sample(self, key: jax.Array, n: int) -> jax.Array:
-        """Draw n genomes uniformly, int32 (n, 6), connected or not. The key is consumed."""
+        """Draw n valid genomes uniformly, int32 (n, 6). The key is consumed."""
+        if self.connected_only:
+            cells = jnp.asarray(_connected_cells())
+            return cells[jax.random.randint(key, (n,), 0, cells.shape[0])]
         return jax.random.randint(key, (n, len(EDGES)), 0, len(OPERATIONS), jnp.int32)
 
     def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
-        """Give one edge, chosen uniformly, another operation. genome int32 (6,); the key is consumed."""
+        """Give one edge another operation, uniformly among the valid cells. genome int32 (6,); the key is consumed."""
+        if self.connected_only:
+            edges, shifts = np.divmod(np.arange(len(EDGES) * (len(OPERATIONS) - 1)), len(OPERATIONS) - 1)
+            changes = np.zeros((len(edges), len(EDGES)), np.int32)
+            changes[np.arange(len(edges)), edges] = shifts + 1
+            near = (genome[None, :] + changes) % len(OPERATIONS)
+            # Never empty: the direct edge connects every cell, and has four operations that do.
+            return near[jax.random.categorical(key, jnp.where(connected(near), 0.0, -jnp.inf))]
         edge_key, shift_key = jax.random.split(key)
         edge = jax.random.randint(edge_key, (), 0, len(EDGES))
         shift = jax.random.randint(shift_key, (), 1, len(OPERATIONS), jnp.int32)
@@ -52,7 +64,8 @@ class NasBench201:
 
     def valid(self, genomes: jax.Array) -> jax.Array:
         """True where a genome may be proposed, bool (...), for genomes int32 (..., 6)."""
-        return connected(genomes) if self.connected_only else jnp.ones(genomes.shape[:-1], bool)
+        inside = choices.within(self.cardinalities, genomes)
+        return inside & connected(genomes) if self.connected_only else inside
 
     def features(self, genomes: jax.Array) -> jax.Array:
         """Six ordinal variables in [0, 1], float32 (n, 6): the encoding of LaMOO (arXiv 2110.03173)."""
@@ -63,6 +76,14 @@ def all_cells() -> np.ndarray:
     """Every genome, int32 (15625, 6), the last edge running fastest."""
     digits = np.indices((len(OPERATIONS),) * len(EDGES), dtype=np.int32)
     return digits.reshape(len(EDGES), N_CELLS).T.copy()
+
+
+@functools.cache
+def _connected_cells() -> np.ndarray:
+    """The connected genomes, int32 (n, 6), in the order of `all_cells`."""
+    cells = all_cells()
+    live = cells != NONE
+    return cells[np.any([live[:, list(path)].all(axis=1) for path in PATHS], axis=0)]
 
 
 def connected(genomes: jax.Array) -> jax.Array:

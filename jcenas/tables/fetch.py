@@ -57,7 +57,7 @@ def fetch(name: str, address: str = "", *, progress: Progress | None = None) -> 
     Args:
       name: the file, as `jcenas data list` writes it.
       address: the mirror; default `JCENAS_MIRROR`.
-      progress: told about every piece.
+      progress: called after every piece.
 
     Returns:
       The file's path. What an interrupted download has got stays beside it, hidden, and the next one goes on from

@@ -114,8 +114,8 @@ class Table(struct.PyTreeNode):
             columns[str(column)] = jnp.asarray(values, jnp.float32)
             if not np.isfinite(values).all():
                 incomplete.append(str(column))
-        told = tuple(sorted((notes or {}).items()))
-        return cls(jnp.asarray(genomes), columns, name, space, told, tuple(incomplete))
+        sources = tuple(sorted((notes or {}).items()))
+        return cls(jnp.asarray(genomes), columns, name, space, sources, tuple(incomplete))
 
 
 def _genomes(frame: pd.DataFrame, genome: str | Sequence[str], name: str) -> np.ndarray:
@@ -135,10 +135,10 @@ def _genomes(frame: pd.DataFrame, genome: str | Sequence[str], name: str) -> np.
     values = frame[wanted].to_numpy()
     try:
         whole = values.astype(np.int32)
-        fine = bool((whole == values.astype(np.float64)).all() and (whole >= 0).all())
+        integers = bool((whole == values.astype(np.float64)).all() and (whole >= 0).all())
     except (TypeError, ValueError):
-        fine = False
-    if not fine:
+        integers = False
+    if not integers:
         raise InputError(f"table {name}: the genome columns {', '.join(wanted)} must hold integers from 0")
     return whole
 

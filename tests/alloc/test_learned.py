@@ -9,12 +9,11 @@ from jcenas.alloc.environment import Environment, Step
 from jcenas.alloc.features import FEATURES, features
 from jcenas.alloc.learned import DEFAULT, LEVELS, load_policy, save_policy, share_of, share_of_action
 from jcenas.alloc.networks import Outputs
-from jcenas.alloc.observation import observe
 from jcenas.alloc.ppo import PpoConfig, make_ppo
 from jcenas.errors import InputError
 
 
-def test_features_by_hand():
+def test_features_by_hand(observe):
     forecast = np.repeat(np.where(np.arange(24) < 12, 100.0, 300.0)[:, None], 3, axis=1)
     forecast[12] = [250, 300, 350]
     seen = lambda affordable: observe(
@@ -45,7 +44,7 @@ def test_shares_by_hand():
 
 
 @pytest.mark.parametrize("discrete", [True, False])
-def test_round_trip(discrete, tmp_path, key):
+def test_round_trip(discrete, tmp_path, key, observe):
     def reset(key):
         return (), jax.random.normal(key, (FEATURES,))
 
@@ -75,7 +74,7 @@ def test_bad_files(tmp_path):
             load_policy(tmp_path / f"{name}.npz")
 
 
-def test_the_shipped_policy_is_small_and_waits_for_clean_hours(key):
+def test_the_shipped_policy_is_small_and_waits_for_clean_hours(key, observe):
     assert DEFAULT.stat().st_size <= 200_000
     policy = load_policy(DEFAULT)
     params = policy.init_params(key)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from jcenas.alloc.observation import observe
 from jcenas.alloc.planning import cheapest_first, expected_hours, oracle, pace, plan
 
 
@@ -29,14 +28,14 @@ def test_is_the_optimum_of_the_linear_program(seed):
     np.testing.assert_allclose(w @ x, -best.fun, rtol=1e-5)
 
 
-def test_forecast_repeats_its_last_day():
+def test_forecast_repeats_its_last_day(observe):
     forecast = np.repeat(np.arange(26.0)[:, None], 3, 1)
     seen = expected_hours(observe(0, [1], forecast=forecast, future=np.zeros(60)))
     np.testing.assert_array_equal(seen[:30], [*range(26), 2, 3, 4, 5])
     assert seen.shape == (60,)
 
 
-def test_plan_waits_and_the_oracle_knows_better():
+def test_plan_waits_and_the_oracle_knows_better(observe):
     forecast = np.repeat(np.array([[200.0], [100.0], [300.0]]), 3, 1)
     seen = {"intensity_now": 200, "window": [200], "forecast": forecast, "future": [200.0, 400, 300], "hours_left": 3.0}
     key, third = jax.random.key(0), jnp.float32(1 / 3)
@@ -47,7 +46,7 @@ def test_plan_waits_and_the_oracle_knows_better():
     assert float(plan(key, jnp.float32(1), observe(**seen))) == 1.0
 
 
-def test_pace_by_hand(key):
+def test_pace_by_hand(key, observe):
     forecast = np.repeat(np.array([[200.0], [100.0], [300.0]]), 3, 1)
     seen = {"intensity_now": 200, "window": [200], "forecast": forecast, "hours_left": 3.0}
     share = lambda least, **more: float(pace(key, jnp.float32(least), observe(**seen, **more)))
@@ -63,7 +62,7 @@ def test_pace_by_hand(key):
     assert float(pace(key, jnp.float32(0.5), two)) == pytest.approx(1 / 6)
 
 
-def test_idling_is_paid_for_by_hand(key):
+def test_idling_is_paid_for_by_hand(key, observe):
     # 300 and 100 g/kWh, 250 to spend. Free idling: the clean hour whole and half of this one. With half the power:
     # stopping after this hour leaves (250 - 150) / 0.5 = 200 for 2/3 of it; after the next, (250 - 200) / 0.5 = 100 for
     # the whole clean hour, which is more.

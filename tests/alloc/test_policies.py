@@ -6,7 +6,6 @@ import pytest
 from jcenas import registry
 from jcenas.alloc.devices import devices_for_share
 from jcenas.alloc.names import check_policy, policy_names
-from jcenas.alloc.observation import observe
 from jcenas.alloc.policies import policy_from_name
 from jcenas.errors import InputError
 
@@ -19,18 +18,23 @@ def policy(request):
     return policy_from_name(request.param)
 
 
-def decide(name, **seen):
-    policy = policy_from_name(name)
-    key = jax.random.key(0)
-    return float(
-        policy.apply(key, policy.init_params(key), observe(**{"intensity_now": 150, "window": [100, 200], **seen}))
-    )
+@pytest.fixture
+def decide(key, observe):
+    """The share of a named policy."""
+
+    def share(name, **seen):
+        policy = policy_from_name(name)
+        observation = observe(**{"intensity_now": 150, "window": [100, 200], **seen})
+        return float(policy.apply(key, policy.init_params(key), observation))
+
+    return share
 
 
 # The contract of every policy.
 
 
-def hostile():
+@pytest.fixture
+def hostile(observe):
     """Observations at the edges: constant, zero or unknown window, now outside it, empty or overfull queue."""
     rows = [
         {"intensity_now": 200.0, "window": [200.0, 200.0]},
@@ -43,16 +47,16 @@ def hostile():
     return [observe(**row) for row in rows]
 
 
-def test_share_is_a_float32_scalar_in_range(policy, key):
+def test_share_is_a_float32_scalar_in_range(policy, key, hostile):
     apply = jax.jit(policy.apply)
     params = policy.init_params(key)
-    for observation in hostile():
+    for observation in hostile:
         share = apply(key, params, observation)
         assert (share.shape, share.dtype, share.weak_type) == ((), jnp.float32, False)
         assert 0 <= float(share) <= 1
 
 
-def test_vmap_equals_each_and_compiles_once(policy, key):
+def test_vmap_equals_each_and_compiles_once(policy, key, hostile):
     params = policy.init_params(key)
     traces = 0
 
@@ -61,17 +65,17 @@ def test_vmap_equals_each_and_compiles_once(policy, key):
         traces += 1
         return policy.apply(key, params, observation)
 
-    many = jax.tree.map(lambda *rows: jnp.stack(rows), *hostile())
-    keys = jax.random.split(key, len(hostile()))
+    many = jax.tree.map(lambda *rows: jnp.stack(rows), *hostile)
+    keys = jax.random.split(key, len(hostile))
     run = jax.jit(jax.vmap(counted, (0, None, 0)))
     got = run(keys, params, many)
     run(keys, jax.tree.map(lambda p: p * 0.5, params), many)
     assert traces == 1
-    each = [policy.apply(k, params, o) for k, o in zip(keys, hostile(), strict=True)]
+    each = [policy.apply(k, params, o) for k, o in zip(keys, hostile, strict=True)]
     np.testing.assert_array_equal(got, each)
 
 
-def test_padding_of_the_window_is_not_seen(policy, key):
+def test_padding_of_the_window_is_not_seen(policy, key, observe):
     params = policy.init_params(key)
     short = policy.apply(key, params, observe(150, [100.0, 300.0]))
     padded = policy.apply(key, params, observe(150, [100.0, 300.0, -9e9], window_mask=[True, True, False]))
@@ -82,23 +86,37 @@ def test_name_is_kept(policy):
     assert policy.name in NAMES
 
 
+def test_a_policy_that_looks_at_the_coming_hours_says_so(policy, key, observe):
+    """What a policy does not declare as a need changes nothing: a runner that lacks it may leave it out."""
+    params = policy.init_params(key)
+    usual = {"intensity_now": 200.0, "window": [100.0, 300.0], "time_left": 0.5, "hours_left": 24.0, "queue": 5}
+    usual |= {"affordable": 2000.0, "carbon_left": 0.5, "hypervolume": 0.9, "evaluations": 40}
+    cleaner, dirtier = ([200.0] + [later] * 23 for later in (50.0, 400.0))
+    falling, rising = ({"forecast": [[x] * 3 for x in hours], "future": hours} for hours in (cleaner, dirtier))
+    assert policy.needs <= {"forecast", "budget", "future"}
+    for need in ("forecast", "future"):
+        now, later = (observe(**usual, **falling | {need: one[need]}) for one in (falling, rising))
+        differs = float(policy.apply(key, params, now)) != float(policy.apply(key, params, later))
+        assert differs == (need in policy.needs)
+
+
 # Numbers by hand.
 
 
 @pytest.mark.parametrize(("now", "share"), [(100, 1.0), (125, 0.75), (200, 0.0), (50, 1.0), (300, 0.0)])
-def test_heuristic_by_hand(now, share):
+def test_heuristic_by_hand(decide, now, share):
     assert decide("heuristic", intensity_now=now) == share
 
 
-def test_heuristic_of_a_constant_window_is_half():
+def test_heuristic_of_a_constant_window_is_half(decide):
     assert decide("heuristic", intensity_now=7, window=[7, 7]) == 0.5
 
 
-def test_threshold_by_hand():
+def test_threshold_by_hand(decide):
     assert [decide("threshold:0.25", intensity_now=now) for now in (100, 125, 126, 200)] == [1, 1, 0, 0]
 
 
-def test_queue_rules_override():
+def test_queue_rules_override(decide):
     for name in ("heuristic-queue", "threshold-queue"):
         assert decide(name, intensity_now=100, queue=0, half_finished=0) == 0.0
         assert decide(name, intensity_now=100, queue=0, half_finished=1) == 1.0
@@ -106,7 +124,7 @@ def test_queue_rules_override():
     assert decide("heuristic-queue", intensity_now=125, queue=5) == 0.75
 
 
-def test_constants():
+def test_constants(decide):
     assert [decide(name) for name in ("static:0.25", "evaluate-all", "sample-all")] == [0.25, 1.0, 0.0]
     assert [decide("sample-all:0.5", time_left=t) for t in (0.6, 0.5, 0.1)] == [0.0, 1.0, 1.0]
 

@@ -125,6 +125,25 @@ def test_more_evaluations_than_the_process_holds(monkeypatch):
     assert len(set(picks.tolist())) == 3
 
 
+def test_the_front_is_whole_and_without_copies(monkeypatch):
+    seen = jnp.stack([jnp.arange(12.0), 12.0 - jnp.arange(12.0)], axis=1).at[5].set(jnp.array([4.0, 8.0]))
+    best = predictor.on_front(seen, jnp.arange(12) != 7)
+    np.testing.assert_array_equal(best, ~np.isin(np.arange(12), [5, 7]))  # row 5 is a copy of row 4
+    front = predictor.front_of(seen, best, 12)
+    np.testing.assert_array_equal(front.points[front.known, 0], [0, 1, 2, 3, 4, 6, 8, 9, 10, 11])
+    args = (LINE, seen, jnp.ones(12, bool), LINE, seen[:, 1] - 0.5, jnp.ones(12), jnp.ones(12, bool))
+    wanted = predictor.by_improvement(*args, jnp.array([20.0, 20.0]), 3)
+    monkeypatch.setattr(predictor, "FRONT", 4)  # fewer places than the front has points
+    jax.tree.map(np.testing.assert_array_equal, predictor.by_improvement(*args, jnp.array([20.0, 20.0]), 3), wanted)
+
+
+def test_what_the_process_knows_nothing_of_is_never_picked():
+    broken = Inputs(LINE.scores.at[3].set(jnp.nan), LINE.computes)
+    picks, counts = ask(20.0 - jnp.arange(12.0), np.ones(12, bool), n=5, asked=broken)
+    assert 3 not in picks
+    assert counts.all()
+
+
 def test_inputs_of_tables():
     table = toy()
     inputs = inputs_of(table)

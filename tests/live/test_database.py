@@ -3,7 +3,7 @@ import sqlite3
 import pytest
 
 from jcenas.errors import InputError
-from jcenas.live.database import RunDatabase
+from jcenas.live.database import SCHEMA_VERSION, RunDatabase
 
 
 def test_rows_and_meta_survive_a_reopening(tmp_path):
@@ -61,6 +61,44 @@ def test_a_database_cut_short_is_damaged(tmp_path):
     path.write_bytes(path.read_bytes()[:20000])
     with pytest.raises(InputError, match="damaged"):
         RunDatabase(path)
+
+
+@pytest.mark.parametrize(("version", "said"), [(0, 1), (1, 1), (SCHEMA_VERSION + 1, SCHEMA_VERSION + 1)])
+def test_tables_of_another_version_are_refused_and_left_alone(tmp_path, version, said):
+    path = tmp_path / "run.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(f"CREATE TABLE scores(proposal INTEGER PRIMARY KEY); PRAGMA user_version = {version};")
+    connection.close()
+    with pytest.raises(InputError) as refused:
+        RunDatabase(path)
+    assert str(refused.value) == (
+        f"{path} was made by another version of jcenas (tables of version {said}, here {SCHEMA_VERSION}); "
+        "go on with that version, or start a new run under another --name"
+    )
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("scores",)]
+    connection.close()
+
+
+def test_a_table_that_is_missing_is_damage(tmp_path):
+    database = RunDatabase(tmp_path / "run.db", create=True)
+    database.execute("DROP TABLE test")
+    database.close()
+    with pytest.raises(InputError, match=r"is damaged \(malformed: no table test\)"):
+        RunDatabase(tmp_path / "run.db")
+
+
+def test_a_row_with_the_same_key_is_replaced_and_an_update_changes_one(tmp_path):
+    database = RunDatabase(tmp_path / "run.db", create=True)
+    for error in (0.5, 0.25):
+        database.replace("test", proposal=1, error=error)
+    assert [tuple(row) for row in database.rows("SELECT * FROM test")] == [(1, 0.25)]
+    for cell in "ab":
+        database.insert("proposals", genome="[0]", cell=cell, hour=0.0, status="proposed")
+    database.update("proposals", 2, status="queued", place=0)
+    database.delete("proposals", "status = ?", "proposed")
+    assert [tuple(row) for row in database.rows("SELECT id, cell, place FROM proposals")] == [(2, "b", 0)]
+    database.close()
 
 
 def test_a_locked_database_says_so(tmp_path, monkeypatch):

@@ -10,8 +10,8 @@ import time
 import pytest
 
 SMALL = (
-    "--name run --hours 16 --hour-seconds 0.3 --channels 4 --epochs 3 --supernet-epochs 1 --batch-size 128 "
-    "--queue 4 --proposals 4 --devices 1 --policy evaluate-all"
+    "--name run --hours 24 --hour-seconds 0.3 --channels 4 --epochs 3 --supernet-epochs 2 --batch-size 128 "
+    "--proposals 8 --devices 1 --policy static:0.7 --optimizer random --stage one-shot --reference-error 1"
 )
 
 

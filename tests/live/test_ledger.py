@@ -4,20 +4,12 @@ import time
 import numpy as np
 import pytest
 
-from jcenas.carbon.power import PowerModel
+from jcenas.carbon.power import STATES, PowerModel
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.live.database import RunDatabase
 from jcenas.live.ledger import Ledger
 
-POWER = PowerModel(training_w=3600.0, scoring_w=1800.0, idle_w=360.0, pue=2.0)
+POWER = PowerModel(training_w=3600.0, scoring_w=1800.0, idle_w=360.0, switching_w=7200.0, compiling_w=900.0, pue=2.0)
 KWH_PER_TRAINING_SECOND = 2e-3  # 3600 W * 2 / 3.6e6 J
-
-
-@pytest.fixture
-def database(tmp_path):
-    database = RunDatabase(tmp_path / "run.db", create=True)
-    yield database
-    database.close()
 
 
 def trace(values=(100.0, 300.0, 200.0, 400.0)):
@@ -38,7 +30,7 @@ def test_energy_and_emissions_by_hand(database):
     assert books.emissions_g == pytest.approx(KWH_PER_TRAINING_SECOND * (10 * 100 + 5 * 300))
     spent = books.job(1)
     assert spent == pytest.approx((15.0, 0.03, 5.0))
-    assert books.totals[0].seconds == pytest.approx({"training": 10.0, "scoring": 0.0, "idle": 0.0})
+    assert books.totals[0].seconds == pytest.approx(dict.fromkeys(STATES, 0.0) | {"training": 10.0})
     assert books.totals[1].emissions_g == pytest.approx(KWH_PER_TRAINING_SECOND * 5 * 300)
 
 
@@ -50,6 +42,16 @@ def test_idle_and_scoring_have_their_own_power(database):
     assert books.clock[0] == 1.0
     books.idle(0, 0.5)  # the past cannot be waited for
     assert books.clock[0] == 1.0
+
+
+def test_every_state_has_its_power(database):
+    books = ledger(database)
+    for state in STATES:
+        books.spend(0, state, state, 1.0)
+    assert books.totals[0].seconds == dict.fromkeys(STATES, pytest.approx(1.0))
+    assert books.energy_kwh == pytest.approx((1 + 1 / 2 + 1 / 10 + 2 + 1 / 4) * KWH_PER_TRAINING_SECOND)
+    assert books.seconds_by_purpose() == dict.fromkeys(STATES, pytest.approx(1.0))
+    assert books.device_seconds == pytest.approx(5.0)
 
 
 def test_one_job_is_one_row_an_hour_and_the_rows_add_up(database):
@@ -72,6 +74,99 @@ def test_the_books_are_restored_from_the_database(database):
     assert again.job(1) == pytest.approx(books.job(1))
     again.spend(0, "training", "candidate", 1.0, proposal=1)
     assert again.emissions_g > books.emissions_g
+
+
+def test_trainings_in_the_order_of_their_end(database):
+    books = ledger(database, devices=2)
+    books.spend(0, "training", "supernet", 1.0)
+    books.spend(0, "training", "candidate", 6.0, proposal=1)
+    books.spend(1, "training", "candidate", 3.0, proposal=2)
+    books.spend(0, "training", "candidate", 4.0, proposal=1)
+    books.spend(1, "training", "candidate", 5.0, proposal=3)
+    books.spend(1, "scoring", "latency", 5.0)
+    assert books.trainings_s() == pytest.approx([3.0, 5.0, 10.0])
+
+
+def standing(database):
+    return [tuple(row) for row in database.rows("SELECT start_hour, end_hour, seconds FROM intervals ORDER BY id")]
+
+
+def test_what_is_done_outside_the_hours_is_charged_and_moves_no_clock(database):
+    books = ledger(database)
+    books.standing(0, "compiling", "compiling", 40.0)  # four hours of the trace, if they were hours
+    assert books.clock == [0.0]
+    assert books.emissions_g == pytest.approx(40 * KWH_PER_TRAINING_SECOND / 4 * 100)
+    books.spend(0, "training", "candidate", 12.0)
+    books.standing(0, "scoring", "test", 2.0)  # in hour 1, at 300
+    assert books.clock == pytest.approx([1.2])
+    assert books.totals[1].seconds == pytest.approx(dict.fromkeys(STATES, 0.0) | {"training": 2.0, "scoring": 2.0})
+    assert books.totals[1].emissions_g == pytest.approx(KWH_PER_TRAINING_SECOND * (2 + 2 / 2) * 300)
+    assert books.seconds_by_purpose() == pytest.approx({"candidate": 12.0, "compiling": 40.0, "test": 2.0})
+    assert books.seconds_by_purpose(in_hours=True) == pytest.approx({"candidate": 12.0})
+    assert books.standing_g == pytest.approx(KWH_PER_TRAINING_SECOND * (10 * 100 + 1 * 300))
+    assert standing(database)[0] == (0.0, 0.0, 40.0)
+    books.standing(0, "scoring", "test", 0.0)
+    assert len(standing(database)) == 3
+
+
+def test_behind_the_end_the_last_intensity_holds(database):
+    books = ledger(database)
+    books.idle(0, 4.0)
+    before = books.emissions_g
+    books.standing(0, "scoring", "test", 1.0)
+    assert books.emissions_g - before == pytest.approx(KWH_PER_TRAINING_SECOND / 2 * 400)
+    assert books.clock == [4.0]
+
+
+def test_standing_charges_are_restored(database):
+    books = ledger(database, devices=2)
+    books.standing(0, "compiling", "compiling", 7.0)
+    books.standing(1, "compiling", "compiling", 7.0)
+    books.spend(0, "training", "candidate", 15.0, proposal=1)
+    books.standing(0, "training", "timing", 3.0)
+    again = ledger(database, devices=2)
+    assert again.clock == pytest.approx([1.5, 0.0])
+    assert again.energy_kwh == pytest.approx(books.energy_kwh, rel=1e-12)
+    assert {hour: total.seconds for hour, total in again.totals.items()} == {
+        hour: pytest.approx(total.seconds) for hour, total in books.totals.items()
+    }
+    assert {hour: total.emissions_g for hour, total in again.totals.items()} == {
+        hour: pytest.approx(total.emissions_g) for hour, total in books.totals.items()
+    }
+    assert again.job(1) == pytest.approx(books.job(1))
+
+
+def test_in_real_time_what_is_done_outside_the_hours_moves_the_clock(database):
+    books = Ledger(database, trace(), POWER, devices=1, hour_seconds=3600.0, real_time=True)
+    books.standing(0, "compiling", "compiling", 36.0)
+    assert books.clock[0] == pytest.approx(0.01)
+    assert standing(database) == [(0.0, pytest.approx(0.01), pytest.approx(36.0))]
+    assert books.standing_g == 0
+    assert books.emissions_g == pytest.approx(36 * KWH_PER_TRAINING_SECOND / 4 * 100)
+
+
+def test_more_devices_begin_where_the_others_stand(database):
+    books = ledger(database)
+    books.spend(0, "training", "candidate", 21.0, proposal=1)  # two hours and a tenth
+    again = ledger(database, devices=3)
+    assert again.clock == pytest.approx([2.1, 2.1, 2.1])
+    again.spend(2, "training", "candidate", 5.0, proposal=2)
+    spent = again.job(2)
+    assert spent.emissions_g / spent.energy_kwh == pytest.approx(200)  # of hour 2, not of hour 0
+
+
+def test_fewer_devices_go_on_and_who_comes_back_has_missed_hours(database):
+    books = ledger(database, devices=2)
+    for device in (0, 1):
+        books.spend(device, "training", "candidate", 5.0, proposal=1 + device)
+    books = ledger(database, devices=1)
+    assert books.clock == pytest.approx([0.5])
+    books.idle(0, 2.0)
+    both = ledger(database, devices=2)
+    assert both.clock == pytest.approx([2.0, 2.0])
+    assert both.emissions_g == pytest.approx(books.emissions_g)
+    both.spend(0, "training", "candidate", 3.0)
+    assert ledger(database, devices=2).clock == pytest.approx([2.3, 2.0])  # nobody was away
 
 
 def test_the_last_intensity_is_that_of_the_last_step(database):

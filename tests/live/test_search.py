@@ -8,17 +8,44 @@ import threading
 import numpy as np
 import pytest
 
+from jcenas import registry
+from jcenas.alloc.learned import DEFAULT
+from jcenas.alloc.policies import policy_from_name
+from jcenas.carbon.power import STATES
+from jcenas.engine.observe import observe
+from jcenas.engine.stages import stage_from_name
 from jcenas.errors import InputError
-from jcenas.live import SearchConfig, search
-from jcenas.live.database import RunDatabase
+from jcenas.live import SearchConfig, prepare, run_folder, search, trace_files
+from jcenas.live.database import SCHEMA_VERSION, RunDatabase
+from jcenas.live.ledger import Ledger
 from jcenas.live.programs import DevicePrograms
 from jcenas.live.progress import Quiet
+from jcenas.live.steps import Steps
 
-SMALL = {"channels": 4, "epochs": 1, "supernet_epochs": 1, "batch_size": 128, "queue": 4, "proposals": 4, "devices": 1}
+SMALL = {
+    "channels": 4,
+    "epochs": 1,
+    "supernet_epochs": 1,
+    "batch_size": 128,
+    "proposals": 8,
+    "devices": 1,
+    "optimizer": "random",  # quickly compiled
+    "stage": "zero-shot:synflow",
+    "reference_error": 1.0,  # one epoch is of use too
+}
 
 
 def config(folder, **options):
     return SearchConfig(**({"name": "run", "runs": folder, "hours": 8, "hour_seconds": 0.25} | SMALL | options))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_room():
+    """Arrays for as many evaluations in every test, however fast the machine is: compiled once."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(prepare, "MOST_ROOM", 64)
+    yield
+    patch.undo()
 
 
 def read(folder):
@@ -26,21 +53,30 @@ def read(folder):
 
 
 def check_books(folder):
-    """Intervals and hours tell the same story, and nothing was evaluated twice."""
+    """Intervals and hours tell the same story, nothing was evaluated twice, and everything is charged."""
     database = read(folder)
     for column in ("energy_kwh", "emissions_g"):
         by_interval = math.fsum(r[0] for r in database.rows(f"SELECT {column} FROM intervals"))
         by_hour = math.fsum(r[0] for r in database.rows(f"SELECT {column} FROM hours"))
         assert by_hour == pytest.approx(by_interval, rel=1e-9)
         assert by_interval > 0
+    for state in STATES:
+        by_interval = math.fsum(r[0] for r in database.rows("SELECT seconds FROM intervals WHERE state = ?", state))
+        by_hour = math.fsum(r[0] for r in database.rows(f"SELECT {state}_s FROM hours"))
+        assert by_hour == pytest.approx(by_interval, rel=1e-9, abs=1e-9)
     rows = database.rows("SELECT device, start_hour, end_hour FROM intervals ORDER BY device, id")
     for before, after in itertools.pairwise(rows):
         if before["device"] == after["device"]:
             assert after["start_hour"] == pytest.approx(before["end_hour"])
+    hours = [r["hour"] for r in database.rows("SELECT hour FROM hours ORDER BY hour")]
+    assert hours == list(range(len(hours)))
     proposals = [r["genome"] for r in database.rows("SELECT genome FROM proposals")]
     assert len(set(proposals)) == len(proposals)
-    events = [r["reference"] for r in database.rows("SELECT reference FROM events WHERE kind = 'tell'")]
-    assert len(set(events)) == len(events) == database.value("SELECT COUNT(*) FROM evaluations")
+    told = database.value("SELECT COUNT(*) FROM evaluations WHERE told IS NOT NULL")
+    assert told == database.value("SELECT COUNT(DISTINCT proposal) FROM evaluations")
+    assert told == database.value("SELECT COUNT(*) FROM evaluations")
+    purposes = {r["purpose"] for r in database.rows("SELECT DISTINCT purpose FROM intervals")}
+    assert {"compiling", "timing", "candidate"} <= purposes
     database.close()
 
 
@@ -56,7 +92,28 @@ def test_a_finished_run_trained_scored_and_stopped_by_time(finished):
     assert summary["scored"] >= summary["evaluations"]
     assert summary["device_s"] >= 8 * 0.25 - 1e-6
     assert 0.1 < summary["best_validation_accuracy"] <= 1
+    assert 0 < summary["hypervolume"] < 1
     check_books(finished.folder)
+
+
+def test_everything_that_the_devices_did_is_charged(finished):
+    database = read(finished.folder)
+    spent = finished.summary["device_s_by_purpose"]
+    assert spent.keys() >= {"candidate", "compiling", "scoring", "test", "timing"}
+    assert finished.summary["device_s"] == pytest.approx(sum(spent.values()))
+    assert finished.summary["energy_kwh"] == pytest.approx(database.value("SELECT SUM(energy_kwh) FROM intervals"))
+    states = {(r["purpose"], r["state"]) for r in database.rows("SELECT DISTINCT purpose, state FROM intervals")}
+    assert {("compiling", "compiling"), ("timing", "training"), ("test", "scoring")} <= states
+    # What is not part of the hours moved no clock: it stands at the begin of the run, or where it ended.
+    query = "SELECT purpose, start_hour, end_hour FROM intervals WHERE purpose IN ('compiling', 'timing', 'test')"
+    for row in database.rows(query):
+        assert row["start_hour"] == row["end_hour"]
+        assert row["start_hour"] >= 8 - 1e-6 if row["purpose"] == "test" else row["start_hour"] == 0
+    database.close()
+    told = " ".join(finished.summary["measured"])
+    assert "compiling" in told
+    assert "final test" in told
+    assert not any("compil" in text for text in finished.summary["not_charged"])
 
 
 def test_emissions_at_the_mean_intensity_by_hand(finished):
@@ -65,6 +122,35 @@ def test_emissions_at_the_mean_intensity_by_hand(finished):
     assert summary["emissions_at_mean_intensity_g"] == pytest.approx(expected)
     per_kwh = summary["emissions_g"] / summary["energy_kwh"]
     assert 100 < per_kwh < 400  # within the range of the zone
+
+
+def test_emissions_at_the_mean_of_the_hours_by_hand(finished):
+    database = read(finished.folder)
+    lasted = round(database.value("SELECT MAX(end_hour) FROM intervals"))  # the last training may cross the end
+    hours = [r[0] for r in database.rows("SELECT intensity_g_per_kwh FROM hours WHERE hour < ?", lasted)]
+    database.close()
+    assert len(hours) == lasted >= 8
+    assert finished.summary["mean_of_hours_g_per_kwh"] == pytest.approx(np.mean(hours))
+    expected = finished.summary["energy_kwh"] * np.mean(hours)
+    assert finished.summary["emissions_at_mean_of_hours_g"] == pytest.approx(expected)
+
+
+def test_the_blind_search_does_the_same_work_at_once(finished):
+    """No pause and no idle time on one device: the scores, then the trainings, charged hour by hour."""
+    database, summary = read(finished.folder), finished.summary
+    standing = database.value("SELECT SUM(emissions_g) FROM intervals WHERE end_hour = start_hour")
+    seconds = sum(r["s"] for r in database.rows(
+        "SELECT SUM(seconds) AS s FROM intervals WHERE end_hour > start_hour AND state != 'idle' GROUP BY proposal"
+    ))  # fmt: skip
+    database.close()
+    hours = trace_files.recall(finished.folder, run_folder.read_record(finished.folder)["trace"]).trace.hourly()
+    kw, hour_s = SearchConfig().power.power_kw("training"), 0.25  # scoring takes as much
+    grams, left = standing, seconds
+    for intensity in hours:
+        grams += kw * min(left, hour_s) / 3600 * intensity
+        left -= min(left, hour_s)
+    assert left == pytest.approx(0, abs=1e-6)
+    assert summary["emissions_blind_g"] == pytest.approx(grams)
 
 
 def test_the_front_is_what_no_evaluation_dominates(finished):
@@ -89,11 +175,16 @@ def test_the_folder_says_how_to_repeat_the_run(finished):
     assert record["trace"]["zone"] == "US-CAL-CISO"
 
 
-def test_a_finished_run_resumed_stays_as_it_is(finished):
+def test_a_finished_run_resumed_stays_as_it_is(finished, monkeypatch):
+    before = {p: p.stat().st_mtime_ns for p in finished.folder.rglob("*") if p.is_file() and p.name != ".lock"}
+    monkeypatch.setattr(prepare, "prepare", lambda *arguments: pytest.fail("it compiles"))
     again = search(resume=finished.folder)
-    assert again.summary["emissions_g"] == pytest.approx(finished.summary["emissions_g"])
+    assert again.summary == finished.summary
     assert again.evaluations.equals(finished.evaluations)
-    assert again.status == "finished"
+    assert again.pareto.equals(finished.pareto)
+    assert (again.status, again.folder) == ("finished", finished.folder)
+    after = {p: p.stat().st_mtime_ns for p in finished.folder.rglob("*") if p.is_file() and p.name != ".lock"}
+    assert after.keys() == before.keys()
 
 
 class StopAfter(Quiet):
@@ -108,12 +199,14 @@ class StopAfter(Quiet):
             self.stop.set()
 
 
-def test_interrupted_again_and_again_nothing_is_lost_or_repeated(tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["zero-shot:synflow", "one-shot"])
+def test_interrupted_again_and_again_nothing_is_lost_or_repeated(tmp_path, stage):
     known, emissions, status, resume, moments = {}, 0.0, "", None, iter((1, 12, 9, 15, 11, 10**9))
     while status != "finished":
         watcher = StopAfter(next(moments))
         if resume is None:
-            result = search(config(tmp_path, epochs=3), observer=watcher, stop=watcher.stop)
+            result = search(config(tmp_path, epochs=3, stage=stage), observer=watcher, stop=watcher.stop)
         else:
             result = search(resume=resume, observer=watcher, stop=watcher.stop)
         resume, status = result.folder, result.status
@@ -131,10 +224,10 @@ def test_a_diverging_candidate_is_recorded_and_the_search_goes_on(tmp_path, monk
     def sometimes(self, state, genome):
         calls.append(genome)
         state, loss = train(self, state, genome)
-        return state, math.nan if [genome] == calls[2:3] else loss  # calls 0 and 1 only measure the speed
+        return state, math.nan if [genome] == calls[3:4] else loss  # the first three calls measure the speed
 
     monkeypatch.setattr(DevicePrograms, "train_candidate", sometimes)
-    result = search(config(tmp_path, policy="evaluate-all"))
+    result = search(config(tmp_path, policy="evaluate-all", evaluations=3))
     assert result.summary["failed"] == 1
     assert result.summary["evaluations"] >= 1
     database = read(result.folder)
@@ -142,48 +235,207 @@ def test_a_diverging_candidate_is_recorded_and_the_search_goes_on(tmp_path, monk
     assert row["reason"].startswith("loss nan after")
     assert row["validation_error"] is None
     database.close()
+    check_books(result.folder)
 
 
 def test_a_number_of_evaluations_ends_the_search(tmp_path):
-    result = search(config(tmp_path, evaluations=2, policy="evaluate-all", optimizer="random", cost="energy"))
+    result = search(config(tmp_path, evaluations=2, policy="evaluate-all", cost="energy"))
     assert (result.summary["stopped_by"], result.summary["evaluations"]) == ("evaluations", 2)
     assert "energy" in result.pareto.columns
+    check_books(result.folder)
 
 
 def test_a_carbon_budget_ends_the_search(tmp_path, finished):
-    budget = 0.6 * finished.summary["emissions_g"]
-    result = search(config(tmp_path, carbon_budget=budget))
+    """What was emitted before the hours counts too; the budget pays them and half of the hours' own emissions."""
+    told = []
+
+    class Log(Quiet):
+        def update(self, progress):
+            told.append(progress.emissions_g)
+
+    database = read(finished.folder)
+    in_hours = database.value("SELECT SUM(emissions_g) FROM intervals WHERE end_hour > start_hour")
+    database.close()
+    charged = {}
+    standing = Ledger.standing
+
+    def cheap(self, device, state, purpose, seconds):
+        charged[purpose] = charged.get(purpose, 0.0) + seconds
+        standing(self, device, state, purpose, min(seconds, 1e-3))  # compiling takes as long as the machine is busy
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(Ledger, "standing", cheap)
+    try:
+        result = search(config(tmp_path, carbon_budget=0.5 * in_hours), observer=Log())
+    finally:
+        patch.undo()
+    budget = 0.5 * in_hours
+    assert charged["compiling"] > 0
     assert result.summary["stopped_by"] == "carbon budget"
     assert budget <= result.summary["emissions_g"] < 1.5 * budget
+    assert told[0] > 0
+    check_books(result.folder)
+
+
+# The stages.
+
+
+def rows_of(folder, query):
+    database = read(folder)
+    rows = [tuple(row) for row in database.rows(query)]
+    database.close()
+    return rows
+
+
+def run_stage(folder, stage, **options):
+    """A run of a few hours whose devices do both."""
+    result = search(config(folder, **{"stage": stage, "policy": "static:0.5", "hours": 6} | options))
+    assert result.status == "finished"
+    assert result.summary["evaluations"] >= 1
+    check_books(result.folder)
+    return result
+
+
+def test_stage_none_trains_what_is_proposed(tmp_path):
+    result = run_stage(tmp_path, "none")
+    assert result.summary["scored"] == 0
+    assert "scoring" not in result.summary["device_s_by_purpose"]
+    assert "supernet" not in result.summary["device_s_by_purpose"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["lamoo-ehvi", "nsga2"])
+@pytest.mark.parametrize(("stage", "supernets"), [("one-shot", 1), ("few-shot", 6)])
+def test_supernets_are_trained_first_and_score_in_the_sampling_time(tmp_path, stage, supernets):
+    result = run_stage(tmp_path, stage, hours=10)
+    assert result.summary["device_s_by_purpose"]["supernet"] > 0
+    assert result.summary["scored"] >= 1
+    kept = {path.name for path in (result.folder / "checkpoints").glob("supernet*")}
+    assert len(kept) == supernets
+    first = rows_of(result.folder, "SELECT purpose FROM intervals WHERE end_hour > start_hour ORDER BY id LIMIT 1")
+    assert first == [("supernet",)]
+    errors = rows_of(result.folder, "SELECT score, error FROM scores")
+    assert all(score == error and 0 <= error <= 1 for score, error in errors)
+    (supernet,) = rows_of(result.folder, "SELECT MAX(end_hour) FROM intervals WHERE purpose = 'supernet'")
+    scoring = rows_of(result.folder, "SELECT MIN(start_hour) FROM intervals WHERE purpose = 'scoring'")
+    assert scoring[0] >= supernet
+
+
+@pytest.mark.slow
+def test_stage_zero_shot_and_predictor_score_before_anything_is_trained(tmp_path):
+    for stage in ("zero-shot:synflow", "predictor"):
+        result = run_stage(tmp_path / stage.split(":")[0], stage)
+        trained = rows_of(result.folder, "SELECT proposal FROM evaluations")
+        scored = rows_of(result.folder, "SELECT proposal FROM scores")
+        assert set(trained) <= set(scored)
+        assert {error for (error,) in rows_of(result.folder, "SELECT error FROM scores")} == {None}
+        first = rows_of(result.folder, "SELECT purpose FROM intervals WHERE end_hour > start_hour ORDER BY id LIMIT 1")
+        assert first == [("scoring",)]
+
+
+@pytest.mark.slow
+def test_the_predictor_takes_over_after_its_first_evaluations(tmp_path, monkeypatch):
+    """With its start lowered to two evaluations, it still drives a search to its end."""
+    monkeypatch.setattr("jcenas.engine.predictor.START", 2)
+    prepare._steps.cache_clear()
+    result = run_stage(tmp_path, "predictor", hours=12, policy="evaluate-all")
+    prepare._steps.cache_clear()
+    assert result.summary["evaluations"] > 2
+
+
+# Policies.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["plan:0.5", "FILE.npz"])
+def test_a_policy_that_plans_waits_for_clean_hours(tmp_path, monkeypatch, policy):
+    """A day of clean and dirty hours after a week of such days: what is recorded is the policy's own answer."""
+    day = [450.0] * 12 + [90.0] * 12
+    rows = "".join(f"2023-06-{1 + i // 24:02d}T{i % 24:02d}:00Z,{value}\n" for i, value in enumerate(day * 9))
+    (tmp_path / "grid.csv").write_text("time_utc,intensity_g_per_kwh\n" + rows)
+    if policy == "FILE.npz":
+        policy = str(tmp_path / "mine.npz")
+        (tmp_path / "mine.npz").write_bytes(DEFAULT.read_bytes())
+    told, named = [], policy_from_name(policy)
+    act = Steps.act
+
+    def listen(self, *arguments):
+        told.append(arguments)
+        return act(self, *arguments)
+
+    monkeypatch.setattr(Steps, "act", listen)
+    options = {"trace": tmp_path / "grid.csv", "start": "2023-06-08T00:00Z", "hours": 24, "hour_seconds": 0.15}
+    result = search(config(tmp_path, policy=policy, stage="none", **options))
+    shares = dict(rows_of(result.folder, "SELECT hour, evaluation_share FROM hours WHERE hour < 24"))
+    hours = trace_files.recall(result.folder, run_folder.read_record(result.folder)["trace"])
+    asked = {}
+    for key, params, status, outlook, budget in told:
+        observation = observe(status, outlook, budget)
+        hour = 24 - round(float(observation.hours_left))
+        assert float(observation.intensity_now) == day[hour]
+        np.testing.assert_array_equal(outlook.forecast, hours.forecast("model", hour))
+        np.testing.assert_array_equal(outlook.past, hours.past(hour)[0])
+        asked[hour] = float(named.apply(key, params, observation))
+    assert {hour: shares[hour] for hour in asked} == pytest.approx(asked, abs=1e-6)
+    clean, dirty = (np.mean([shares[h] for h in range(24) if day[h] == level]) for level in (90.0, 450.0))
+    assert clean - dirty > 0
+
+
+# Other options.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["lamoo", "lamoo-ehvi", "nsga2"])
 def test_other_optimisers_drive_the_search(tmp_path, optimizer):
     result = search(config(tmp_path, evaluations=2, policy="evaluate-all", optimizer=optimizer))
     assert result.summary["evaluations"] == 2
 
 
 @pytest.mark.slow
-def test_latency_is_measured(tmp_path):
-    result = search(config(tmp_path, evaluations=2, policy="evaluate-all", cost="latency"))
+def test_latency_is_measured_and_charged(tmp_path):
+    result = search(config(tmp_path, evaluations=2, policy="evaluate-all", cost="latency", hours=40))
     assert result.pareto["latency"].between(1e-6, 1.0).all()
     assert "latency" in result.summary["measured"]
+    assert result.summary["device_s_by_purpose"]["latency"] > 0
     database = read(result.folder)
     rows = database.rows("SELECT proposal, batch, seconds FROM latencies ORDER BY proposal, batch")
+    states = database.rows("SELECT state, proposal FROM intervals WHERE purpose = 'latency'")
     database.close()
     assert [row["batch"] for row in rows] == [1, 64, 1, 64]
     assert {row["seconds"] for row in rows if row["batch"] == 1} >= set(result.pareto["latency"])
+    assert {tuple(row) for row in states} == {("scoring", None)}  # not part of what the training cost
+    check_books(result.folder)
 
 
 @pytest.mark.slow
 def test_several_devices_share_the_work(tmp_path):
-    result = search(config(tmp_path, devices=2, hour_seconds=0.5, policy="static:0.5"))
+    options = {"devices": 2, "hour_seconds": 0.5, "policy": "static:0.5", "stage": "one-shot"}
+    result = search(config(tmp_path, **options))
     database = read(result.folder)
     used = {(r["device"], r["state"]) for r in database.rows("SELECT device, state FROM intervals")}
+    alone = {(r["device"], r["purpose"]) for r in database.rows("SELECT device, purpose FROM intervals")}
+    query = "SELECT COUNT(*) AS n FROM intervals WHERE purpose = 'compiling' GROUP BY device"
+    compiled = [row["n"] for row in database.rows(query)]
     database.close()
+    assert compiled == [2, 2]  # for each device, and for the supernet on both
     assert {(0, "training"), (1, "training"), (1, "scoring")} <= used  # the supernet trains on both
+    assert (0, "candidate") in alone  # the first evaluates
+    assert (1, "candidate") not in alone
+    assert {(0, "compiling"), (1, "compiling")} <= used
     assert (0, "scoring") not in used or (0, "training") in used
+    check_books(result.folder)
+
+
+@pytest.mark.slow
+def test_a_run_of_two_devices_goes_on_with_one(tmp_path, monkeypatch):
+    watcher = StopAfter(8)
+    first = search(config(tmp_path, devices=2, policy="evaluate-all"), observer=watcher, stop=watcher.stop)
+    assert first.status == "interrupted"
+    record = json.loads((first.folder / "config.json").read_text())
+    record["config"]["devices"] = 1  # as on a machine that has no more
+    (first.folder / "config.json").write_text(json.dumps(record))
+    result = search(resume=first.folder)
+    assert result.status == "finished"
+    assert set(first.evaluations["proposal"]) <= set(result.evaluations["proposal"])
     check_books(result.folder)
 
 
@@ -194,6 +446,8 @@ def test_several_devices_share_the_work(tmp_path):
         ({"carbon_budget": 1e-9}, r"--carbon-budget 1e-09 g cannot pay one evaluation"),
         ({"zone": "NOWHERE"}, "unknown zone 'NOWHERE'"),
         ({"policy": "guess"}, "unknown policy 'guess'"),
+        ({"policy": "oracle"}, "--policy oracle: jcenas search cannot tell it the true coming intensities.*use plan"),
+        ({"policy": "mine.npz"}, r"mine\.npz: there is no such file"),
         ({"batch_size": 2000}, "--batch-size 2000 is larger than the 1151 training images"),
         ({"devices": 64}, "--devices 64: this machine has"),
         ({"runs": "file"}, "cannot be written; choose another folder with --runs"),
@@ -213,7 +467,7 @@ def test_an_existing_folder_is_never_overwritten(finished):
         search(config(finished.folder.parent))
 
 
-def test_resuming_what_is_no_run_is_refused(tmp_path, finished):
+def test_resuming_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="is no run folder"):
         search(resume=tmp_path)
     (tmp_path / "config.json").write_text("{ half")
@@ -223,14 +477,36 @@ def test_resuming_what_is_no_run_is_refused(tmp_path, finished):
         search()
 
 
+def test_a_run_of_another_version_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "run"
+    run_folder.create(path, config(tmp_path), devices=["cpu"], trace={}, fill=lambda part: None).close()
+    database = RunDatabase(path / "run.db", create=True)
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+    with pytest.raises(InputError, match=rf"tables of version 1, here {SCHEMA_VERSION}\); go on with that version"):
+        search(resume=path)
+    record = json.loads((path / "config.json").read_text())
+    record["config"]["oversample"] = 4
+    (path / "config.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"fields that this version does not know \(oversample\)"):
+        search(resume=path)
+
+
 def test_a_full_disk_in_the_middle_names_the_file_and_the_way_on(tmp_path, monkeypatch):
     def full(folder, tree):
         raise OSError(28, "No space left on device", str(folder))
 
     monkeypatch.setattr("jcenas.runtime.checkpoint.save", full)
-    with pytest.raises(InputError, match=r"supernet: No space left on device; free the disk.*--resume"):
-        search(config(tmp_path))
+    with pytest.raises(InputError, match=r"candidate-\d+: No space left on device; free the disk.*--resume"):
+        search(config(tmp_path, policy="evaluate-all"))
     monkeypatch.undo()
     result = search(resume=tmp_path / "run")
     assert result.status == "finished"
     check_books(tmp_path / "run")
+
+
+def test_every_stage_of_the_registry_has_a_test_here():
+    tested = ["none", "one-shot", "few-shot", "zero-shot:synflow", "predictor"]
+    assert {registry.check("stage", stage_from_name(name).name).entry.name for name in tested} == set(
+        registry.built_in("stage")
+    )

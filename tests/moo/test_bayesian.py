@@ -1,5 +1,8 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
+import moocore
 import numpy as np
 import pytest
 
@@ -13,7 +16,9 @@ def test_known_objectives_enter_every_draw_as_they_are(key):
     inputs = jnp.array([[0.0], [0.5], [1.0]])
     objectives = jnp.array([[3.0, 1.0], [2.0, 2.0], [1.0, 3.0]])
     queries, known = jnp.array([[0.25], [0.75]]), jnp.array([7.0, 8.0])
-    draws = surrogate.draw(key, SMALL, inputs, objectives, jnp.ones(3, bool), queries, [None, known])
+    samples = surrogate.Samples(inputs, objectives, jnp.ones(3, bool))
+    processes = surrogate.fit_processes(key, SMALL, samples, [None, known])
+    draws = surrogate.posterior_draws(jax.random.fold_in(key, 1), SMALL, processes, queries, [None, known])
     assert draws.shape == (8, 2, 2)
     np.testing.assert_array_equal(draws[:, :, 1], np.tile(known, (8, 1)))
     assert np.std(np.asarray(draws[:, 0, 0])) > 0
@@ -39,6 +44,44 @@ def test_a_known_cost_rules_out_what_costs_too_much(key):
         proposed[name] = np.asarray(jax.jit(optimizer.ask)(key, state)[1])[:, 0]
     assert proposed["mixed"].max() < 40
     assert proposed["modelled"].max() >= 40
+
+
+def test_the_archive_is_the_whole_front(key):
+    # A front of 100 samples with a gap where x is 0.1 to 0.2, told from its two ends: only the gap is worth a visit.
+    x = np.concatenate([np.linspace(0, 0.1, 12), np.linspace(0.2, 1, 88)])
+    box = Box(variables=1)
+    genomes = np.round(x * 4096).astype(np.int32)[:, None]
+    x = genomes[:, 0] / 4096
+    optimizer = bayesian(
+        box, dataclasses.replace(SMALL, pool=256, local=0.0), capacity=104, batch=1, reference=(1.1, 1.1)
+    )
+    state = optimizer.tell(optimizer.init(key), genomes, np.stack([x, 1 - np.sqrt(x)], axis=1))
+    proposed = box.features(jax.jit(optimizer.ask)(key, state)[1])
+    assert 0.1 < float(proposed[0, 0]) < 0.2
+
+
+@pytest.mark.parametrize("m", [2, 3])
+def test_greedy_picks_are_those_of_an_exhaustive_search(m):
+    random = np.random.default_rng(m)
+    new, old = random.random((3, 30, m)).astype(np.float32), 0.6 * random.random((3, 9, m)).astype(np.float32)
+    picks = np.asarray(surrogate._greedy(jnp.asarray(new), jnp.asarray(old), jnp.arange(30) != 4, 5)).tolist()
+    chosen = []
+    for _ in range(5):  # gains are distances from a reference of 0
+        values = np.full(30, -1.0)
+        for i in set(range(30)) - {4, *chosen}:
+            sets = [np.concatenate([a, d[[*chosen, i]]]) for d, a in zip(new, old, strict=True)]
+            values[i] = sum(moocore.hypervolume(-points.astype(float), ref=np.zeros(m)) for points in sets)
+        chosen.append(int(np.argmax(values)))
+    assert picks == chosen
+
+
+def test_a_long_front_gets_a_larger_archive(key):
+    line = jnp.arange(40.0)
+    samples = surrogate.Samples(line[:, None], jnp.stack([line, -line], axis=1), jnp.ones(40, bool))
+    size = jax.jit(lambda front: surrogate._with_whole_front(lambda rows: jnp.max(rows), samples, front, 8))
+    for length, room in ((3, 8), (8, 8), (9, 32), (33, 40)):
+        # Rows of the front come first, then the others by place: the last row in the archive is its size less one.
+        assert int(size(jnp.arange(40) < length)) == room - 1
 
 
 def test_bad_settings_are_named():

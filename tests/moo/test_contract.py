@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 from flax import struct
 
+from jcenas import registry
 from jcenas.moo import (
-    LamooConfig,
+    ShEmoaConfig,
     SurrogateConfig,
     bayesian,
     hypervolume,
-    lamoo,
     ms_ehvi,
-    nsga2,
-    random_search,
     semoa,
     sh_emoa,
 )
@@ -51,27 +49,17 @@ def evaluate(genomes):
     return jnp.stack([0.9 - 0.2 * x + 0.05 * harm, 200.0 * x + 100.0 * harm], axis=1).astype(jnp.float32)
 
 
-SMALL = SurrogateConfig(pool=16, draws=4, fit_steps=3, fit_points=16, front=8)
-OPTIMIZERS = {
-    "random": lambda: random_search(Grid(), capacity=CAPACITY, batch=BATCH),
-    "lamoo": lambda: lamoo(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
-    "nsga2": lambda: nsga2(Grid(), capacity=CAPACITY, batch=BATCH, population=8),
-    "lamoo cmaes": lambda: lamoo(
-        Grid(),
-        LamooConfig(sampler="cmaes", draws=32, height=1),
-        capacity=CAPACITY,
-        batch=BATCH,
-        reference=REFERENCE,
-    ),
-    "lamoo ehvi": lambda: lamoo(
-        Grid(),
-        LamooConfig(sampler="ehvi", surrogate=SMALL, height=1),
-        capacity=CAPACITY,
-        batch=BATCH,
-        reference=REFERENCE,
-    ),
-    "qehvi": lambda: bayesian(Grid(), SMALL, capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
-    "qnehvi": lambda: bayesian(
+SMALL = SurrogateConfig(covariance="categorical", pool=16, draws=4, fit_steps=3, fit_points=16, front=8)
+
+
+def registered(name):
+    """The factory of a registered optimiser."""
+    return lambda: registry.load("optimizer", name)(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE)
+
+
+# Every optimiser that can be chosen by name; then those that need more than a space and sizes, and variants.
+OPTIMIZERS = {name: registered(name) for name in registry.built_in("optimizer")} | {
+    "qnehvi matern": lambda: bayesian(
         Grid(), replace(SMALL, noisy=True, covariance="matern"), capacity=CAPACITY, batch=BATCH, reference=REFERENCE
     ),
     "ms-ehvi": lambda: ms_ehvi(
@@ -81,14 +69,11 @@ OPTIMIZERS = {
     "sh-emoa": lambda: sh_emoa(
         Grid(cardinalities=(4, 4)),
         (1, 2, 4),
+        ShEmoaConfig(evaluations=20, population=4, mutations=1),
         capacity=CAPACITY,
         batch=BATCH,
         reference=REFERENCE,
-        evaluations=20,
-        population=4,
-        mutations=1,
     ),
-    "semoa": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE),
     "semoa released": lambda: semoa(Grid(), capacity=CAPACITY, batch=BATCH, reference=REFERENCE, variant="released"),
 }
 

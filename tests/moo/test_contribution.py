@@ -53,3 +53,20 @@ def test_sums_to_the_whole_when_boxes_do_not_meet_elsewhere():
 def test_wrong_shapes_are_named():
     with pytest.raises(ValueError, match=r"reference .* got \(2,\) for objectives \(5, 3\)"):
         improvement(jnp.zeros((5, 3)), jnp.zeros((4, 2)), jnp.zeros(2))
+
+
+@pytest.mark.parametrize("m", [2, 3])
+def test_volumes_without_bound_are_infinite_and_the_others_stay(m):
+    # The first reaches to -inf and covers the third; the second has a strip of its own.
+    points = np.zeros((3, m))
+    points[:, 0], points[:, 1] = [-np.inf, 0.5, 0.5], [0.5, 0.25, 0.75]
+    shares = np.asarray(contributions(points, np.ones(m)))
+    np.testing.assert_allclose(shares, [np.inf, 0.5 * 0.25, 0.0])
+    assert improvement(points[1:2], points[:1], np.ones(m)) == 0.125
+    assert improvement(points[:1], points[1:], np.ones(m)) == np.inf
+
+
+def test_nothing_adds_nothing():
+    assert improvement(np.zeros((0, 2)), [[0.5, 0.5]], (1, 1)) == 0
+    assert improvement([[0.5, 0.5]], np.zeros((0, 2)), (1, 1)) == 0.25
+    assert contributions(np.zeros((0, 2)), (1, 1)).shape == contributions(np.zeros((0, 3)), (1, 1, 1)).shape == (0,)

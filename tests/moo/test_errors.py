@@ -40,7 +40,8 @@ FACTORIES = {
     "semoa": lambda **more: moo.semoa(BOX, **(SIZES | {"reference": TWO} | more)),
     "sh_emoa": lambda **more: moo.sh_emoa(BOX, (1, 2), **(SIZES | {"reference": TWO} | more)),
 }
-CLASSES = {"Box", "Budgeted", "History", "LamooConfig", "Optimizer", "Space", "SurrogateConfig", "SvmConfig"}
+CONFIGS = {"LamooConfig", "ShEmoaConfig", "SurrogateConfig", "SvmConfig"}
+CLASSES = {"Box", "Budgeted", "History", "Optimizer", "Space"} | CONFIGS
 
 
 def test_every_public_name_is_covered():

@@ -51,9 +51,22 @@ def test_fit_finds_which_variable_matters(key):
 
 def test_sample_has_the_moments(key):
     mean, matrix = jnp.array([1.0, -1.0]), jnp.array([[1.0, 0.8], [0.8, 2.0]])
-    draws = gp.sample(key, mean, matrix, 40_000)
+    draws = gp.sample(key, mean, matrix, 40_000, 1.0)
     np.testing.assert_allclose(draws.mean(0), mean, atol=0.03)
     np.testing.assert_allclose(np.cov(np.asarray(draws).T), matrix, atol=0.06)
+
+
+def test_draws_are_numbers_where_the_model_is_certain(key):
+    # 60 noise-free samples of a smooth line leave the posterior less variance than the prior's rounding error.
+    x = jnp.linspace(0, 1, 60)[:, None]
+    hyper = Hyperparameters(jnp.zeros(1), jnp.log(10.0), jnp.log(1e-6))
+    process = gp.condition("matern", hyper, x, jnp.sin(3 * x[:, 0]), jnp.ones(60, bool))
+    queries = jnp.linspace(0.01, 0.99, 200)[:, None]
+    mean, matrix = gp.predict("matern", process, queries)
+    assert jnp.max(jnp.diagonal(matrix)) < 1e-3 * 10
+    draws = gp.sample(key, mean, matrix, 8, 10.0)
+    assert jnp.all(jnp.isfinite(draws))
+    np.testing.assert_allclose(draws, np.tile(np.sin(3 * queries[:, 0]), (8, 1)), atol=0.15)  # jitter: 0.017 deviation
 
 
 EXPECTED = jax.jit(expected_improvement)
@@ -87,6 +100,11 @@ def test_expected_improvement_with_certainty_is_the_improvement():
     archive = np.array([[0.5, 0.5]], np.float32)
     got = expected_improvement(np.array([[0.25, 0.25]]), np.full((1, 2), 1e-6), archive, np.ones(2, np.float32))
     np.testing.assert_allclose(got, 0.75**2 - 0.25, rtol=1e-4)
+
+
+def test_expected_improvement_of_integers_is_that_of_floats():
+    whole = expected_improvement([[1, 1]], [[1, 1]], [[2, 2]], (4.5, 4.5))
+    assert whole == expected_improvement([[1.0, 1.0]], [[1.0, 1.0]], [[2.0, 2.0]], (4.5, 4.5))
 
 
 def test_expected_improvement_needs_two_objectives():

@@ -103,3 +103,19 @@ def test_wrong_shapes_are_named():
         hypervolume(jnp.zeros((5, 2)), jnp.zeros(3))
     with pytest.raises(ValueError, match=r"objectives must have shape \(n, m\), got \(5,\)"):
         hypervolume(jnp.zeros(5), jnp.zeros(1))
+
+
+@pytest.mark.parametrize("m", [2, 3, 4])
+def test_an_objective_of_minus_infinity_is_an_infinite_volume(m):
+    points = np.full((2, m), 0.5)
+    points[0, 0] = points[1, 0] = -np.inf
+    points[1, 1] = 0.7
+    assert hypervolume(points, np.ones(m)) == np.inf
+    points[:, 1] = 1.5  # beyond the reference
+    assert hypervolume(points, np.ones(m)) == 0
+
+
+def test_large_values_close_to_the_reference_keep_their_distance():
+    assert hypervolume([[1e9 - 1, 0]], (1e9, 1)) == 1
+    assert hypervolume(np.array([[10**9 - 1, 0]]), np.array([10**9, 1])) == 1
+    assert hypervolume([[2**40 - 3, 0.5]], [2**40, 1.0]) == 1.5

@@ -30,3 +30,24 @@ def test_against_moocore(seed):
         additive_epsilon(points, target), moocore.epsilon_additive(points, ref=target), rtol=1e-5
     )
     np.testing.assert_allclose(igd_plus(points, target), moocore.igd_plus(points, ref=target), rtol=1e-5)
+
+
+def test_a_failed_row_is_neither_knee_nor_extreme():
+    # Row 0 failed in the first objective and leads the second; row 5 is the other way round.
+    points = [(np.nan, 0), (1, 3), (2, 2), (6, 1), (10, 0.5), (0, np.inf)]
+    np.testing.assert_array_equal(extremes(points), [1, 4])
+    assert knee(points) == knee(points[1:5]) + 1
+    assert knee([(2, 1), (-np.inf, 3), (2, 9)]) == 1  # infinitely better in one, and no NaN
+
+
+def test_lists_and_arrays_are_alike_and_empty_sets_are_named():
+    rows = [tuple(map(float, row)) for row in FRONT]
+    target = [[0.0, 0.0]]
+    assert additive_epsilon(rows, target) == additive_epsilon(FRONT, np.zeros((1, 2)))
+    assert igd_plus(rows, target) == igd_plus(FRONT, np.zeros((1, 2)))
+    assert additive_epsilon(np.zeros((0, 2)), target) == np.inf
+    for function in (extremes, knee):
+        with pytest.raises(ValueError, match=r"at least 1 row\(s\): got shape \(0, 2\)"):
+            function(np.zeros((0, 2)))
+    with pytest.raises(ValueError, match=r"at least one row: got \(0, 2\) for objectives \(6, 2\)"):
+        igd_plus(FRONT, np.zeros((0, 2)))

@@ -70,3 +70,29 @@ def test_wrong_shapes_are_named(function):
         function(jnp.zeros(3))
     with pytest.raises(ValueError, match=r"mask .* got \(2,\) for objectives \(3, 2\)"):
         function(jnp.zeros((3, 2)), jnp.ones(2, bool))
+
+
+def test_integers_compare_exactly():
+    rows = np.array([[20_000_001, 0], [20_000_000, 0]])  # equal as float32
+    np.testing.assert_array_equal(dominance_number(rows), [1, 0])
+    np.testing.assert_array_equal(non_dominated(jnp.asarray(rows)), [False, True])
+    np.testing.assert_array_equal(ranks(rows.tolist(), [True, True]), [1, 0])
+    assert dominates(rows[1], rows[0])
+    with jax.enable_x64(True):
+        assert crowding_distance(rows).dtype == jnp.float64
+    wide = dominance_number(np.array([[5 * 10**9, 0], [1, 0]]))  # would wrap round in 32 bits
+    np.testing.assert_array_equal(wide, [1, 0])
+    many = np.random.default_rng(0).integers(0, 50, (700, 2))
+    expected = moocore.is_nondominated(many.astype(float), keep_weakly=True)
+    np.testing.assert_array_equal(non_dominated(many), expected)
+
+
+def test_nan_is_as_bad_as_can_be_and_lists_are_no_lists():
+    assert dominates([1, 2], [1, np.nan])
+    assert not dominates([1, np.nan], [1, np.inf])
+    assert not dominates([1, 3], [2, 2])  # the lists themselves compare the other way
+
+
+def test_no_rows_have_no_fronts():
+    for function in (dominance_number, non_dominated, ranks, crowding_distance):
+        assert function(np.zeros((0, 2))).shape == (0,)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jcenas.moo import Box, Budgeted, hypervolume, sh_emoa
+from jcenas.moo import Box, Budgeted, ShEmoaConfig, hypervolume, sh_emoa
 from jcenas.moo.history import contains
 from jcenas.moo.sh_emoa import quotas
 
@@ -19,7 +19,8 @@ def evaluate(genomes):
     return jnp.stack([x[:, 0], 1 - x[:, 0]], axis=1) + x[:, 1:] + (1 / budget)[:, None]
 
 
-OPTIMIZER = sh_emoa(BOX, BUDGETS, capacity=81, batch=1, reference=REFERENCE, evaluations=26, population=5, mutations=1)
+CONFIG = ShEmoaConfig(evaluations=26, population=5, mutations=1)
+OPTIMIZER = sh_emoa(BOX, BUDGETS, CONFIG, capacity=81, batch=1, reference=REFERENCE)
 
 
 @pytest.fixture(scope="module")
@@ -92,4 +93,6 @@ def test_bad_settings_are_named():
     with pytest.raises(ValueError, match="budgets must be positive and rise"):
         Budgeted(space=BOX, budgets=(4, 4))
     with pytest.raises(ValueError, match="population must be at least 2"):
-        sh_emoa(BOX, BUDGETS, capacity=8, batch=1, reference=REFERENCE, population=1)
+        ShEmoaConfig(population=1)
+    with pytest.raises(ValueError, match="population must be at most the capacity: got 9, capacity 8"):
+        sh_emoa(BOX, BUDGETS, ShEmoaConfig(population=9), capacity=8, batch=1, reference=REFERENCE)

@@ -42,15 +42,17 @@ def twin(stage, table, shares, scenario):
         sampling = sum(length - ready[d] for d in range(k, G))
         proposals, new = [(5 * len(done) + 3 * i) % N for i in range(P)], []
         known = set(queue) | {row for row, _ in half} | {row for row, _ in done}
-        if stage == "none" and k == 0:
+        nobody_asks = k == G and not scenario.train_unscored if stage == "one-shot" else k == 0
+        if nobody_asks:
             proposals = []
         for i, row in enumerate(proposals):
             if row not in known:
                 known.add(row)
                 new.append((i, row))
         scored, fresh = [], []
-        if stage == "one-shot" and sampling > 0:
-            fresh = [row for _, row in new if row not in ever][: int(np.floor(sampling / float(scenario.score_s)))]
+        if stage == "one-shot":
+            most = int(np.floor(sampling / float(scenario.score_s))) if sampling > 0 else 0
+            fresh = [row for _, row in new if row not in ever][:most]
             scored = [row for _, row in new if row in fresh or row in ever]
             ever |= set(fresh)
         jobs = [("half", row, left) for row, left in half] + [("queue", row, seconds[row]) for row in queue]
@@ -119,7 +121,7 @@ def twin(stage, table, shares, scenario):
             }
             queue = sorted(line, key=lambda r: beaten[r])[:Q]
         supernet = 0.0 if prelude < length else supernet - G * min(end, prelude)
-        before, clock = k, clock + end
+        before, clock = (k if prelude < length else before), clock + end
         if end < length:
             break
     front = np.array([[error[r], cost[r]] for r, _ in done]).reshape(-1, 2)

@@ -14,9 +14,10 @@ from jcenas.carbon.forecast import features, weights
 from jcenas.carbon.forecast.adapt import train_on_trace
 from jcenas.carbon.forecast.forecaster import Forecaster, point
 from jcenas.carbon.forecast.losses import coverage, mape_by_day
-from jcenas.carbon.forecast.network import LEVELS, log_intensity, seasonal
+from jcenas.carbon.forecast.network import FLOOR_G_PER_KWH, LEVELS, log_intensity, seasonal
 from jcenas.carbon.forecast.predict import HOUR, TraceForecast, backtest, forecast_trace, index_of_origin
-from jcenas.carbon.trace import CarbonTrace
+from jcenas.carbon.text_file import shown
+from jcenas.carbon.trace import FIRST_YEAR, LAST_YEAR, CarbonTrace
 from jcenas.carbon.trace_file import read_trace
 from jcenas.carbon.typical_year import typical_year
 from jcenas.errors import InputError
@@ -38,14 +39,16 @@ def parse_origin(text: str) -> datetime.datetime:
     """The time that the user wrote, in UTC.
 
     Raises:
-      InputError: no ISO 8601 time, or without a zone.
+      InputError: no ISO 8601 time, without a zone, or at an end of the calendar.
     """
     try:
         when = datetime.datetime.fromisoformat(text)
     except ValueError as error:
-        raise InputError(f"--origin {text}: not a time; write it like 2024-06-01T00:00Z") from error
+        raise InputError(f"--origin {shown(text)}: not a time; write it like 2024-06-01T00:00Z") from error
     if when.tzinfo is None:
         raise InputError(f"--origin {text}: has no time zone; write {text}Z for UTC")
+    if not FIRST_YEAR < when.year < LAST_YEAR:
+        raise InputError(f"--origin {text}: is not between the years {FIRST_YEAR} and {LAST_YEAR}")
     return when.astimezone(datetime.UTC)
 
 
@@ -121,14 +124,14 @@ def _train(history: CarbonTrace, hour: int, seed: int, say: Callable[[str], None
 def errors_of(trace: CarbonTrace, forecaster: Forecaster, hour: int) -> list[tuple[str, ...]]:
     """Table of MAPE by day over the last 60 origins of the trace, against persistence and the 7-day profile.
 
-    Empty where the trace has no origin whose four days are over. Hours at 0 g/kWh have no relative error and are left
-    out of the means by a floor of 1 g/kWh.
+    Empty where the trace has no origin whose four days are over. Intensities below 1 g/kWh count as 1 on both sides: an
+    hour at 0 has no relative error.
     """
     quantiles, windows = backtest(trace, BACKTEST_DAYS, forecaster=forecaster, hour=hour)
     n = windows.target.shape[0]
     if not n:
         return []
-    target = jnp.maximum(windows.target, 1.0)
+    target = jnp.maximum(windows.target, FLOOR_G_PER_KWH)
     yesterday, week = jax.vmap(seasonal)(windows.history[..., features.INTENSITY])
     inside = coverage(quantiles[..., 0], quantiles[..., -1], log_intensity(windows.target))
     lines = [
@@ -139,7 +142,8 @@ def errors_of(trace: CarbonTrace, forecaster: Forecaster, hour: int) -> list[tup
         ("persistence", jnp.tile(yesterday, (1, DAYS)), ""),
         ("7-day profile", jnp.tile(week, (1, DAYS)), ""),
     ):
-        lines.append((name, *(f"{error:.2f}" for error in np.asarray(mape_by_day(values, target))), cover))
+        by_day = np.asarray(mape_by_day(jnp.maximum(values, FLOOR_G_PER_KWH), target))
+        lines.append((name, *(f"{error:.2f}" for error in by_day), cover))
     return lines
 
 

@@ -96,8 +96,11 @@ class Supernets:
         busy, trainer = 1, None
         if number == 0 and devices > 1:
             if self._trainer is None:
+                began = time.perf_counter()
                 self._trainer = MeshSupernet(self._config, programs.images, [p.device for p in self._programs])
                 self._parts[0] = self._trainer.spread(self._parts[0])
+                for device in range(devices):
+                    ledger.standing(device, "compiling", "compiling", time.perf_counter() - began)
             trainer, busy = self._trainer, len(self._trainer.devices)
         began = time.perf_counter()
         fixed = None if number == 0 else (SPLIT_EDGE, number - 1)

@@ -83,7 +83,8 @@ class VirtualExecutor:
         end = min(until, begin + self._hours(self._prepare_s / self.devices))
         if self._prepare_s > 0:
             cut = self._book([_Span(d, "training", "supernet", begin, end) for d in range(self.devices)])
-            self._prepare_s = 0.0 if end < until - _TINY_H else self._prepare_s - self._seconds(cut - begin)
+            done_s = self.devices * self._seconds(cut - begin)
+            self._prepare_s = 0.0 if end < until - _TINY_H else self._prepare_s - done_s
         return self._prepare_s <= 0
 
     def score_together(self, jobs: Sequence[Job], until: float) -> dict[int, float]:

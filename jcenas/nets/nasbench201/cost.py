@@ -91,6 +91,6 @@ def inference_energy_j(macro: Macro, genomes: ArrayLike) -> jax.Array:
 
 
 def largest(measure, macro: Macro) -> float:
-    """The largest value of a measure of this module over the space: its dearest cell repeats one operation."""
+    """The largest value of a measure of this module over the space: the costliest cell repeats one operation."""
     uniform = np.repeat(np.arange(len(OPERATIONS))[:, None], 6, axis=1)
     return float(jnp.max(measure(macro, uniform)))

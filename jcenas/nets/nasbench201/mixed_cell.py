@@ -129,8 +129,8 @@ def _forward(x, mixture, weights, running, statistics):
         rows = affine.factor.astype(x.dtype), jnp.sum(affine.shift, axis=0).astype(x.dtype), share[:, SKIP]
         nodes = [*nodes, once(_node, pooled, products, maps, nodes, *rows)]
         used.append(now)
-    seen = jax.tree.map(lambda *targets: jnp.concatenate(targets), *used)
-    return (nodes[-1], seen), (nodes[:-1], maps, sums, seen, mixture, weights, running)
+    statistics_used = jax.tree.map(lambda *targets: jnp.concatenate(targets), *used)
+    return (nodes[-1], statistics_used), (nodes[:-1], maps, sums, statistics_used, mixture, weights, running)
 
 
 def _node(pooled, products, maps, nodes, factor, shift, skip):
@@ -173,7 +173,10 @@ def _backward(statistics, saved, cotangents):
         dkernels = kernel_gradient(rectified[source], dz, 3)
         of_conv3x3 |= {e: _of_edge(dkernels, number, g) for number, e in enumerate(_out_of(source))}
         g = arrived[source].at_node(rectified[source], input_gradient(dz, _side_by_side(weights.conv3x3, source)))
-    join = lambda *targets: jnp.concatenate(targets[::-1])
+
+    def join(*targets: jax.Array) -> jax.Array:
+        return jnp.concatenate(targets[::-1])
+
     dweights = jax.tree.map(join, *of_weights)._replace(conv3x3=jnp.stack([of_conv3x3[e] for e in range(len(EDGES))]))
     return g, join(*of_mixture), dweights, jax.tree.map(jnp.zeros_like, running)
 

@@ -136,7 +136,7 @@ def _stage(cells: list[Cell], x: jax.Array, genome: jax.Array, statistics: Stati
 
 
 def _blend_cell(x, genome, weights, running, statistics):
-    nodes, seen = [x], []
+    nodes, used_by_edge = [x], []
     for target in (1, 2, 3):
         total = jnp.zeros_like(x)
         for e, (source, into) in enumerate(EDGES):
@@ -144,9 +144,9 @@ def _blend_cell(x, genome, weights, running, statistics):
                 own, statistics_of = jax.tree.map(lambda array, e=e: array[e], (weights, running))
                 y, used = _blend_edge(nodes[source], genome[e], own, statistics_of, statistics)
                 total += y
-                seen.append(used)
+                used_by_edge.append(used)
         nodes.append(total)
-    return nodes[-1], jax.tree.map(lambda *edges: jnp.stack(edges), *seen)
+    return nodes[-1], jax.tree.map(lambda *edges: jnp.stack(edges), *used_by_edge)
 
 
 def _blend_edge(x, choice, weights: CellWeights, running, statistics):

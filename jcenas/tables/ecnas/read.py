@@ -152,13 +152,13 @@ def _large(book: Catalog, energy: Source) -> tuple[dict[str, np.ndarray], tuple[
     if energy == "measured":
         measured = _table(MEASURED_7V)
         column[numbers(book, measured), 0] = measured["energy_kWh_4epochs"]
-        said = f"energies are known for the {len(measured)} measured cells only"
+        note = f"energies are known for the {len(measured)} measured cells only"
     else:
         found = energies_wh(book, energy) / 1e3
         column[:, 0] = np.where(found > 0, found, np.nan)
         kind = "published" if energy == "published" else "package's own"
-        said = f"energies by the {kind} surrogate, not positive and left out for {np.sum(found <= 0)} cells"
-    return columns | {"energy_kwh": column}, (said, "training times are NAS-Bench-101's, on other hardware")
+        note = f"energies by the {kind} surrogate, not positive and left out for {np.sum(found <= 0)} cells"
+    return columns | {"energy_kwh": column}, (note, "training times are NAS-Bench-101's, on other hardware")
 
 
 def energies_wh(book: Catalog, source: Source) -> np.ndarray:

@@ -16,6 +16,7 @@ from jcenas.moo import (
     Budgeted,
     LamooConfig,
     Optimizer,
+    ShEmoaConfig,
     SurrogateConfig,
     bayesian,
     lamoo,
@@ -54,11 +55,10 @@ def _sh_emoa(table: EcNas, space: Budgeted, n: int, batch: int) -> Optimizer:
     return sh_emoa(
         space.space,
         space.budgets,
+        ShEmoaConfig(evaluations=max(n - 30, 20), population=max(2, min(10, n)), mutations=1),
         capacity=n,
         batch=batch,
         reference=reference(table),
-        evaluations=max(n - 30, 20),
-        mutations=1,
     )
 
 
@@ -104,7 +104,7 @@ METHODS: dict[str, Factory] = {
 
 
 def _accuracy_only(optimizer: Optimizer) -> Optimizer:
-    """An optimiser of one objective that is told two, of which it sees the last."""
+    """An optimiser of one objective for two: it gets the last one only."""
 
     def tell(state: Any, genomes: jax.Array, objectives: jax.Array) -> Any:
         return optimizer.tell(state, genomes, objectives[:, 1:])

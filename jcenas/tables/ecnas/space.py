@@ -98,4 +98,7 @@ def evaluate(table: EcNas, space: Budgeted, genomes: jax.Array) -> jax.Array:
     """Energy (kWh) and validation error (%), float32 (n, 2), of genomes (n, 2); NaN where not known."""
     cells = space.space
     assert isinstance(cells, CellSpace)
-    return table.objectives(cells.members[genomes[:, 0]], genomes[:, 1])
+    place = genomes[:, 0]
+    inside = (place >= 0) & (place < cells.members.shape[0])
+    number = jnp.where(inside, cells.members[jnp.where(inside, place, 0)], -1)
+    return table.objectives(number, genomes[:, 1])

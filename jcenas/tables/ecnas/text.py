@@ -69,8 +69,10 @@ def search_rows(space: str, optimiser: str, evaluations: int, seed: int) -> tupl
     assert isinstance(cells, CellSpace)
     rows = _rows(table, np.asarray(cells.members)[pairs[best, 0]], pairs[best, 1])
     volume = float(hypervolume(jnp.asarray(points), jnp.asarray(reference(table))))
-    said = f"{len(found.genomes)} evaluations, {known.sum()} known, {len(pairs)} different; hypervolume {volume:.3f} "
-    return rows, said + f"(% x kWh, reference 0 % and {REFERENCE_KWH[space]} kWh)"
+    summary = (
+        f"{len(found.genomes)} evaluations, {known.sum()} known, {len(pairs)} different; hypervolume {volume:.3f} "
+    )
+    return rows, summary + f"(% x kWh, reference 0 % and {REFERENCE_KWH[space]} kWh)"
 
 
 def _rows(table: EcNas, number: np.ndarray, budget: np.ndarray) -> Rows:

@@ -9,9 +9,11 @@ import pytest
 from jcenas import cli
 from jcenas.carbon.forecast import adapt, command, weights
 from jcenas.carbon.forecast.training import ForecastTraining
+from jcenas.carbon.trace import CarbonTrace
 from jcenas.carbon.typical_year import typical_year
 from jcenas.errors import InputError
 
+START = datetime.datetime(2024, 3, 1, tzinfo=datetime.UTC)
 QUICK = ForecastTraining(steps=4, chunk_steps=2, batch_size=8, learning_rate=1e-4)
 
 
@@ -81,6 +83,8 @@ def test_training_on_a_trace_is_deterministic_and_calibrated(trace):
         (["--trace", "missing.csv"], "missing.csv"),
         (["--origin", "yesterday"], "not a time"),
         (["--origin", "2023-05-01T00:00"], "no time zone"),
+        (["--origin", "0001-01-01T00:00+14:00"], "not between the years"),
+        (["--origin", "9999-12-31T23:00-14:00"], "not between the years"),
         (["--origin", "2001-01-01T00:00Z"], "needs 168 h of history"),
         (["--weights", "missing.npz"], "not a forecaster"),
     ],
@@ -100,3 +104,23 @@ def test_short_history_has_no_table_of_errors(trace):
     report = command.run(short, origin=None, train=False, file=None, seed=0, say=print)
     assert report.errors == []
     assert len(command.rows_of(report.forecast)) == 17
+
+
+def test_a_grid_without_emissions_is_forecast_without_error():
+    history = CarbonTrace(start=START, intensity_g_per_kwh=np.zeros(24 * 20))
+    report = command.run(history, origin=None, train=False, file=None, seed=0, say=print)
+    errors = {row[0]: [float(cell) for cell in row[1:5]] for row in report.errors[1:]}
+    assert errors["persistence"] == errors["7-day profile"] == [0, 0, 0, 0]
+    assert max(errors["jcenas"]) < 1
+
+
+def test_a_file_is_read_in_its_zone_and_unit_and_its_notes_are_shown(tmp_path):
+    path = tmp_path / "zones.csv"
+    hours = [START + datetime.timedelta(hours=i) for i in range(200)]
+    path.write_text(
+        "time,DE,FR\n" + "".join(f"{when:%Y-%m-%d %H:%M},{i},{2 * i + 50}\n" for i, when in enumerate(hours))
+    )
+    history = command.history_of(path, "US-CAL-CISO", 0, trace_zone="FR")
+    assert (history.zone, history.intensity_g_per_kwh[1]) == ("FR", 52)
+    report = command.run(history, origin=None, train=False, file=None, seed=0, say=print)
+    assert "warning: the times say no time zone: taken as UTC" in report.notes

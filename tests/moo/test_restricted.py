@@ -1,0 +1,119 @@
+"""Spaces where not every combination of choices is allowed: whatever proposes keeps to what is."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcenas.moo import (
+    Budgeted,
+    LamooConfig,
+    ShEmoaConfig,
+    SurrogateConfig,
+    bayesian,
+    candidates,
+    history,
+    lamoo,
+    nsga2,
+    random_search,
+    semoa,
+    sh_emoa,
+)
+from jcenas.moo.types import is_valid
+from jcenas.spaces import NasBench101, NasBench201
+from jcenas.spaces.nasbench101_catalog import catalog
+from jcenas.spaces.nasbench201 import all_cells, connected
+from jcenas.tables.ecnas.space import cell_space
+from jcenas.tables.grid import Listed
+
+SMALLEST = NasBench101(vertices=3)  # 15 of 24 genomes are cells: four with the direct edge, one without, three labels
+SPACES = {
+    "nasbench101-3": SMALLEST,
+    "nasbench101-7": NasBench101(),
+    "nasbench201": NasBench201(connected_only=True),
+    "listed": Listed(all_cells()[::977]),
+    "ec-nas": cell_space(catalog(4), np.arange(0, 91, 3)),
+    "budgeted": Budgeted(space=SMALLEST, budgets=(1.0, 3.0)),
+}
+SIZES = {"capacity": 40, "batch": 4, "reference": (2.0, 20.0)}
+SMALL = SurrogateConfig(covariance="categorical", pool=16, draws=2, fit_steps=2, fit_points=8)
+OPTIMIZERS = {
+    "random": lambda space: random_search(space, capacity=40, batch=4),
+    "nsga2": lambda space: nsga2(space, capacity=40, batch=4, population=4),
+    "semoa": lambda space: semoa(space, initial=4, **SIZES),
+    "qehvi": lambda space: bayesian(space, SMALL, initial=4, **SIZES),
+    "lamoo": lambda space: lamoo(space, LamooConfig(initial=4, leaf_size=2, height=1), **SIZES),
+    "lamoo ehvi": lambda space: lamoo(
+        space, LamooConfig(initial=4, height=1, sampler="ehvi", surrogate=SMALL), **SIZES
+    ),
+    "lamoo cmaes": lambda space: lamoo(space, LamooConfig(initial=4, height=1, sampler="cmaes", draws=16), **SIZES),
+    "sh-emoa": lambda space: sh_emoa(space, (1.0, 2.0), ShEmoaConfig(population=2, mutations=1), **SIZES),
+}
+
+
+def proposals(optimizer, key, steps):
+    """Genomes (steps, 4, d) of a search for genomes of a small sum and a small reciprocal of it."""
+
+    def step(state, key):
+        state, genomes = optimizer.ask(key, state)
+        total = jnp.sum(genomes, axis=1).astype(jnp.float32)
+        return optimizer.tell(state, genomes, jnp.stack([1 / (1 + total), total], axis=1)), genomes
+
+    first, rest = jax.random.split(key)
+    return jax.jit(lambda k, s: jax.lax.scan(step, s, jax.random.split(k, steps))[1])(rest, optimizer.init(first))
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_samples_and_long_walks_stay_inside(name, key):
+    space, walks = SPACES[name], 64
+    genomes = space.sample(key, walks)
+    assert jnp.all(is_valid(space, genomes))
+    for i in range(20):
+        moved = jax.vmap(space.mutate)(jax.random.split(jax.random.fold_in(key, i), walks), genomes)
+        assert jnp.all(is_valid(space, moved))
+        assert jnp.all(jnp.any(moved != genomes, axis=1))
+        genomes = moved
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_evolution_stays_inside(name, key):
+    found = proposals(OPTIMIZERS["nsga2"](SPACES[name]), key, 9)
+    assert jnp.all(is_valid(SPACES[name], found.reshape(36, -1)))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimiser_proposes_all_that_is_valid_and_nothing_else(name, key):
+    found = np.asarray(proposals(OPTIMIZERS[name](SMALLEST), key, 9))[..., :4].reshape(36, 4)
+    assert np.all(SMALLEST.valid(jnp.asarray(found)))
+    if name != "sh-emoa":  # which evaluates some of them at both budgets
+        assert len(np.unique(found, axis=0)) == 15
+
+
+def test_what_remains_when_little_is_left_is_a_genome(key):
+    # 14 of 15 cells are seen: eight draws are the last one, then known ones, never a row of -1.
+    cells = np.indices(SMALLEST.cardinalities).reshape(4, -1).T
+    cells = jnp.asarray(cells[np.asarray(SMALLEST.valid(jnp.asarray(cells)))], jnp.int32)
+    state = history.propose(history.empty(20, 4, 2), cells[:-1])
+    for source in (candidates.from_table, candidates.from_draws):
+        drawn = source(SMALLEST, lambda genomes: genomes)(key, state, 20, candidates.everywhere)
+        assert jnp.all(SMALLEST.valid(drawn))
+        np.testing.assert_array_equal(drawn[0], cells[-1])
+
+
+def test_connected_cells_are_drawn_evenly_and_reached_from_a_cut_one(key):
+    space = SPACES["nasbench201"]
+    cells = jax.random.choice(key, jnp.asarray(all_cells()), (2000,))
+    share = float(jnp.mean(connected(cells)))
+    # Among connected cells the first path, one edge, is there in 0.8 / share of them.
+    drawn = space.sample(key, 4000)
+    assert abs(float(jnp.mean(drawn[:, 3] != 0)) - 0.8 / share) < 0.05
+    assert connected(space.mutate(key, jnp.zeros(6, jnp.int32)))
+
+
+def test_a_space_without_a_valid_genome_is_refused():
+    class Nothing:
+        cardinalities = (2, 2)
+        valid = staticmethod(lambda genomes: jnp.zeros(genomes.shape[:-1], bool))
+
+    with pytest.raises(ValueError, match="calls none of its 4 genomes valid"):
+        candidates.source(Nothing())
