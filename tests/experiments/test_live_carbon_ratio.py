@@ -66,6 +66,10 @@ def test_ratios_by_hand(other, full, without):
     assert study.ratios(BASELINE, other) == pytest.approx((full, without))
 
 
+def test_a_baseline_that_found_nothing_is_not_reached():
+    assert study.ratios(of([0.0], [20.0], 20.0, 5.0), BASELINE) == (0.0, 0.0)
+
+
 def test_a_row_by_hand():
     others = [of([0.4], [grams], grams + 1, 10.0) for grams in (20.0, 30.0, 60.0)] + [of([0.1], [9.0], 9.0, 10.0)]
     cells = dict(zip(study.COLUMNS, study.row(study.DEFAULT, others, [BASELINE] * 4), strict=True))
