@@ -17,7 +17,7 @@ Known = Sequence[Callable[[jax.Array], jax.Array] | None]  # an objective, genom
 
 
 class Goal(NamedTuple):
-    """What is to be improved, and what of it needs no model."""
+    """Reference point of the hypervolume to be improved, and the objectives that need no model."""
 
     reference: jax.Array  # (m,) of the hypervolume
     known: Known | None = None  # None models every objective

@@ -53,7 +53,7 @@ def exponents(f: int, degree: int, coef0: float) -> np.ndarray:
 
 
 def count_monomials(f: int, degree: int, coef0: float) -> int:
-    """How many explicit features the polynomial kernel has."""
+    """Number of explicit features of the polynomial kernel."""
     return math.comb(f + degree, degree) if coef0 > 0 else math.comb(f + degree - 1, degree)
 
 

@@ -23,6 +23,17 @@ class Nsga2State(struct.PyTreeNode):
     members: jax.Array  # (population,) int32 rows of the history; the capacity where there is no member yet
 
 
+def _check(population: int, capacity: int, m: int, *probabilities: float) -> None:
+    """Raise ValueError on settings that make no search."""
+    if not 2 <= population <= max(capacity, 2) or m < 1:
+        raise ValueError(
+            f"population must be from 2 to the capacity and m at least 1: got population {population}, "
+            f"capacity {capacity}, m {m}"
+        )
+    if not all(0 <= p <= 1 for p in probabilities):
+        raise ValueError(f"crossover and mutation are probabilities, got {probabilities}")
+
+
 def nsga2(
     space: Space,
     *,
@@ -47,13 +58,7 @@ def nsga2(
     """
     history.check_sizes(capacity, batch)
     population = max(2, min(20, capacity // 2)) if population is None else population
-    if not 2 <= population <= max(capacity, 2) or m < 1:
-        raise ValueError(
-            f"population must be from 2 to the capacity and m at least 1: got population {population}, "
-            f"capacity {capacity}, m {m}"
-        )
-    if not (0 <= crossover <= 1 and 0 <= mutation <= 1):
-        raise ValueError(f"crossover and mutation are probabilities, got {crossover} and {mutation}")
+    _check(population, capacity, m, crossover, mutation)
     draw = candidates.source(space)
 
     def init(key: jax.Array) -> Nsga2State:

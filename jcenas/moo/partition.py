@@ -31,7 +31,7 @@ class Tree(struct.PyTreeNode):
 
 
 class Path(struct.PyTreeNode):
-    """What leads from the root to one node: a machine and a side for each level."""
+    """Path from the root to one node: a machine and a side for each level."""
 
     machines: SVM  # leaves (height, ...)
     good: jax.Array  # (height,) bool, whether the path goes to the good child there
@@ -156,7 +156,7 @@ def _level(node: jax.Array) -> jax.Array:
 
 
 def depth_inside(config: SvmConfig, path: Path, prepared: jax.Array) -> jax.Array:
-    """How far along the path its machines send each query, int32 (k,).
+    """Level of the last region on a path that holds each query, int32 (k,).
 
     Args:
       config: the classifiers' settings.

@@ -1,4 +1,4 @@
-"""Which of a population live on: NSGA-II's crowded comparison, and least hypervolume contribution.
+"""Survivor selection: NSGA-II's crowded comparison, and least hypervolume contribution.
 
 Letters: n rows, m objectives, k places. Masks mean *valid*; rows outside the mask always come last.
 """

@@ -12,7 +12,7 @@ Letters: n samples, k queries, f features, p features of the kernel. Masks mean 
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -76,7 +76,7 @@ class SVM(struct.PyTreeNode):
 
 
 def prepare(config: SvmConfig, points: jax.Array) -> jax.Array:
-    """What `fit` and `decide` need of points (k, f), to be computed once for points that stay: (k, p) or (k, f)."""
+    """Explicit kernel features (k, p) of points (k, f), or the points themselves: the input of `fit` and `decide`."""
     if config.kernel == "poly" and config.explicit(points.shape[1]):
         return kernels.monomials(points, config.degree, config.coef0)
     return points
@@ -161,6 +161,12 @@ def _newton_primal(wide: _Rows, y: jax.Array):
     return factorise
 
 
+def _unfinished(carry: tuple[Any, ...], steps: int) -> jax.Array:
+    """Whether the solver goes on; the step after the last one weighs its outcome."""
+    i, since, going, _, _ = carry
+    return (i <= steps) & (since < _PATIENCE) & going
+
+
 def solve(
     factor: jax.Array, labels: jax.Array, mask: jax.Array, cost: float, steps: int
 ) -> tuple[jax.Array, jax.Array]:
@@ -211,16 +217,13 @@ def solve(
         good = jnp.isfinite(length) & jnp.all(jnp.isfinite(jnp.stack(new[:4]))) & jnp.isfinite(new[4])
         return i + 1, jnp.where(better, 0, since + 1), good & (now > _TOLERANCE), new, best
 
-    def unfinished(carry):
-        i, since, going, _, _ = carry
-        return (i <= steps) & (since < _PATIENCE) & going  # the step after the last one weighs its outcome
-
     half = jnp.minimum(ceiling, 1.0) / 2 * jnp.ones(n, dtype)
     one = jnp.ones(n, dtype)
     point = (half, ceiling - half, one, one, jnp.zeros((), dtype))
     both = jnp.any(y > 0) & jnp.any(y < 0)
     best = (jnp.asarray(jnp.inf, dtype), half, jnp.zeros((), dtype))
-    _, a, bias = jax.lax.while_loop(unfinished, step, (jnp.int32(0), jnp.int32(0), both, point, best))[-1]
+    start = (jnp.int32(0), jnp.int32(0), both, point, best)
+    _, a, bias = jax.lax.while_loop(lambda carry: _unfinished(carry, steps), step, start)[-1]
     one_class = jnp.any(y > 0).astype(dtype) - jnp.any(y < 0).astype(dtype)
     return jnp.where(both, y * a, 0) / unit, jnp.where(both, bias, one_class)
 

@@ -1,4 +1,4 @@
-"""What can be searched: integer genomes, sampling, mutation, validity and the strings of each community."""
+"""Search spaces: integer genomes, sampling, mutation, validity and the strings of each community."""
 
 from jcenas.spaces.darts import Darts
 from jcenas.spaces.genotype import Genotype

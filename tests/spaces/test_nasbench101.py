@@ -178,3 +178,16 @@ def test_hashes_and_representatives_of_the_benchmark(data, space):
     numbers = book.index(jnp.asarray(genomes))
     np.testing.assert_array_equal(jnp.sort(numbers), jnp.arange(book.size))
     np.testing.assert_array_equal(book.genomes(numbers), genomes)  # the benchmark keeps the same representatives
+
+
+@pytest.mark.parametrize(("entry", "value"), [(7, 7), (0, -1), (0, 2), (6, 99)])
+def test_a_genome_outside_the_frame_is_no_cell(entry, value):
+    genome = nb.encode(diamond(C1, MP), 4)
+    assert catalog(4).index(jnp.asarray(genome)) >= 0
+    genome[entry] = value
+    assert catalog(4).index(jnp.asarray(genome)) == -1
+    assert not nb.NasBench101(vertices=4).valid(jnp.asarray(genome))
+    with pytest.raises(InputError, match=f"entry {entry} of genome .* is {value}; it must be from 0 to"):
+        nb.decode(genome, 4)
+    with pytest.raises(InputError, match=r"a genome of 4 vertices has shape \(8,\), got \(7,\)"):
+        nb.decode(genome[:7], 4)
