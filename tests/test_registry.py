@@ -190,7 +190,7 @@ def test_a_package_brings_one_of_each_kind(tmp_path):
     done = jcenas(tmp_path, *small, "theirs")
     assert done.returncode == 0, done.stderr
     assert "their policy decides 0.75" in done.stdout
-    assert "toy, theirs, policy theirs" in done.stdout
+    assert "toy, optimizer theirs, stage none, policy theirs" in done.stdout
     done = jcenas(tmp_path, *small, "theirs:0.25")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "0.25 is not in [0.5, 1]" in done.stderr

@@ -92,7 +92,7 @@ FEEDS = "an hour brings {0} proposals, which cannot feed more; use at most {0}"
         ({"carbon_budget": 0.001}, r"--carbon-budget 0.001: the shortest training in the cleanest hour costs"),
         ({"table": "to"}, "unknown table 'to'; did you mean 'toy'"),
         ({"policy": "plann"}, "did you mean 'plan'"),
-        ({"policy": "none.npz", "seeds": 1, "hours": 1}, r"none.npz is no policy file"),
+        ({"policy": "none.npz", "seeds": 1, "hours": 1}, "policy none.npz: there is no such file"),
         ({"start": "June"}, "--start June: not a time; write it like 2023-06-01T00:00Z"),
         ({"start": "2023-06-01"}, "--start 2023-06-01: has no time zone; write 2023-06-01Z for UTC"),
         ({"cost": "money"}, "has no column 'money'"),
