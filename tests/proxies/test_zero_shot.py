@@ -206,7 +206,8 @@ def test_synflow_beyond_the_range_of_float32_equals_float64(network, start):
 def test_synflow_at_the_size_of_the_benchmark(digits):
     # The published scores of these cells: 5.9e66, 1.2e66, 7.5e48, 1.8e17, and 0 of the last one.
     network = CellNetwork(10, channels=16, cells=5)
-    colour = digits.replace(train=Split(jnp.zeros((1, 32, 32, 3), jnp.uint8), jnp.zeros(1, jnp.int32)))
+    part = Split(jnp.zeros((1, 32, 32, 3), jnp.uint8), jnp.zeros(1, jnp.int32))
+    colour = digits.replace(train=part, mean=jnp.zeros(3), deviation=jnp.ones(3))
     proxy = zero_shot.make_proxy(synflow, network, images=1)
     start = jax.jit(proxy.prepare)(jax.random.key(0), colour)
     cells = [(3, 3, 3, 3, 3, 3), (3, 1, 3, 1, 1, 3), (3, 1, 2, 1, 3, 4), (1, 1, 1, 1, 1, 1), (3, 3, 3, 0, 0, 0)]
