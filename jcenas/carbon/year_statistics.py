@@ -1,7 +1,7 @@
 """Statistics of the typical-year model, one set a grid zone, and the calendar that they are looked up by. NumPy only.
 
-Fitted by `experiments/fit_typical_year.py` to hourly data of Electricity Maps (electricitymaps.com), published under
-the Open Database Licence (ODbL 1.0): life-cycle average intensity.
+Fitted by `experiments/forecast/fit_typical_year.py` to hourly data of Electricity Maps (electricitymaps.com), published
+under the Open Database Licence (ODbL 1.0): life-cycle average intensity.
 """
 
 import dataclasses

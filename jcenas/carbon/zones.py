@@ -1,7 +1,7 @@
 """The grid zones that the package knows without any download, and the file of their statistics. NumPy only.
 
-`jcenas/carbon/data/typical_year.npz` holds statistics computed by `experiments/fit_typical_year.py` from hourly data of
-Electricity Maps (https://www.electricitymaps.com), published under the Open Database Licence (ODbL 1.0).
+`jcenas/carbon/data/typical_year.npz` holds statistics computed by `experiments/forecast/fit_typical_year.py` from
+hourly data of Electricity Maps (https://www.electricitymaps.com), published under the Open Database Licence (ODbL 1.0).
 """
 
 import difflib

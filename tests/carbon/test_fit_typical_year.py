@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments import fit_typical_year, typical_year_held_out, typical_year_match
+from experiments.forecast import fit_typical_year, typical_year_held_out, typical_year_match
 from jcenas.carbon import process
 
 

@@ -111,7 +111,7 @@ def test_generate_maps_over_zones_and_compiles_once():
 
 @pytest.mark.data
 def test_drawn_years_match_the_real_ones():
-    from experiments.typical_year_match import errors, match
+    from experiments.forecast.typical_year_match import errors, match
 
     error = np.abs(errors(match(("US-CAL-CISO", "DE-LU", "US-MIDA-PJM"), years=4)))
     assert (error < [0.04, 0.06, 0.05, 0.01, 0.06, 0.12]).all(), error

@@ -3,7 +3,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from experiments import benchmark_hypervolume, benchmark_lamoo, lamoo_nasbench201, moo_peers, moo_tables
+from experiments.moo import hypervolume_speed as benchmark_hypervolume
+from experiments.moo import lamoo_speed as benchmark_lamoo
+from experiments.moo import nasbench201 as lamoo_nasbench201
+from experiments.moo import peers as moo_peers
+from experiments.moo import tables as moo_tables
 
 
 def test_hypervolume_benchmark_at_smoke_size(monkeypatch):

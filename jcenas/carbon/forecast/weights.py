@@ -1,6 +1,6 @@
 """Forecasters as files: one compressed `.npz`, weights in half precision, read with NumPy; and the one that ships.
 
-`jcenas/carbon/data/forecaster.npz` was trained by `experiments/forecast_weights.py` on intensity histories only, of all
+`jcenas/carbon/data/forecaster.npz` was trained by `experiments/forecast/weights.py` on intensity histories only, of all
 zones of the typical-year model and more; it serves any zone that has a week of hourly history.
 """
 

@@ -208,7 +208,7 @@ def save(surrogate: EnergySurrogate, path: str | os.PathLike) -> None:
 
 
 def load(path: str | os.PathLike | None = None) -> EnergySurrogate:
-    """Read a surrogate; None means the one that ships with the package (`experiments.ecnas_surrogate --ship`)."""
+    """Read a surrogate; None means the one that ships with the package (`experiments.ecnas.surrogate --ship`)."""
     if path is None:
         path = pathlib.Path(str(importlib.resources.files("jcenas.tables").joinpath("data/ecnas_energy.npz")))
     with np.load(path) as file:

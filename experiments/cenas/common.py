@@ -1,0 +1,242 @@
+"""What the simulated studies share: held-out grids and months, the two accountings, the methods.
+
+Grids: Electricity Maps 2023 (life-cycle) of California, PJM, Texas and Germany, from starts in July to December. The
+PPO policy that ships was trained on January to June of other grids (`jcenas.sim.train_policy.TEST_ZONES`).
+"""
+
+import argparse
+import datetime
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.lib import recording, write_benchmarks
+from jcenas.alloc.policies import policy_from_name
+from jcenas.carbon.prepared import read_prepared
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.engine.grid import LEAD_H, WEEK_H, Forecast, GridHours
+from jcenas.engine.optimizers import optimizer_maker
+from jcenas.engine.stages import stage_from_name
+from jcenas.engine.state import SearchSizes
+from jcenas.runtime import process, sharding
+from jcenas.sim.config import Accounting
+from jcenas.sim.inputs import estimates
+from jcenas.sim.many import concatenate, make_many, stack
+from jcenas.sim.problem import full_power, make_benchmark, make_scenario, most_evaluations, released_power
+from jcenas.sim.run import given_evaluations, sizes_for
+from jcenas.sim.search import make_search
+from jcenas.tables.names import check_table, load_table
+from jcenas.tables.store import locate
+
+GRIDS = ("US-CAL-CISO", "US-MIDA-PJM", "US-TEX-ERCO", "DE-LU")
+JULY_2023_H = (365 + 365 + 181) * 24  # the files begin in January 2021
+HALF_YEAR_H = 184 * 24
+DEVICES = 8
+# Of an hour. For the predictor uniform ones do as well as LaMOO's, which cost twice the time.
+PROPOSALS = {"none": 24, "one-shot": 128, "few-shot": 128, "predictor": 2048}
+SUPERNET_S = 7587.0  # random search with shared weights on NAS-Bench-201: Dong and Yang 2020
+PATH_S = 5.0  # device-seconds to score a proposal with a supernet
+SCORE_S = 0.03  # synflow of a cell: experiments/proxies/table.py
+
+
+HELD_OUT = "California, PJM, Texas and Germany in turn, starts in July to December 2023."
+
+
+SEEDS = 52
+
+
+class Study(NamedTuple):
+    """A study's command line, and the table that it makes."""
+
+    options: argparse.Namespace
+    seeds: int
+    hours: int
+    table: str
+    rows: list[list]
+
+    @classmethod
+    def begin(cls, doc: str | None, arguments, smoke_hours: int, **flags: Sequence[Any]) -> "Study":
+        """Parse the command line; `flags` are the defaults of the flags of many values that the study has for itself.
+
+        Its smoke size has the toy table, two searches and few hours, and records nothing.
+        """
+        parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+        smoke = f"the toy table, two searches, {smoke_hours} hours, nothing recorded"
+        parser.add_argument("--smoke", action="store_true", help=smoke)
+        parser.add_argument("--seeds", type=int, default=SEEDS)
+        parser.add_argument("--dry", action="store_true", help="print, but record nothing")
+        parser.add_argument("--update", action="store_true", help="leave the recorded rows that do not run again")
+        for name, values in flags.items():
+            parser.add_argument(f"--{name}", nargs="+", type=type(values[0]), default=list(values))
+        options = parser.parse_args(arguments)
+        use_all_cores()
+        sizes = (2, smoke_hours, "toy") if options.smoke else (options.seeds, 80, "nasbench201")
+        return cls(options, *sizes, rows=[])
+
+    def add(self, *cells) -> None:
+        """Print a row and keep it."""
+        self.rows.append(list(cells))
+        print(*(f"{c:.4g}" if isinstance(c, float) else c for c in cells), sep="\t", flush=True)
+
+    def end(self, name: str, **record: Any) -> list[list]:
+        """Record the table of experiments/NAME.py, with what `recording.record` wants; the rows."""
+        if not self.options.smoke and not self.options.dry:
+            more = "" if self.options.seeds == SEEDS else f" --seeds {self.options.seeds}"
+            record |= {"command": f"OPENBLAS_NUM_THREADS=1 python -m experiments.{name}{more}", "rows": self.rows}
+            if self.options.update:
+                record = updated(json.loads((write_benchmarks.RESULTS / f"{name}.json").read_text()), record)
+            recording.record(name, **record)
+        return self.rows
+
+
+def updated(old: dict, record: dict) -> dict:
+    """The record with the new rows in the places of those with the same labels (the cells before "searches")."""
+    labels, rows = record["columns"].index("searches"), record["rows"]
+    fresh = {tuple(row[:labels]): row for row in rows}
+    kept = [fresh.pop(tuple(row[:labels]), row) for row in old["rows"]]
+    for row in fresh.values():  # new ones, behind their like
+        like = [i for i, other in enumerate(kept) if other[0] == row[0]]
+        kept.insert(like[-1] + 1 if like else len(kept), row)
+    stale = [row for row in kept if row not in rows]
+    note = f"{len(stale)} of the {len(kept)} rows are of {old['environment']['date_utc'][:10]} or before."
+    return {**record, "rows": kept, "notes": [*record["notes"], *([note] if stale else [])]}
+
+
+class Method(NamedTuple):
+    """Who proposes, cheap stage and policy."""
+
+    optimizer: str
+    stage: str
+    policy: str
+
+
+def ours(policy: str) -> Method:
+    """The predictor over uniform proposals, and a policy."""
+    return Method("random", "predictor", policy)
+
+
+METHODS = {
+    "random search": Method("random", "none", "evaluate-all"),
+    "vanilla LaMOO": Method("lamoo", "none", "evaluate-all"),
+    "one-shot LaMOO": Method("lamoo", "few-shot", "sample-all:0.5"),
+    "CE-NAS heuristic": Method("lamoo", "few-shot", "heuristic"),
+    "jcenas, always": ours("evaluate-all"),
+    "jcenas, heuristic": ours("heuristic"),
+    "jcenas, static:0.5": ours("static:0.5"),
+    "jcenas, plan": ours("plan:0.35"),
+    "jcenas, oracle": ours("oracle:0.35"),
+    "jcenas, PPO": ours("ppo"),
+}
+
+
+def on_table(method: Method, name: str) -> Method:
+    """The method as a table can pay it: the toy one has estimates of one supernet only."""
+    return method._replace(stage="one-shot") if name == "toy" and method.stage == "few-shot" else method
+
+
+@functools.cache
+def hourly(grid: str) -> np.ndarray:
+    """Hourly intensities of a grid, 2021-2024."""
+    return read_prepared(locate(f"carbon/emaps_2021-2024/{grid}.csv.gz"), zone=grid).hourly()
+
+
+@functools.cache
+def benchmark_of(accounting: str, stage: str, name: str = "nasbench201"):
+    """Table and benchmark: in the released accounting CE-NAS's own columns, else true errors and measured energy."""
+    table, entry = load_table(name), check_table(name)
+    columns = entry.objectives(accounting)._asdict()
+    return table, make_benchmark(table, **columns, estimate=estimates(table, stage_from_name(stage)))
+
+
+@functools.cache
+def grid_of(grid: str, first: int, hours: int) -> GridHours:
+    """The hours of a search that begins in hour `first` of the files, with the week before and the day behind."""
+    values, start = hourly(grid), datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
+    trace = CarbonTrace(
+        start=start + datetime.timedelta(hours=first),
+        intensity_g_per_kwh=values[first : first + hours + LEAD_H],
+        step_seconds=3600,
+        zone=grid,
+    )
+    return GridHours(trace, values[first - WEEK_H : first], float(values.mean()))
+
+
+@functools.cache
+def forecasts(grid: str, first: int, hours: int, kind: Forecast) -> np.ndarray:
+    """What a policy is told in each hour of such a search, (hours, LEAD_H, 3)."""
+    return np.stack([grid_of(grid, first, hours).forecast(kind, hour) for hour in range(hours)])
+
+
+def scenarios(
+    method: Method,
+    accounting: str,
+    seeds: int,
+    hours: int,
+    *,
+    forecast: Forecast = "actual",
+    budget_g=np.inf,
+    **numbers,
+):
+    """One scenario a seed: the grids in turn, starts drawn in July to December 2023; the same for every method."""
+    rng, released = np.random.default_rng(2023), accounting == "released"
+    stage, rows = stage_from_name(method.stage), []
+    for i in range(seeds):
+        first = JULY_2023_H + int(rng.integers(HALF_YEAR_H - hours - LEAD_H))
+        name = GRIDS[i % len(GRIDS)]
+        grid = grid_of(name, first, hours)
+        past, known = grid.past()
+        rows.append(
+            make_scenario(
+                grid.intensity(hours),
+                past=past,
+                past_known=known,
+                forecast=forecasts(name, first, hours, forecast),
+                carbon_budget_g=budget_g,
+                power=released_power() if released else full_power(),
+                prepare_s=SUPERNET_S if stage.supernet and not released else 0.0,
+                score_s=PATH_S if stage.supernet else 0.0 if released else SCORE_S,
+                **{"switch_s": 0.0 if released else 60.0, **numbers},
+            )
+        )
+    return stack(rows)
+
+
+@functools.cache
+def runner(method: Method, accounting: Accounting, hours: int, name: str = "nasbench201"):
+    """The compiled searches of one method, and its policy."""
+    table, benchmark = benchmark_of(accounting, method.stage, name)
+    stage, initial = stage_from_name(method.stage), given_evaluations(accounting)
+    room = min(initial + most_evaluations(benchmark, DEVICES * hours * 3600.0), table.size)
+    sizes = SearchSizes.of_stage(stage, devices=DEVICES, room=room, proposals=PROPOSALS[method.stage], initial=initial)
+    policy = policy_from_name(method.policy)
+    make = optimizer_maker(method.optimizer, table.space, batch=sizes.proposals, reference=benchmark.reference)
+    rooms = sizes_for(sizes.room) if stage.refits else (sizes.room,)
+    return make_many(make_search(sizes, table, make, policy, stage=stage, rooms=rooms)), policy, benchmark
+
+
+def run(method: Method, accounting: str, seeds: int, hours: int, *, name="nasbench201", **scenario):
+    """All searches of a method, on the host, and the benchmark."""
+    method = on_table(method, name)
+    many, policy, benchmark = runner(method, accounting, hours, name)
+    params = policy.init_params(jax.random.key(0))
+    keys, rows = jax.random.split(jax.random.key(1), seeds), scenarios(method, accounting, seeds, hours, **scenario)
+    part, parts = 8 * len(sharding.local_devices()), []
+    for begin in range(0, seeds, part):
+        some = jax.tree.map(lambda x, b=begin: x[b : b + part], (keys, rows))
+        parts.append(jax.device_get(many(some[0], params, benchmark, some[1])))
+    return concatenate(parts), benchmark
+
+
+def quartiles(values) -> list[float]:
+    """Median, first and third quartile."""
+    q1, median, q3 = np.nanquantile(np.asarray(values, float), [0.25, 0.5, 0.75])
+    return [float(median), float(q1), float(q3)]
+
+
+def use_all_cores() -> None:
+    """One CPU device a core, so that searches share them; before JAX starts."""
+    process.use_cpu_devices()

@@ -1,0 +1,1 @@
+"""EC-NAS studies: figures, tables, surrogate and optimizers."""

@@ -1,0 +1,1 @@
+"""Forecasting studies: errors, baselines, the shipped weights, the typical year."""

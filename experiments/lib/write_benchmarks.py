@@ -1,0 +1,148 @@
+"""Render BENCHMARKS.md from the recorded results.
+
+Command:  python -m experiments.lib.write_benchmarks
+Cost:     under a second; runs no experiment.
+
+Tables come in the order of `EXPECTED`, then every other recorded one by name. An expected table without a result says
+"not measured", and so does a cell that is None.
+"""
+
+import json
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+TARGET = pathlib.Path(__file__).parents[2] / "BENCHMARKS.md"
+RESULTS = pathlib.Path(__file__).parents[1] / "results"
+NOT_MEASURED = "not measured"
+NOT_APPLICABLE = "-"  # a cell that nothing could stand in, other than None: nobody measured it
+EXPECTED = {
+    "search_default": "Default `jcenas search`",
+    "start_up": "Start-up time",
+    "lamoo_digits": "LaMOO against random search on digits, 5 seeds",
+    "training_steps": "Training throughput",
+    "networks_speed_cells": "NAS-Bench-201: candidate and supernets beside PyTorch",
+    "networks_speed_darts": "DARTS: supernets beside PyTorch",
+    "networks_speed_population": "Several different small cells at once",
+    "proxies": "Cheap estimates of quality on NAS-Bench-201, CIFAR-10",
+    "cifar10_candidate": "Training on the complete CIFAR-10",
+    "hypervolume": "Hypervolume",
+    "lamoo": "LaMOO: tree and proposals",
+    "lamoo_nasbench201": "Optimisers on NAS-Bench-201",
+    "ecnas_table1": "EC-NAS, Table 1",
+    "ecnas_optimisers_4v": "EC-NAS 4V: optimisers",
+    "ecnas_optimisers_5v": "EC-NAS 5V: optimisers",
+    "ecnas_optimisers_7v": "EC-NAS 7V: optimisers",
+    "ecnas_surrogate": "EC-NAS energy surrogate",
+    "ecnas_swaps": "EC-NAS: replacing one operation",
+    "ecnas_cost": "EC-NAS: the price of the benchmark",
+    "ecnas_speed": "EC-NAS: speed",
+    "moo_ecnas4v": "Optimisers on EC-NAS 4V",
+    "moo_ecnas5v": "Optimisers on EC-NAS 5V",
+    "moo_macro": "Optimisers on NAS-Bench-Macro",
+    "moo_pi5": "Optimisers on NAS-Bench-201 with a Raspberry Pi 5",
+    "simulate_carbon_ratio": "Carbon to reach vanilla LaMOO's hypervolume of 80 hours",
+    "simulate_progress": "Search progress over hours and over emissions",
+    "simulate_budgets": "Hypervolume under a carbon budget",
+    "simulate_settings": "Switching, deadlines and kinds of action",
+    "simulator_speed": "Speed of the simulator",
+    "ppo_speed": "Speed of PPO on CartPole",
+    "forecast_error": "Carbon-intensity forecasts, July to December 2021",
+    "forecast_intervals": "Calibration of the 90 % intervals",
+    "forecast_issued": "Against the forecasts that CarbonCast issued",
+    "forecast_zero_shot": "Zero-shot forecasts",
+    "forecast_speed": "Forecaster: training step and forecast",
+}
+HEAD = """# Benchmarks
+
+Written by `python -m experiments.lib.write_benchmarks` from `experiments/results/*.json`; do not edit. Every table
+names the command that repeats it, the versions and the machine. A cell that nobody measured says "not measured"; one in
+which nothing could stand has a dash.
+"""
+
+
+def load(folder: pathlib.Path | None = None) -> dict[str, Mapping[str, Any]]:
+    """Every recorded result of `folder` (default: experiments/results) by name, sorted."""
+    files = sorted((RESULTS if folder is None else folder).glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+
+
+def render(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The whole page, Markdown, of results by name as `load` gives them."""
+    sections = [_section(results[name]) if name in results else _missing(title) for name, title in EXPECTED.items()]
+    sections += [_section(result) for name, result in sorted(results.items()) if name not in EXPECTED]
+    return "\n".join([HEAD, *sections])
+
+
+def write(folder: pathlib.Path | None = None, target: pathlib.Path | None = None) -> pathlib.Path:
+    """Render the results of `folder` (default: experiments/results) into `target` (default: BENCHMARKS.md)."""
+    target = TARGET if target is None else target
+    target.write_text(render(load(folder)), encoding="utf-8")
+    return target
+
+
+def _missing(title: str) -> str:
+    return f"## {title}\n\n{NOT_MEASURED}\n"
+
+
+def _section(result: Mapping[str, Any]) -> str:
+    """Heading, expectation, command, table, notes and environment of one result."""
+    parts = [f"## {result['title']}"]
+    if result["expected"]:
+        parts.append(f"Expected: {result['expected']}")
+    parts.append(f"    {result['command']}")
+    parts.append(_table(result["columns"], result["rows"]))
+    if result["notes"]:
+        parts.append("\n".join(f"- {note}" for note in result["notes"]))
+    parts.append(_where(result["environment"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(columns: list[str], rows: list[list[Any]]) -> str:
+    if not rows:
+        return NOT_MEASURED
+    # A column of numbers is read from the right, whatever is missing in it.
+    number = lambda cell: isinstance(cell, int | float | None) or cell == NOT_APPLICABLE
+    numeric = [all(number(row[i]) for row in rows) for i in range(len(columns))]
+    lines = [[_escape(name) for name in columns], ["---:" if right else "---" for right in numeric]]
+    lines += [[cell_text(cell) for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def cell_text(cell: str | int | float | bool | None) -> str:
+    """A cell as shown: four significant digits, thousands grouped, None as "not measured"."""
+    if cell is None:
+        return NOT_MEASURED
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, str):
+        return _escape(cell)
+    if isinstance(cell, int) or abs(cell) >= 1000:
+        return f"{cell:,.0f}"
+    return f"{cell:.4g}"
+
+
+def _where(environment: Mapping[str, Any]) -> str:
+    """One line: versions, machine, devices, date and load."""
+    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items() if version)
+    load = environment["load_average_at_start"]
+    return (
+        f"<sub>{versions} · {environment['cpu']}, {environment['cores']} cores, {environment['platform']} · "
+        f"devices: {_count(environment['devices'])} · {environment['date_utc']} · "
+        f"load average at start {'unknown' if load is None else load}</sub>"
+    )
+
+
+def _count(devices: list[str]) -> str:
+    """Each kind once, with how many there are of it."""
+    kinds = dict.fromkeys(devices)
+    return "; ".join(f"{devices.count(kind)} × {kind}" for kind in kinds)
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"wrote {write().name}\n")

@@ -1,0 +1,1 @@
+"""Training steps, populations and complete trainings beside PyTorch."""

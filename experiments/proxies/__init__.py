@@ -1,0 +1,1 @@
+"""Cheap estimates of quality beside the truth."""

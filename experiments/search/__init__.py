@@ -1,0 +1,1 @@
+"""Live searches: the default command's time, carbon, and the shipped table of digits."""
