@@ -24,7 +24,7 @@ from jcenas import units
 from jcenas.carbon.power import PowerModel
 from jcenas.nets import CellNetwork, Macro
 from jcenas.proxies import MEASURES, counts, learning_curve, predictor
-from jcenas.proxies.features import cell_features
+from jcenas.spaces.nasbench201_paths import cell_features
 from jcenas.proxies.few_shot import few_shot
 from jcenas.proxies.low_fidelity import make_curves
 from jcenas.proxies.one_shot import one_shot

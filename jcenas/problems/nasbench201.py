@@ -13,7 +13,7 @@ import numpy as np
 from jcenas import registry
 from jcenas.nets.nasbench201 import cost as formulas
 from jcenas.nets.nasbench201.cost import Macro
-from jcenas.proxies.features import path_counts
+from jcenas.spaces.nasbench201_paths import path_counts
 from jcenas.spaces.nasbench201 import NasBench201, to_string
 
 SAMPLE = 2048  # cells that stand for the space

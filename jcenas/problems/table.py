@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jcenas.proxies.features import path_counts
+from jcenas.spaces.nasbench201_paths import path_counts
 from jcenas.spaces.nasbench201 import NasBench201
 from jcenas.tables.grid import Listed
 from jcenas.tables.table import Table

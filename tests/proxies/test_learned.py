@@ -7,7 +7,7 @@ import pytest
 
 from jcenas.errors import InputError
 from jcenas.proxies import learning_curve, predictor
-from jcenas.proxies.features import WORDS, cell_features
+from jcenas.spaces.nasbench201_paths import WORDS, cell_features
 from jcenas.proxies.predictor import PredictorConfig
 from jcenas.spaces import NasBench201
 from jcenas.spaces.nasbench201 import CONV_3X3, POOL
