@@ -10,9 +10,9 @@ from jcenas.nets.mobilenet import cost as mobile_cost
 from jcenas.nets.nasbench101 import cost as cost101
 from jcenas.nets.nasbench201 import cost as cost201
 from jcenas.proxies import PredictorConfig, learning_curve, predictor
-from jcenas.spaces.nasbench201_paths import cell_features
 from jcenas.proxies.one_shot import path_error
 from jcenas.spaces import ACCEL_NASBENCH
+from jcenas.spaces.nasbench201.paths import cell_features
 from jcenas.tables import Grid, Listed, load_table
 from jcenas.train import recipe
 from jcenas.train.augment import augment

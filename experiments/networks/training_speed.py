@@ -22,6 +22,7 @@ from jcenas.nets import CellNetwork
 from jcenas.proxies.one_shot import supernet_paths
 from jcenas.runtime import compilation, sharding
 from jcenas.runtime.process import start_with_huge_pages
+from jcenas.spaces import NasBench201
 from jcenas.train import images
 from jcenas.train.images import ImageSet, Split
 from jcenas.train.training import TrainConfig, make_trainer
@@ -81,7 +82,7 @@ def measure(workload: Workload, repeats: int) -> list[list[Any]]:
         return init(jax.random.key(0), jnp.int32(1000))
 
     state = fresh()
-    supernet = supernet_paths(state, trainer.chunk_steps)
+    supernet = supernet_paths(NasBench201(), state, trainer.chunk_steps)
     compiled, compiling = recording.compile_timed(
         compilation.jit(trainer.chunk, donate_argnums=0), state, supernet, data
     )

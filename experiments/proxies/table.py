@@ -10,6 +10,7 @@ Untrained scores use the benchmark's network (16 channels, 5 cells a stage) on C
 """
 
 import argparse
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -23,14 +24,16 @@ from experiments.lib import recording
 from jcenas import units
 from jcenas.carbon.power import PowerModel
 from jcenas.nets import CellNetwork, Macro
+from jcenas.nets.nasbench201 import cost
 from jcenas.proxies import MEASURES, counts, learning_curve, predictor
-from jcenas.spaces.nasbench201_paths import cell_features
 from jcenas.proxies.few_shot import few_shot
 from jcenas.proxies.low_fidelity import make_curves
 from jcenas.proxies.one_shot import one_shot
 from jcenas.proxies.predictor import PredictorConfig
 from jcenas.proxies.zero_shot import Proxy, make_proxy
 from jcenas.runtime.process import start_with_huge_pages
+from jcenas.spaces import NasBench201
+from jcenas.spaces.nasbench201.paths import cell_features
 from jcenas.tables import load_table, locate
 from jcenas.tables.measured import read
 from jcenas.train import images
@@ -178,7 +181,8 @@ def untrained(size: Size, truth: Truth, data: ImageSet) -> list[list[Any]]:
         proxy = make_proxy(MEASURES[name], network, images=BATCHES.get(name, size.batch))
         rows.append(row(name, truth, *timed(proxy, data, genomes)))
     macro = Macro()
-    for name, proxy in (("parameters", counts.parameters(macro)), ("multiply-adds", counts.multiply_adds(macro))):
+    of = {"parameters": cost.parameters, "multiply-adds": cost.multiply_adds}
+    for name, proxy in ((name, counts.counted(functools.partial(count, macro))) for name, count in of.items()):
         rows.append(row(name, truth, *timed(proxy, None, genomes)))
     return rows
 
@@ -189,9 +193,10 @@ def trained(size: Size, truth: Truth, data: ImageSet) -> list[list[Any]]:
     network, genomes = CellNetwork(data.classes, channels=channels, cells=cells), truth.genomes[truth.sample]
     part, epochs = low_images(data, size.images), size.epochs
     recipe, short = TrainConfig(batch_size=size.batches[0]), TrainConfig(batch_size=size.batches[1])
+    space, parts = NasBench201(), (epochs // 2, max(1, epochs // 4))
     shot: dict[str, Callable[[], Proxy]] = {
-        "one-shot": lambda: one_shot(network, recipe, part, epochs=epochs, images=512),
-        "few-shot": lambda: few_shot(network, recipe, part, epochs=(epochs // 2, max(1, epochs // 4)), images=512),
+        "one-shot": lambda: one_shot(network, space, recipe, part, epochs=epochs, images=512),
+        "few-shot": lambda: few_shot(network, space, recipe, part, epochs=parts, images=512),
     }
     rows = [row(name, truth, *timed(make(), part, genomes)) for name, make in shot.items() if name in size.supernets]
     prepare, curves = make_curves(network, short, data, epochs=size.few_epochs, images=size.few_images)

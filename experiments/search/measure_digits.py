@@ -34,7 +34,7 @@ from jcenas.proxies.one_shot import make_score, train_supernet
 from jcenas.proxies.synflow import synflow
 from jcenas.proxies.zero_shot import make_proxy
 from jcenas.runtime.process import start_with_huge_pages
-from jcenas.spaces import nasbench201
+from jcenas.spaces import NasBench201, nasbench201
 from jcenas.tables.digits import FILE
 from jcenas.train import images
 from jcenas.train.images import ImageSet, Split
@@ -111,7 +111,7 @@ def score_all(folder: pathlib.Path, config: SearchConfig, epochs: int, cells: np
     network = network_of(config, data)
     trainer = make_trainer(network, train_config(config), data)
     state = jax.jit(trainer.init)(jax.random.key(SUPERNET_SEED), jnp.int32(epochs * trainer.steps_per_epoch))
-    state = jax.jit(lambda s, d: train_supernet(trainer, s, d, epochs=epochs))(state, data)
+    state = jax.jit(lambda s, d: train_supernet(trainer, NasBench201(), s, d, epochs=epochs))(state, data)
     score = jax.jit(make_score(network, images=data.validation.labels.shape[0]))
     score = score.lower(state, jnp.asarray(cells), data).compile()
     began, cpu = time.monotonic(), time.process_time()

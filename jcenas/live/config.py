@@ -16,6 +16,9 @@ class SearchConfig:
     """A carbon-aware architecture search. The defaults are a complete demonstration of about two minutes on two cores.
 
     Attributes:
+        problem: space of the networks: nasbench201 (cells of six edges), nasbench101 (graphs of seven vertices), darts
+            and nasnet (a normal and a reduction cell), mobilenet (inverted residuals), or another of `jcenas list
+            problem`.
         name: run folder below `runs`; empty takes the UTC time of the start.
         runs: folder that holds the run folders.
         dataset: images to learn: digits, mnist, fashion-mnist, flowers, cifar10 or another of `jcenas list images`. All
@@ -44,8 +47,9 @@ class SearchConfig:
         carbon_budget: stop when so many gCO2eq were emitted.
         evaluations: stop after so many finished trainings.
         devices: accelerators to use; all of this machine if not given.
-        channels: channels of a network's first stage.
-        cells: cells in each of the three stages.
+        channels: channels of a network's first stage; by the problem if not given.
+        cells: cells of a network (darts, nasnet) or of each of its stages (nasbench201, nasbench101), layers of a stage
+            at most (mobilenet); by the problem if not given.
         epochs: epochs that every candidate trains, from scratch.
         supernet_epochs: epochs that the weight-sharing supernet trains, where the stage has one.
         batch_size: images per training step.
@@ -60,6 +64,7 @@ class SearchConfig:
         InputError: a number outside its range, or an unknown name.
     """
 
+    problem: str = "nasbench201"
     name: str = ""
     runs: Path = Path("runs")
     dataset: str = "digits"
@@ -78,8 +83,8 @@ class SearchConfig:
     carbon_budget: float | None = None
     evaluations: int | None = None
     devices: int | None = None
-    channels: int = 8
-    cells: int = 1
+    channels: int | None = None
+    cells: int | None = None
     epochs: int = 12
     supernet_epochs: int = 40
     batch_size: int = 64
@@ -90,6 +95,10 @@ class SearchConfig:
     seed: int = 0
 
     def __post_init__(self):
+        usual = registry.check("problem", self.problem).entry.options
+        for field in ("channels", "cells"):
+            if getattr(self, field) is None:
+                object.__setattr__(self, field, usual.get(field, 1))
         for field in ("hours", "channels", "cells", "epochs", "supernet_epochs", "batch_size"):
             self._at_least(field, 1)
         for field in ("proposals", "evaluations", "devices"):

@@ -20,20 +20,18 @@ from jcenas.engine.stages import stage_from_name
 from jcenas.engine.state import SearchSizes
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
-from jcenas.live.programs import DevicePrograms, macro_of
+from jcenas.live.programs import DevicePrograms, make_problem
 from jcenas.live.steps import Steps
-from jcenas.nets.nasbench201 import cost as formulas
-from jcenas.problems.nasbench201 import NasBench201Problem, reference_point
+from jcenas.moo.types import Space
+from jcenas.problems.network import NetworkProblem
 from jcenas.runtime import sharding
-from jcenas.spaces.nasbench201 import CONV_3X3, POOL, SKIP, NasBench201
 from jcenas.tables.store import locate
 from jcenas.train import images
 from jcenas.train.images import ImageSet
 
 REFERENCE_ERROR = 0.9  # of a data set whose entry does not say its `reference_error`
 MOST_ROOM = 4096  # evaluations for which arrays are made at first; they grow where that does not suffice
-_COMPILED_IN = ("dataset", "seed", "channels", "cells", "batch_size", "learning_rate", "stage")
-_LIGHT, _HEAVY = (SKIP,) * 6, (CONV_3X3,) * 6
+_COMPILED_IN = ("problem", "dataset", "seed", "channels", "cells", "batch_size", "learning_rate", "stage")
 
 
 class Prepared(NamedTuple):
@@ -41,7 +39,7 @@ class Prepared(NamedTuple):
 
     data: ImageSet
     programs: list[DevicePrograms]
-    problem: NasBench201Problem
+    problem: NetworkProblem
     supernet_s: float  # device-seconds that the stage's supernet is expected to take
     seconds: dict[str, float]  # of each device: "compiling" and "timing"
     device_names: list[str]
@@ -81,34 +79,30 @@ def prepare(config: SearchConfig, log: Callable[[str], None], known: dict | None
     programs = [_programs(essence, device) for device in devices]
     compiled = time.perf_counter()
     log(f"compiled in {compiled - began:.1f} s")
-    known = _measure(config, programs[0], data) if known is None else known
-    problem = NasBench201Problem(
-        macro=macro_of(config, data),
-        cost=config.cost,
-        reference=tuple(known["reference"]),
-        seconds_at=tuple(known["seconds_at"]),
-    )
+    problem = make_problem(config, data)
+    known = _measure(config, problem, programs[0]) if known is None else known
+    problem = dataclasses.replace(problem, reference=tuple(known["reference"]), seconds_at=tuple(known["seconds_at"]))
     seconds = {"compiling": compiled - began, "timing": time.perf_counter() - compiled}
     return Prepared(data, programs, problem, known["supernet_s"], seconds, sharding.describe(devices))
 
 
-def _measure(config: SearchConfig, programs: DevicePrograms, data: ImageSet) -> dict:
-    """The reference point, and what trainings take: a light and a heavy cell, a chunk of steps each."""
-    macro = macro_of(config, data)
+def _measure(config: SearchConfig, problem: NetworkProblem, programs: DevicePrograms) -> dict:
+    """The reference point, and what trainings take: a light and a heavy network, a chunk of steps each."""
     dearest = None
-    if registry.check("cost", config.cost).entry.options.get("how") == "measured":
-        dearest = max(programs.latency_s((op,) * 6, config.latency_batch) for op in (CONV_3X3, POOL))
+    if problem.measured:
+        dearest = max(programs.latency_s(genome, config.latency_batch) for genome in problem.dearest)
     facts = registry.check("images", config.dataset).entry.options
     error = config.reference_error or facts.get("reference_error", REFERENCE_ERROR)
-    programs.seconds_per_epoch(_LIGHT)  # the first call is slower
-    light, heavy = (config.epochs * programs.seconds_per_epoch(genome) for genome in (_LIGHT, _HEAVY))
-    counts = np.asarray(formulas.multiply_adds(macro, np.array([_LIGHT, _HEAVY])), float)
+    ends = problem.lightest, problem.dearest[0]
+    programs.seconds_per_epoch(ends[0])  # the first call is slower
+    light, heavy = (config.epochs * programs.seconds_per_epoch(genome) for genome in ends)
+    counts = np.asarray(problem.multiply_adds(np.array(ends)), float)
     each = max(0.0, heavy - light) / max(counts[1] - counts[0], 1.0)
     supernet_s = 0.0
     if stage_from_name(config.stage).supernet:
         supernet_s = config.supernet_epochs * programs.seconds_per_epoch(None)
     return {
-        "reference": reference_point(macro, config.cost, error, dearest),
+        "reference": problem.reference_point(error, dearest),
         "seconds_at": (max(light - each * counts[0], 1e-3), each),
         "supernet_s": supernet_s,
     }
@@ -122,10 +116,11 @@ def _images(dataset: str, seed: int) -> ImageSet:
 @functools.lru_cache(maxsize=16)
 def _programs(essence: SearchConfig, device: sharding.Device) -> DevicePrograms:
     """Kept from one search of a process to the next: only what `_COMPILED_IN` names decides the programs."""
-    return DevicePrograms(essence, _images(essence.dataset, essence.seed), device)
+    data = _images(essence.dataset, essence.seed)
+    return DevicePrograms(essence, make_problem(essence, data), data, device)
 
 
-def room_of(config: SearchConfig, problem: NasBench201Problem, devices: int) -> int:
+def room_of(config: SearchConfig, problem: NetworkProblem, devices: int) -> int:
     """Evaluations to make arrays for: as many as the time pays if all were the shortest, a power of two."""
     shortest = float(problem.seconds(problem.population).min())
     most = devices * config.hours * config.hour_seconds / shortest
@@ -134,24 +129,28 @@ def room_of(config: SearchConfig, problem: NasBench201Problem, devices: int) -> 
     return 2 ** math.ceil(math.log2(min(max(most, 64), MOST_ROOM)))
 
 
-def make_steps(config: SearchConfig, problem: NasBench201Problem, devices: int, room: int) -> Steps:
+def make_steps(config: SearchConfig, problem: NetworkProblem, devices: int, room: int) -> Steps:
     """The engine's functions for a run; in this process kept for another run like it."""
     stage = stage_from_name(config.stage)
     sizes = SearchSizes.of_stage(stage, devices=devices, room=room, proposals=config.proposals, initial=0)
     policy = Path(config.policy)
     changed = policy.stat().st_mtime_ns if policy.suffix == FILE_SUFFIX else 0
     names = config.stage, config.policy, config.optimizer
-    return _steps(names, sizes, problem.reference, config.hour_seconds, changed)
+    return _steps(names, problem.space, sizes, problem.reference, config.hour_seconds, changed)
 
 
 @functools.lru_cache(maxsize=8)
 def _steps(
-    names: tuple[str, str, str], sizes: SearchSizes, reference: tuple[float, float], hour_s: float, changed: int
+    names: tuple[str, str, str],
+    space: Space,
+    sizes: SearchSizes,
+    reference: tuple[float, ...],
+    hour_s: float,
+    changed: int,
 ) -> Steps:
     """Of a stage, a policy and an optimiser by name; `changed` tells versions of a policy file apart."""
     del changed
     stage, policy, optimizer = names
-    space = NasBench201(connected_only=True)
     make = optimizer_maker(optimizer, space, batch=sizes.proposals, reference=reference)
     return Steps(
         sizes, stage_from_name(stage), policy_from_name(policy), make(sizes.room), reference=reference, hour_s=hour_s

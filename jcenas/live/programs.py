@@ -15,9 +15,10 @@ import numpy as np
 
 from jcenas import registry
 from jcenas.engine.stages import stage_from_name
+from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
-from jcenas.nets import CellNetwork, FixedNetwork, Macro
-from jcenas.proxies.one_shot import make_score, supernet_paths
+from jcenas.problems.network import NetworkProblem, Skeleton
+from jcenas.proxies.one_shot import make_score, supernet_paths, with_choice
 from jcenas.proxies.zero_shot import make_proxy
 from jcenas.runtime import compilation, sharding
 from jcenas.train.augment import scale
@@ -32,34 +33,44 @@ SCORE_IMAGES = 1000
 _COMPILERS = 2
 
 
-def macro_of(config: SearchConfig, data: ImageSet) -> Macro:
-    """Everything about the candidates but their cells."""
-    height, _, image_channels = data.image_shape
-    return Macro(
+def make_problem(config: SearchConfig, data: ImageSet) -> NetworkProblem:
+    """The problem that a run names, with the run's skeleton; its reference and times are not known yet.
+
+    Raises:
+        InputError: the networks do not take such images.
+    """
+    height, width, image_channels = data.image_shape
+    if height != width:
+        raise InputError(f"the images are {height} x {width}; the networks take square ones")
+    assert config.channels is not None, "set by SearchConfig"
+    assert config.cells is not None, "set by SearchConfig"
+    skeleton = Skeleton(
         image_size=height,
         image_channels=image_channels,
         classes=data.classes,
         channels=config.channels,
         cells=config.cells,
     )
+    return registry.load("problem", config.problem)(skeleton=skeleton, cost=config.cost)
 
 
 class DevicePrograms:
     """Executables bound to one device: only those that the run's cheap stage needs."""
 
-    def __init__(self, config: SearchConfig, data: ImageSet, device: sharding.Device):
+    def __init__(self, config: SearchConfig, problem: NetworkProblem, data: ImageSet, device: sharding.Device):
         """Trace and compile; seconds pass on a cold compilation cache."""
-        self.device, self.config, self.images = device, config, data
+        self.device, self.config, self.problem, self.images = device, config, problem, data
         self.score_batch = SCORE_BATCH
         stage = stage_from_name(config.stage)
         cpu = sharding.on_cpu([device])
-        self._network = make_network(config, data, on_cpu=cpu)
-        self.trainer = make_trainer(self._network, train_config(config), data)
+        space, d = problem.space, len(problem.space.cardinalities)
+        self._network = problem.network(on_cpu=cpu)
+        self.trainer = make_trainer(self._network, train_config(config), data, genome_size=d)
         self.data = sharding.place(data, device)
         key, total = jax.random.key(0), jnp.int32(1)
         state = jax.eval_shape(self.trainer.init, key, total)
-        genomes, genome = np.zeros((self.trainer.chunk_steps, 6), np.int32), np.zeros(6, np.int32)
-        batch, together = np.zeros((SCORE_BATCH, 6), np.int32), 1 if cpu else SCORE_BATCH
+        genomes, genome = np.zeros((self.trainer.chunk_steps, d), np.int32), np.zeros(d, np.int32)
+        batch, together = np.zeros((SCORE_BATCH, d), np.int32), 1 if cpu else SCORE_BATCH
         with ThreadPoolExecutor(_COMPILERS) as pool:
 
             def compiled(function: Callable, *arguments: Any, **options: Any) -> Future:
@@ -76,9 +87,9 @@ class DevicePrograms:
                 score = make_score(self._network, images=SCORE_IMAGES, together=together)
                 jobs["score"] = compiled(score, state, batch, data)
                 steps = self.trainer.chunk_steps
-                jobs["paths"] = compiled(lambda state: supernet_paths(state, steps), state)
+                jobs["paths"] = compiled(lambda state: supernet_paths(space, state, steps), state)
             elif stage.score:
-                proxy = make_proxy(registry.load("proxy", stage.score), self._network, together=together)
+                proxy = make_proxy(registry.load("proxy", stage.score), self._network, together=together, variables=d)
                 start = jax.jit(proxy.prepare)(jax.random.key(config.seed), data)
                 self._start = sharding.place(start, device)
                 jobs["proxy"] = compiled(proxy.score, start, batch)
@@ -101,13 +112,11 @@ class DevicePrograms:
 
         Args:
             state: of the supernet.
-            fixed: (edge, operation): that edge always has that operation; None leaves all edges free.
+            fixed: (variable, choice): that variable always has that choice; None leaves all of them free.
         """
         paths = self._compiled["paths"](state)
         if fixed is not None:
-            drawn = np.array(paths)
-            drawn[:, fixed[0]] = fixed[1]
-            paths = self._put(drawn)
+            paths = self._put(np.asarray(with_choice(self.problem.space, jnp.asarray(paths), *fixed)))
         state, loss = self._compiled["chunk"](state, paths, self.data)
         return state, float(loss)
 
@@ -123,21 +132,20 @@ class DevicePrograms:
         return 1.0 - float(self._test_accuracy(state, self._put(np.array(genome, np.int32)), self.data.test, self.data))
 
     def scores(self, supernet: TrainState, genomes: np.ndarray) -> np.ndarray:
-        """Validation errors (n,) of paths (n, 6), n at most `score_batch`, with the supernet's weights."""
+        """Validation errors (n,) of paths (n, d), n at most `score_batch`, with the supernet's weights."""
         return np.asarray(self._compiled["score"](supernet, self._padded(genomes), self.data))[: len(genomes)]
 
     def training_free(self, genomes: np.ndarray) -> np.ndarray:
-        """Training-free scores (n,) of cells (n, 6), n at most `score_batch`; larger is better."""
+        """Training-free scores (n,) of architectures (n, d), n at most `score_batch`; larger is better."""
         return np.asarray(self._compiled["proxy"](self._start, self._padded(genomes)))[: len(genomes)]
 
     def _padded(self, genomes: np.ndarray) -> jax.Array:
-        """Genomes (n, 6) as a whole batch, repeated."""
-        return self._put(np.resize(genomes.astype(np.int32), (SCORE_BATCH, 6)))
+        """Genomes (n, d) as a whole batch, repeated."""
+        return self._put(np.resize(genomes.astype(np.int32), (SCORE_BATCH, genomes.shape[1])))
 
     def latency_s(self, genome: tuple[int, ...], batch: int) -> float:
         """Median seconds of one call of the compiled candidate on this device; its weights do not matter."""
-        config = self.config
-        network = FixedNetwork(tuple(genome), self.data.classes, channels=config.channels, cells=config.cells)
+        network = self.problem.fixed(tuple(genome))
         images = scale(self.data.train.images[:1], self.data).repeat(batch, axis=0)
         variables = jax.eval_shape(network.init, jax.random.key(0), images)
         variables = sharding.place(jax.tree.map(lambda x: jnp.full(x.shape, 0.01, x.dtype), variables), self.device)
@@ -168,28 +176,25 @@ class DevicePrograms:
         return sharding.place(array, self.device)
 
 
-def make_network(config: SearchConfig, data: ImageSet, *, on_cpu: bool) -> CellNetwork:
-    """The network that is every candidate and the supernet."""
-    choose = "branch" if on_cpu else "blend"
-    return CellNetwork(data.classes, channels=config.channels, cells=config.cells, choose=choose)
-
-
 class MeshSupernet:
     """Data-parallel training of the supernet over several devices: the same mathematics as on one."""
 
-    def __init__(self, config: SearchConfig, data: ImageSet, devices: list[sharding.Device]):
+    def __init__(self, config: SearchConfig, problem: NetworkProblem, data: ImageSet, devices: list[sharding.Device]):
         """Compile for as many devices as divide the batch."""
         count = max(n for n in range(1, len(devices) + 1) if config.batch_size % n == 0)
         self.devices = devices[:count]
         mesh = sharding.data_mesh(self.devices)
         self._everywhere = sharding.replicated(mesh)
-        network = make_network(config, data, on_cpu=sharding.on_cpu(devices))
-        self.trainer = make_trainer(network, train_config(config), data, batch_sharding=sharding.split(mesh))
+        self._space, network = problem.space, problem.network(on_cpu=sharding.on_cpu(devices))
+        size = len(self._space.cardinalities)
+        self.trainer = make_trainer(
+            network, train_config(config), data, batch_sharding=sharding.split(mesh), genome_size=size
+        )
         self.data = jax.device_put(data, self._everywhere)
         self._chunk = compilation.jit(self._step, platform=devices[0].platform, donate_argnums=0)
 
     def _step(self, state: TrainState, data: ImageSet) -> tuple[TrainState, jax.Array]:
-        return self.trainer.chunk(state, supernet_paths(state, self.trainer.chunk_steps), data)
+        return self.trainer.chunk(state, supernet_paths(self._space, state, self.trainer.chunk_steps), data)
 
     def spread(self, state: TrainState) -> TrainState:
         """Lay a state on all devices, and compile for it."""

@@ -246,10 +246,11 @@ class RunState:
         """
         genomes = np.asarray(self.steps.ask(keys.ask, self.search))
         rows = np.full(len(genomes), EMPTY, np.int32)
+        real = np.all(genomes >= 0, axis=1)
+        real = real & self.problem.has(np.maximum(genomes, 0))
         with self._database.transaction():
-            for place, genome in enumerate(tuple(map(int, g)) for g in genomes):
-                if min(genome) < 0 or not self.problem.has(genome):
-                    continue
+            for place in np.flatnonzero(real).tolist():
+                genome = tuple(map(int, genomes[place]))
                 if genome not in self.proposals.row_of:
                     text = self.problem.to_string(genome)
                     self._database.insert(

@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING
 from jcenas.runtime.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from jcenas.problems.darts import DartsProblem as DartsProblem
     from jcenas.problems.nasbench201 import NasBench201Problem as NasBench201Problem
+    from jcenas.problems.nasnet import NasNetProblem as NasNetProblem
+    from jcenas.problems.network import NetworkProblem as NetworkProblem
+    from jcenas.problems.network import Skeleton as Skeleton
     from jcenas.problems.problem import Problem as Problem
     from jcenas.problems.table import TableProblem as TableProblem
 else:

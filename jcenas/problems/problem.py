@@ -12,6 +12,8 @@ import numpy as np
 
 from jcenas.moo.types import Space
 
+DIFFERENT = 0.7  # of a one-hot variable: architectures that differ in one choice are at distance 1
+
 
 class Problem(Protocol):
     """Space, objectives and what is known of an architecture without training it."""
@@ -41,8 +43,8 @@ class Problem(Protocol):
         """Hypervolume over which a search's is stated: the best that is known, or the box to the reference."""
         ...
 
-    def has(self, genome: tuple[int, ...]) -> bool:
-        """Whether an architecture may be evaluated."""
+    def has(self, genomes: np.ndarray) -> np.ndarray:
+        """Which architectures (n, d) may be evaluated, bool (n,)."""
         ...
 
     def known_scores(self, score: str) -> np.ndarray | None:

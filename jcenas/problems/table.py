@@ -5,13 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jcenas.spaces.nasbench201_paths import path_counts
-from jcenas.spaces.nasbench201 import NasBench201
+from jcenas.problems.problem import DIFFERENT
+from jcenas.spaces import choices
 from jcenas.tables.grid import Listed
 from jcenas.tables.table import Table
 
 SIZES = ("flops", "params")  # one of them is enough: both count the same convolutions
-DIFFERENT = 0.7  # of a one-hot variable: one other choice is as far as one other path
 
 
 class TableProblem:
@@ -60,9 +59,9 @@ class TableProblem:
         """A column, float32 (n,), of genomes (n, d) that the table has."""
         return np.asarray(self.table.column(name))[self.rows(genomes)]
 
-    def has(self, genome: tuple[int, ...]) -> bool:
-        """Whether the table has it."""
-        return genome in self._row_of
+    def has(self, genomes: np.ndarray) -> np.ndarray:
+        """Which genomes (n, d) the table has, bool (n,)."""
+        return self.rows(genomes) >= 0
 
     def score_column(self, score: str) -> str | None:
         """The complete column of a score: that of supernets, or of a training-free one or its logarithm; else None."""
@@ -104,10 +103,8 @@ class TableProblem:
         return np.stack(columns, axis=1) if columns else np.zeros((len(genomes), 0), np.float32)
 
     def computes(self, genomes: np.ndarray) -> np.ndarray:
-        """Path counts of NAS-Bench-201 cells, else one-hot genomes, float32 (n, w)."""
+        """What the table's space says, such as paths of NAS-Bench-201 cells; else one-hot genomes; float32 (n, w)."""
         space = self.space.of if isinstance(self.space, Listed) else self.space
-        if isinstance(space, NasBench201):
-            return np.log1p(path_counts(genomes))
-        most = self.population.max(axis=0) + 1
-        hot = [np.eye(m)[np.asarray(genomes)[:, i]] for i, m in enumerate(most)]
-        return (DIFFERENT * np.concatenate(hot, axis=1)).astype(np.float32)
+        if hasattr(space, "computes"):
+            return space.computes(genomes)
+        return DIFFERENT * choices.one_hot((self.population.max(axis=0) + 1).tolist(), genomes)

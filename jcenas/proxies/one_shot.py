@@ -1,4 +1,4 @@
-"""One-shot score of a cell: its error with the weights of a single-path supernet (Guo et al., arXiv 1904.00420).
+"""One-shot score of an architecture: its error in a single-path supernet (Guo et al., arXiv 1904.00420).
 
 Batch statistics are used instead of the running ones, because those of a supernet belong to a mixture of paths.
 """
@@ -11,8 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jcenas.moo.types import Space, is_valid
 from jcenas.proxies.zero_shot import Proxy
-from jcenas.spaces import NasBench201
 from jcenas.train.augment import scale
 from jcenas.train.images import ImageSet
 from jcenas.train.training import TrainConfig, Trainer, TrainState, make_trainer
@@ -22,7 +22,7 @@ SCORE_IMAGES = 1000
 
 
 def make_score(network: nn.Module, *, images: int = SCORE_IMAGES, together: int = 1) -> Score:
-    """Return score(supernet state, genomes int32 (n, 6), data) -> validation error float32 (n,).
+    """Return score(supernet state, genomes int32 (n, d), data) -> validation error float32 (n,).
 
     Args:
         network: the supernet's module.
@@ -52,29 +52,42 @@ def path_error(
     return jnp.mean(jnp.argmax(logits, -1) != labels, dtype=jnp.float32)
 
 
-def supernet_paths(state: TrainState, steps: int) -> jax.Array:
-    """The cells that a supernet trains in its next `steps` steps, int32 (steps, 6), uniform; from its key and step."""
+def supernet_paths(space: Space, state: TrainState, steps: int) -> jax.Array:
+    """The paths that a supernet trains in its next `steps` steps, int32 (steps, d), uniform; from its key and step."""
     key = jax.random.fold_in(jax.random.fold_in(state.key, 2**31 - 1), state.step)
-    return NasBench201().sample(key, steps)
+    return space.sample(key, steps)
+
+
+def with_choice(space: Space, paths: jax.Array, variable: int, choice: jax.Array | int) -> jax.Array:
+    """Paths int32 (n, d) with one variable set, but for those that the space would not have then."""
+    chosen = paths.at[:, variable].set(choice)
+    return jnp.where(is_valid(space, chosen)[:, None], chosen, paths)
 
 
 def train_supernet(
-    trainer: Trainer, state: TrainState, data: ImageSet, *, epochs: int, fixed: tuple[int, jax.Array] | None = None
+    trainer: Trainer,
+    space: Space,
+    state: TrainState,
+    data: ImageSet,
+    *,
+    epochs: int,
+    fixed: tuple[int, jax.Array] | None = None,
 ) -> TrainState:
     """Train a supernet for some epochs in one program.
 
     Args:
         trainer: of the supernet's module.
+        space: whose architectures it holds.
         state: as it starts; its schedule should be as long as `epochs`.
         data: the images.
         epochs: how many.
-        fixed: (edge, operation): that edge always has that operation; None leaves all edges free.
+        fixed: (variable, choice): that variable always has that choice; None leaves all of them free.
     """
 
     def chunk(state: TrainState, _) -> tuple[TrainState, jax.Array]:
-        paths = supernet_paths(state, trainer.chunk_steps)
+        paths = supernet_paths(space, state, trainer.chunk_steps)
         if fixed is not None:
-            paths = paths.at[:, fixed[0]].set(fixed[1])
+            paths = with_choice(space, paths, *fixed)
         return trainer.chunk(state, paths, data)
 
     return jax.lax.scan(chunk, state, length=epochs * trainer.steps_per_epoch // trainer.chunk_steps)[0]
@@ -82,6 +95,7 @@ def train_supernet(
 
 def one_shot(
     network: nn.Module,
+    space: Space,
     config: TrainConfig,
     data: ImageSet,
     *,
@@ -95,6 +109,6 @@ def one_shot(
 
     def prepare(key: jax.Array, data: ImageSet) -> tuple[TrainState, ImageSet]:
         state = trainer.init(key, jnp.int32(epochs * trainer.steps_per_epoch))
-        return train_supernet(trainer, state, data, epochs=epochs), data
+        return train_supernet(trainer, space, state, data, epochs=epochs), data
 
     return Proxy(prepare, lambda memory, genomes: -score(memory[0], genomes, memory[1]))

@@ -1,7 +1,7 @@
 """Scores of untrained networks: one random initialisation and one batch of images for every architecture.
 
-A measure is a function `(network, start, genome (6,)) -> score, float32 ()`, larger for what should train better. The
-architecture is data, so one program scores every cell; `make_proxy` runs it over many genomes.
+A measure is a function `(network, start, genome (d,)) -> score, float32 ()`, larger for what should train better. The
+architecture is data, so one program scores every one; `make_proxy` runs it over many genomes.
 
 The common ground of the measures is Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS" (arXiv 2101.08134).
 """
@@ -37,7 +37,7 @@ class Proxy(NamedTuple):
 
     Attributes:
         prepare: (key, data) -> memory: all that is done once, whatever the number of architectures.
-        score: (memory, genomes int32 (n, 6)) -> float32 (n,), larger is better. -inf is the score of an architecture
+        score: (memory, genomes int32 (n, d)) -> float32 (n,), larger is better. -inf is the score of an architecture
             that passes nothing on where the measure's docstring says so; NaN and +inf are errors of the measure.
     """
 
@@ -45,7 +45,9 @@ class Proxy(NamedTuple):
     score: Callable[[Any, jax.Array], jax.Array]
 
 
-def make_proxy(measure: Measure, network: nn.Module, *, images: int = 64, together: int = 1) -> Proxy:
+def make_proxy(
+    measure: Measure, network: nn.Module, *, images: int = 64, together: int = 1, variables: int = 6
+) -> Proxy:
     """A proxy of one measure on one network.
 
     Args:
@@ -53,14 +55,15 @@ def make_proxy(measure: Measure, network: nn.Module, *, images: int = 64, togeth
         network: `(images, genome, statistics=...) -> logits`.
         images: the first so many training images are the batch; the split has shuffled them.
         together: genomes computed side by side: 1 on CPU, where branches run one operation only; more on accelerators.
+        variables: d, of a genome; 6 in NAS-Bench-201.
     """
 
     def prepare(key: jax.Array, data: ImageSet) -> Start:
         init_key, key = jax.random.split(key)
         part = jax.tree.map(lambda x: x[:images], data.train)
         batch = scale(part.images, data)
-        variables: Any = network.init(initialisation_key(init_key), batch[:1], jnp.zeros(6, jnp.int32))
-        return Start(variables=variables, images=batch, labels=part.labels, key=key)
+        weights: Any = network.init(initialisation_key(init_key), batch[:1], jnp.zeros(variables, jnp.int32))
+        return Start(variables=weights, images=batch, labels=part.labels, key=key)
 
     def score(start: Start, genomes: jax.Array) -> jax.Array:
         chex.assert_rank(genomes, 2, custom_message="genomes")

@@ -18,7 +18,8 @@ The object must be what the built-in ones of its kind are:
     images      reader(*files) -> parts; its options: see `jcenas.train.images.ImageSource`
     provider    factory() -> jcenas.carbon.providers.Provider; factory(text) where the entry takes one
     proxy       measure(network, start, genome) -> score, see `jcenas.proxies.zero_shot`
-    cost        formula(macro, genomes) -> cost of each, float32 (n,); its options: unit, how
+    problem     subclass of jcenas.problems.NetworkProblem; its options: channels, cells, drawing
+    cost        formula(problem, genomes) -> cost of each, float32 (n,); its options: unit, how
 
 `describe` tells what an entry point cannot: the argument and the options.
 """

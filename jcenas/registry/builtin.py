@@ -18,6 +18,7 @@ def _all() -> Iterator[Entry]:
     yield from _optimizers()
     yield from _policies()
     yield from _stages()
+    yield from _problems()
     yield from _tables()
     yield from _images()
     yield from _providers()
@@ -218,10 +219,23 @@ def _proxies() -> Iterator[Entry]:
     )
 
 
+def _problems() -> Iterator[Entry]:
+    """Problems; options: the usual `channels` and `cells` of their networks, and the `drawing` of an architecture."""
+
+    def one(name: str, target: str, text: str, drawing: str, channels: int, cells: int) -> Entry:
+        place = f"jcenas.report.drawings.{drawing}:draw"
+        target = f"problems.{name}:{target}"
+        return _entry("problem", name, target, text, drawing=place, channels=channels, cells=cells)
+
+    yield one("nasbench201", "NasBench201Problem", "cells of six edges and five operations", "nasbench201", 8, 1)
+    yield one("darts", "DartsProblem", "DARTS: a normal and a reduction cell, seven operations", "genotype", 4, 3)
+    yield one("nasnet", "NasNetProblem", "NASNet: two cells of six blocks, LaNAS's operations", "genotype", 4, 3)
+
+
 def _costs() -> Iterator[Entry]:
     """Costs of a network; options: its `unit`, and `how` it is known: counted, measured or modelled."""
     one = functools.partial(_entry, "cost")
-    home = "nets.nasbench201.cost"
+    home = "problems.costs"
     yield one("params", f"{home}:parameters", "trainable parameters", unit="parameters", how="counted")
     yield one("flops", f"{home}:multiply_adds", "multiply-adds of one image", unit="multiply-adds", how="counted")
     yield one(

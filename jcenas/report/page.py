@@ -194,7 +194,7 @@ def _front_table(run: Run) -> str:
 def _cells(run: Run) -> str:
     best, unit = plots.best_cells(run), run.meta.get("cost_unit", "")
     cards = (
-        f"<figure>{inline_svg(plots.cell_figure(row.cell), f'cell-{row.number}', f'Graph of the cell {row.cell}')}"
+        f"<figure>{_drawing(run.problem, row.number, row.cell)}"
         f"<figcaption><b>{row.number}</b> {percent(row.validation_accuracy)} · {escape(quantity(row.cost, unit))}"
         "</figcaption></figure>"
         for row in best.itertuples()
@@ -206,6 +206,11 @@ def _cells(run: Run) -> str:
         else f"<p>{len(best)} of the {total} cells on the front, from the cheapest to the best.</p>"
     )
     return f'{note}<div class="cells">{"".join(cards)}</div>'
+
+
+def _drawing(problem: str, number: int, text: str) -> str:
+    """The inline picture of an architecture."""
+    return inline_svg(plots.cell_figure(problem, text), f"cell-{number}", f"Drawing of {text}")
 
 
 def _charged(facts: Headline) -> str:

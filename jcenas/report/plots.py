@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from jcenas.live.kinds import KINDS
-from jcenas.report.cells import draw_cell
+from jcenas.report.drawings import draw
 from jcenas.report.run import Run, Table, evaluated, last_hour, pareto_front, seconds_by_hour, times
 from jcenas.report.style import COLOR
 from jcenas.report.summary import headline, percent, quantity
@@ -151,10 +151,10 @@ def _emissions(axes: Axes, run: Run, begin: pd.Timestamp) -> None:
         axes.plot(moments, at_mean, color=COLOR["ink"], linewidth=1.3, linestyle=(0, (4, 3)), label=label)
 
 
-def cell_figure(cell: str) -> Figure:
-    """One cell as a graph."""
+def cell_figure(problem: str, text: str) -> Figure:
+    """One architecture of a problem, from the text that its space writes."""
     figure = Figure(figsize=(3.6, 1.95), layout="constrained")
-    draw_cell(figure.subplots(), cell)
+    draw(problem, figure.subplots(), text)
     return figure
 
 
@@ -170,7 +170,8 @@ def cells_figure(run: Run, limit: int = 6) -> Figure:
     if best.empty:
         _say(grid[0], "No evaluation has finished yet.")
     for axes, row in zip(grid, best.itertuples(), strict=False):
-        draw_cell(axes, row.cell, f"{row.number}  ·  {percent(row.validation_accuracy)}  ·  {quantity(row.cost, unit)}")
+        title = f"{row.number}  ·  {percent(row.validation_accuracy)}  ·  {quantity(row.cost, unit)}"
+        draw(run.problem, axes, row.cell, title)
     return figure
 
 

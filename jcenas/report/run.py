@@ -30,6 +30,11 @@ class Run(NamedTuple):
     evaluations: Table
     test: Table
 
+    @property
+    def problem(self) -> str:
+        """Name of what was searched."""
+        return self.config.get("config", {}).get("problem", "nasbench201")
+
 
 def read_run(folder: pathlib.Path) -> Run:
     """Read the run of `folder` in one transaction, so that a search that goes on meanwhile disturbs nothing.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def within(cardinalities: Sequence[int], genomes: jax.Array) -> jax.Array:
@@ -26,3 +27,9 @@ def mutate(cardinalities: Sequence[int], key: jax.Array, genome: jax.Array) -> j
     high = jnp.asarray(cardinalities, jnp.int32)[place]
     shift = jax.random.randint(shift_key, (), 1, high, jnp.int32)
     return genome.at[place].set((genome[place] + shift) % high)
+
+
+def one_hot(cardinalities: Sequence[int], genomes: np.ndarray) -> np.ndarray:
+    """Every variable one-hot, side by side, float32 (n, sum of the cardinalities), of genomes (n, d); on the host."""
+    columns = [np.eye(size, dtype=np.float32)[np.asarray(genomes)[:, i]] for i, size in enumerate(cardinalities)]
+    return np.concatenate(columns, axis=1)

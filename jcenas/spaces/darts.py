@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jcenas.errors import InputError
 from jcenas.spaces import choices
+from jcenas.spaces import genotype as genotypes
 from jcenas.spaces.genotype import CELL_INPUTS, NUMBER, Cells, Genotype, checked
 
 OPERATIONS = (
@@ -96,6 +97,10 @@ class Darts:
         """Give one variable, chosen uniformly, another value. genome int32 (22,); the key is consumed."""
         return choices.mutate(self.cardinalities, key, genome)
 
+    def valid(self, genomes: jax.Array) -> jax.Array:
+        """True where every variable has one of its values, bool (...), of genomes int32 (..., 22)."""
+        return choices.within(self.cardinalities, jnp.asarray(genomes))
+
     def features(self, genomes: jax.Array) -> jax.Array:
         """Operation of each edge, one-hot, and whether a block reads a node, float32 (n, 2 * (8 * 7 + 12)).
 
@@ -121,6 +126,18 @@ class Darts:
         inputs = jnp.concatenate([first, jnp.stack(later, axis=-2)], axis=-2)
         concat = jnp.arange(BLOCKS + CELL_INPUTS).reshape((1,) * len(lead) + (-1,)) >= CELL_INPUTS
         return Cells(operations, inputs, jnp.broadcast_to(concat, (*lead, BLOCKS + CELL_INPUTS)))
+
+    def to_string(self, genome: ArrayLike) -> str:
+        """The genotype of one genome (22,) as DARTS prints it."""
+        return genotypes.to_string(decode(genome))
+
+    def from_string(self, text: str) -> np.ndarray:
+        """The genome, int32 (22,), of a genotype as DARTS prints it.
+
+        Raises:
+            InputError: names what is not understood, or what the space does not have.
+        """
+        return encode(genotypes.from_string(text))
 
 
 def encode(genotype: Genotype) -> np.ndarray:

@@ -277,3 +277,19 @@ class NasBench101:
         labels = jax.nn.one_hot(genomes[..., len(rows) :], len(OPERATIONS)) * used[..., 1:-1, None]
         wires = matrix[..., rows, columns].astype(jnp.float32)
         return jnp.concatenate([wires, labels.reshape(*labels.shape[:-2], -1)], axis=-1)
+
+    def to_string(self, genome: ArrayLike) -> str:
+        """The pruned cell of one genome (d,), see `to_string` of this module.
+
+        Raises:
+          InputError: the genome describes no valid cell.
+        """
+        return to_string(decode(genome, self.vertices))
+
+    def from_string(self, text: str) -> np.ndarray:
+        """The genome, int32 (d,), of a cell as `to_string` writes it.
+
+        Raises:
+          InputError: names what is wrong with the string or the graph.
+        """
+        return encode(from_string(text, max_vertices=self.vertices, max_edges=self.max_edges), self.vertices)

@@ -121,6 +121,10 @@ class NasNet:
         """Give one variable, chosen uniformly, another value. genome int32 (8 B,); the key is consumed."""
         return choices.mutate(self.cardinalities, key, genome)
 
+    def valid(self, genomes: jax.Array) -> jax.Array:
+        """True where every variable has one of its values, bool (...), of genomes int32 (..., 8 B)."""
+        return choices.within(self.cardinalities, jnp.asarray(genomes))
+
     def features(self, genomes: jax.Array) -> jax.Array:
         """One-hot operation and one-hot node of every edge, float32 (n, f), f the sum of the cardinalities."""
         values = [jax.nn.one_hot(genomes[..., i], size) for i, size in enumerate(self.cardinalities)]
@@ -163,6 +167,18 @@ class NasNet:
             genome += [self.operations.index(name) for name, _ in edges] + [node for _, node in edges]
         genotypes.checked(genotype)
         return np.array(genome, np.int32)
+
+    def to_string(self, genome: ArrayLike) -> str:
+        """The genotype of one genome (8 B,) as DARTS prints it."""
+        return genotypes.to_string(self.decode(genome))
+
+    def from_string(self, text: str) -> np.ndarray:
+        """The genome, int32 (8 B,), of a genotype as DARTS prints it.
+
+        Raises:
+            InputError: names what is not understood, or what the space does not have.
+        """
+        return self.encode(genotypes.from_string(text))
 
     def from_lanas(self, text: str) -> np.ndarray:
         """The genome of a LaNAS encoding: 4 B integers for a cell that serves as both, or 8 B for two cells.

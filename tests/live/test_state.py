@@ -1,5 +1,6 @@
 """The memory of a live search: what it does with proposals and results, and that it comes back from the database."""
 
+import dataclasses
 import json
 import math
 import threading
@@ -14,8 +15,7 @@ from jcenas.engine.queue import EMPTY
 from jcenas.live import proposals as catalogue
 from jcenas.live.progress import Quiet
 from jcenas.live.state import Job, Outcome
-from jcenas.nets.nasbench201.cost import Macro
-from jcenas.problems.nasbench201 import NasBench201Problem, reference_point
+from jcenas.problems import NasBench201Problem, Skeleton
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_proposals_are_noted_once(state, problem, database):
     assert new.sum() == len(set(rows.tolist())) >= 1
     assert state.genomes == [tuple(json.loads(r["genome"])) for r in database.rows("SELECT genome FROM proposals")]
     for row in set(rows.tolist()):
-        assert problem.has(state.genomes[row])
+        assert problem.has(np.array([state.genomes[row]])).all()
         assert state.job(row) == Job(row, state.genomes[row])
         assert state.job(row).proposal == row + 1
     many = [propose(state, at)[0] for at in range(1, 40)]  # in the end all sixteen, each of them once
@@ -306,13 +306,14 @@ def test_a_search_that_outgrows_its_room_goes_on(kit, problem, database):
 
 def test_cells_that_are_trained_for_real(kit, database):
     """The same memory on the problem of the live search: what cannot pass a signal is never proposed."""
-    macro = Macro(image_size=8, image_channels=1, classes=10, channels=4, cells=1)
-    cells = NasBench201Problem(macro=macro, cost="params", reference=reference_point(macro, "params", 0.9))
+    skeleton = Skeleton(image_size=8, image_channels=1, classes=10, channels=4, cells=1)
+    cells = NasBench201Problem(skeleton=skeleton)
+    cells = dataclasses.replace(cells, reference=cells.reference_point(0.9))
     steps = kit.steps_maker(cells, optimizer="random", stage="predictor", proposals=16)
     state = kit.state_of(database, cells, steps, room=16)
     rows, new = propose(state)
     assert new.sum() == len(set(rows.tolist()))
-    assert all(cells.has(state.genomes[row]) for row in rows[new])
+    assert cells.has(np.array([state.genomes[row] for row in rows[new]])).all()
     state.add_scores({int(row): float(place) for place, row in enumerate(rows[new])}, 0.0)
     catalog = state.catalog()
     assert catalog.inputs.scores.shape == (state.proposals.length, 2)  # synflow and multiply-adds

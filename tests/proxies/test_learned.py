@@ -7,10 +7,10 @@ import pytest
 
 from jcenas.errors import InputError
 from jcenas.proxies import learning_curve, predictor
-from jcenas.spaces.nasbench201_paths import WORDS, cell_features
 from jcenas.proxies.predictor import PredictorConfig
 from jcenas.spaces import NasBench201
 from jcenas.spaces.nasbench201 import CONV_3X3, POOL
+from jcenas.spaces.nasbench201.paths import WORDS, cell_features
 
 EXACT = PredictorConfig(members=4, ridge=1e-3)
 

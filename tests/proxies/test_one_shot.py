@@ -5,8 +5,11 @@ import pytest
 
 from jcenas.nets import CellNetwork
 from jcenas.proxies.one_shot import make_score, supernet_paths
+from jcenas.spaces import NasBench201
 from jcenas.train import images
 from jcenas.train.training import TrainConfig, make_trainer
+
+SPACE = NasBench201()
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +17,7 @@ def trained():
     data = images.load_images("digits", [])
     trainer = make_trainer(CellNetwork(10, channels=8, cells=1), TrainConfig(), data)
     state = jax.jit(trainer.init)(jax.random.key(0), jnp.int32(30 * trainer.steps_per_epoch))
-    chunk = jax.jit(lambda s: trainer.chunk(s, supernet_paths(s, trainer.chunk_steps), data))
+    chunk = jax.jit(lambda s: trainer.chunk(s, supernet_paths(SPACE, s, trainer.chunk_steps), data))
     for _ in range(30 * trainer.steps_per_epoch // trainer.chunk_steps):
         state, _ = chunk(state)
     return data, state
@@ -41,9 +44,9 @@ def test_scoring_one_by_one_or_side_by_side_is_the_same(trained):
 
 def test_paths_depend_on_key_and_step_only_and_are_uniform(trained):
     _, state = trained
-    first, again = supernet_paths(state, 3000), supernet_paths(state, 3000)
+    first, again = supernet_paths(SPACE, state, 3000), supernet_paths(SPACE, state, 3000)
     np.testing.assert_array_equal(first, again)
-    later = supernet_paths(state.replace(step=state.step + 1), 3000)
+    later = supernet_paths(SPACE, state.replace(step=state.step + 1), 3000)
     assert not np.array_equal(first, later)
     counts = np.bincount(np.asarray(first).ravel(), minlength=5)
     assert np.abs(counts / counts.sum() - 0.2).max() < 0.01  # standard deviation 0.003

@@ -9,8 +9,10 @@ from jcenas.errors import InputError
 from jcenas.proxies.few_shot import few_shot, split
 from jcenas.proxies.low_fidelity import fewer, low_fidelity, make_curves
 from jcenas.proxies.one_shot import one_shot, train_supernet
+from jcenas.spaces import NasBench201
 from jcenas.train.training import TrainConfig, make_trainer
 
+SPACE = NasBench201()
 CONFIG = TrainConfig(batch_size=128, chunk_steps=8)
 CELLS = jnp.array([[3, 3, 1, 3, 3, 1], [2, 1, 0, 1, 2, 3], [0, 0, 0, 0, 0, 0]], jnp.int32)
 
@@ -22,7 +24,7 @@ def network(small_cell):
 
 @pytest.fixture(scope="module")
 def few_shot_scores(network, digits):
-    proxy = few_shot(network, CONFIG, digits, epochs=(8, 3), edge=1, images=200)
+    proxy = few_shot(network, SPACE, CONFIG, digits, epochs=(8, 3), variable=1, images=200)
     memory = jax.jit(proxy.prepare)(jax.random.key(0), digits)
     return memory, np.asarray(jax.jit(proxy.score)(memory, CELLS))
 
@@ -46,23 +48,23 @@ def test_each_part_of_few_shot_trained_its_own_operation(few_shot_scores):
 def test_a_split_inherits_the_weights_and_starts_anew(network, digits):
     trainer = make_trainer(network, CONFIG, digits)
     state = jax.jit(trainer.init)(jax.random.key(0), jnp.int32(8))
-    parts = split(state.replace(step=jnp.int32(8)), jnp.int32(40))
+    parts = split(state.replace(step=jnp.int32(8)), jnp.int32(40), 5)
     for leaf, five in zip(jax.tree.leaves(state.params), jax.tree.leaves(parts.params), strict=True):
         np.testing.assert_array_equal(five, np.stack([leaf] * 5))
     assert not any(np.any(x) for x in jax.tree.leaves(parts.momentum))
     np.testing.assert_array_equal(parts.step, [0] * 5)
     np.testing.assert_array_equal(parts.total, [40] * 5)
     assert len(np.unique(jax.random.key_data(parts.key), axis=0)) == 5
-    with pytest.raises(InputError, match="edge 6: a NAS-Bench-201 cell has the edges 0 to 5"):
-        few_shot(network, CONFIG, digits, epochs=(1, 1), edge=6)
+    with pytest.raises(InputError, match="variable 6: a genome of this space has the variables 0 to 5"):
+        few_shot(network, SPACE, CONFIG, digits, epochs=(1, 1), variable=6)
 
 
 def test_one_shot_trains_the_supernet_in_one_program(network, digits):
-    proxy = one_shot(network, CONFIG, digits, epochs=2)
+    proxy = one_shot(network, SPACE, CONFIG, digits, epochs=2)
     state, data = jax.jit(proxy.prepare)(jax.random.key(0), digits)
     assert int(state.step) == int(state.total) == 2 * 8
     trainer = make_trainer(network, CONFIG, digits)
-    train = jax.jit(lambda key: train_supernet(trainer, trainer.init(key, jnp.int32(16)), digits, epochs=2))
+    train = jax.jit(lambda key: train_supernet(trainer, SPACE, trainer.init(key, jnp.int32(16)), digits, epochs=2))
     again = train(jax.random.key(0))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), state.params, again.params)
     scores = np.asarray(jax.jit(proxy.score)((state, data), CELLS))

@@ -1,5 +1,7 @@
 """Untrained scores: by hand on networks small enough, then against plain definitions, then the common contract."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from jcenas.nets import CellNetwork, FixedNetwork, Macro, extract
+from jcenas.nets.nasbench201 import cost
 from jcenas.proxies import (
     MEASURES,
     Start,
@@ -248,6 +251,8 @@ def test_counts_are_those_of_the_network(network, start):
     genome = (3, 1, 2, 1, 3, 4)
     own = extract(start.variables, genome)["params"]
     size = sum(x.size for x in jax.tree.leaves(own))
-    proxy = counts.parameters(macro)
+    proxy = counts.counted(functools.partial(cost.parameters, macro))
     assert float(proxy.score(proxy.prepare(None, None), jnp.array([genome]))[0]) == size
-    assert float(counts.multiply_adds(macro).score((), jnp.array([DEAD, genome]))[0]) > 0
+    assert (
+        float(counts.counted(functools.partial(cost.multiply_adds, macro)).score((), jnp.array([DEAD, genome]))[0]) > 0
+    )

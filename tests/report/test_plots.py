@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from jcenas.report import plots
-from jcenas.report.cells import draw_cell, parse_cell
+from jcenas.report.drawings.nasbench201 import draw, parse_cell
 from jcenas.report.run import pareto_front, read_run
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
@@ -128,7 +128,7 @@ def test_not_a_cell(cell):
 
 def test_a_drawn_cell_names_each_operation_at_its_edge():
     axes = Figure().subplots()
-    draw_cell(axes, CELL)
+    draw(axes, CELL)
     names = [text.get_text() for text in axes.texts]
     assert names == ["conv 3×3", "skip", "pool 3×3", "conv 1×1", "in", "1", "2", "out"]
     assert len(axes.patches) == 6 + 4

@@ -17,7 +17,7 @@ from jcenas.live.ledger import Ledger
 from jcenas.live.programs import DevicePrograms
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import Job, Outcome
-from jcenas.problems.nasbench201 import NasBench201Problem
+from jcenas.problems.network import NetworkProblem
 from jcenas.runtime import checkpoint
 from jcenas.train.training import TrainState
 
@@ -60,7 +60,7 @@ class LocalExecutor:
         config: SearchConfig,
         folder: RunFolder,
         ledger: Ledger,
-        problem: NasBench201Problem,
+        problem: NetworkProblem,
         programs: Sequence[DevicePrograms],
         stage: Stage,
     ):

@@ -1,7 +1,7 @@
 """The supernets of a run: trained before anything is scored, on all devices at once, and charged like any work.
 
-One-shot: one supernet. Few-shot: it is split on one edge into a supernet for each operation there, which train on with
-the weights that they inherit (Zhao et al., arXiv 2006.06863, section 3.2).
+One-shot: one supernet. Few-shot: it is split on one variable, such as the operation of an edge, into a supernet for
+each of its values, which train on with the weights that they inherit (Zhao et al., arXiv 2006.06863, section 3.2).
 """
 
 import math
@@ -19,21 +19,20 @@ from jcenas.live.programs import DevicePrograms, MeshSupernet
 from jcenas.live.run_folder import RunFolder
 from jcenas.proxies.few_shot import split
 from jcenas.runtime import checkpoint, sharding
-from jcenas.spaces.nasbench201 import OPERATIONS
 from jcenas.train.training import TrainState
 
-SPLIT_EDGE = 0  # of the cell: the one from the input to the first node
 SPLIT_SHARE = 0.25  # of the supernet's epochs that each part trains on
 CHECKPOINT_EVERY_S = 10.0
 _SUPERNET_KEY = 2**31 - 1  # folded into the run's key; candidates use their numbers
 
 
 class Supernets:
-    """One supernet, or one for each operation of an edge; trained chunk by chunk, resumable."""
+    """One supernet, or one for each value of a variable; trained chunk by chunk, resumable."""
 
     def __init__(self, config: SearchConfig, folder: RunFolder, programs: list[DevicePrograms], *, few_shot: bool):
         """Bind; weights are made or read on first use."""
         self._config, self._folder, self._programs, self._few_shot = config, folder, programs, few_shot
+        self._variable = programs[0].problem.split
         self._parts: list[TrainState] = []
         self._trainer: MeshSupernet | None = None
         self._saved = time.perf_counter()
@@ -53,8 +52,9 @@ class Supernets:
 
     def _split(self, whole: TrainState) -> None:
         steps = max(1, int(SPLIT_SHARE * int(whole.total)) // self._chunk_steps) * self._chunk_steps
-        stacked = split(whole, jnp.int32(steps))
-        parts = [jax.tree.map(lambda leaf, i=i: leaf[i], stacked) for i in range(len(OPERATIONS))]
+        many = self._programs[0].problem.space.cardinalities[self._variable]
+        stacked = split(whole, jnp.int32(steps), many)
+        parts = [jax.tree.map(lambda leaf, i=i: leaf[i], stacked) for i in range(many)]
         for number, part in enumerate(parts, 1):
             if checkpoint.exists(self._folder.supernet(number)):
                 parts[number - 1] = checkpoint.load(self._folder.supernet(number), part)
@@ -97,13 +97,15 @@ class Supernets:
         if number == 0 and devices > 1:
             if self._trainer is None:
                 began = time.perf_counter()
-                self._trainer = MeshSupernet(self._config, programs.images, [p.device for p in self._programs])
+                self._trainer = MeshSupernet(
+                    self._config, programs.problem, programs.images, [p.device for p in self._programs]
+                )
                 self._parts[0] = self._trainer.spread(self._parts[0])
                 for device in range(devices):
                     ledger.standing(device, "compiling", "compiling", time.perf_counter() - began)
             trainer, busy = self._trainer, len(self._trainer.devices)
         began = time.perf_counter()
-        fixed = None if number == 0 else (SPLIT_EDGE, number - 1)
+        fixed = None if number == 0 else (self._variable, number - 1)
         if trainer is not None:
             state, loss = trainer.train_supernet(self._parts[number])
         else:
@@ -128,9 +130,9 @@ class Supernets:
         self._saved = time.perf_counter()
 
     def errors(self, programs: DevicePrograms, genomes: np.ndarray) -> np.ndarray:
-        """Validation errors (n,) of paths (n, 6), each with the weights of its supernet."""
+        """Validation errors (n,) of paths (n, d), each with the weights of its supernet."""
         errors = np.empty(len(genomes))
-        which = 1 + genomes[:, SPLIT_EDGE] if self._few_shot else np.zeros(len(genomes), int)
+        which = 1 + genomes[:, self._variable] if self._few_shot else np.zeros(len(genomes), int)
         for number in np.unique(which):
             rows = np.flatnonzero(which == number)
             state = sharding.place(self._parts[number], programs.device)

@@ -13,6 +13,7 @@ import numpy as np
 
 from jcenas.spaces.genotype import CELL_INPUTS, NUMBER, OPERATIONS, Cells
 
+BYTES_PER_NUMBER = 4  # float32 weights and activations
 _SEPARABLE = {"sep_conv_3x3": 3, "sep_conv_5x5": 5, "sep_conv_7x7": 7}
 _DILATED = {"dil_conv_3x3": 3, "dil_conv_5x5": 5}
 _DENSE = {"conv_1x1": 1, "conv_3x3": 9}
@@ -68,6 +69,19 @@ def _per_operation(c: int) -> tuple[np.ndarray, np.ndarray]:
     return parameters, work
 
 
+@functools.cache
+def _maps() -> np.ndarray:
+    """Maps read and written by an operation, in maps of its result, int (operations, 2), at stride 1 and 2.
+
+    Each convolution or pool reads its input and writes its output once; norms and ReLU are fused. A map before a
+    stride of 2 is four times as large.
+    """
+    passes = np.ones(len(OPERATIONS), np.int64)
+    for group, count in ((_SEPARABLE, 4), (_DILATED, 2), (_LINES, 2)):
+        passes[[NUMBER[name] for name in group]] = count
+    return np.stack([2 * passes, 2 * passes + 3], axis=1)
+
+
 def _operations(cells: Cells, layer: _Layer, table: np.ndarray) -> jax.Array:
     """Sum of a table's entries over the edges of a layer's cell, (...)."""
     cell = int(layer.reduction)
@@ -114,3 +128,20 @@ def multiply_adds(cells: Cells, macro: MacroGenotype | None = None) -> jax.Array
         pixels = layer.pixels // 4 if layer.reduction else layer.pixels
         total += inputs + pixels * _operations(cells, layer, _per_operation(layer.channels)[1].astype(np.float32))
     return jnp.asarray(total, jnp.float32)
+
+
+@functools.partial(jax.jit, static_argnames="macro")
+def bytes_moved(cells: Cells, macro: MacroGenotype | None = None) -> jax.Array:
+    """Bytes of weights read and of activations read and written for one image, float32 (...), no auxiliary head."""
+    macro = macro or MacroGenotype()
+    cells = Cells(*map(jnp.asarray, cells))
+    widths, _ = _widths(cells, macro)
+    pixels = macro.image_size**2
+    total = jnp.float32(pixels * (macro.image_channels + 3 * macro.channels))
+    for i, layer in enumerate(_layers(macro)):
+        total += layer.pixels * (widths[max(i - 1, 0)] + widths[i] + 2 * layer.channels).astype(jnp.float32)
+        pixels = layer.pixels // 4 if layer.reduction else layer.pixels
+        total += pixels * layer.channels * _operations(cells, layer, _maps().astype(np.float32))
+    total += pixels * widths[-1].astype(jnp.float32)
+    weights = parameters(cells, dataclasses.replace(macro, auxiliary=False))
+    return BYTES_PER_NUMBER * (total + weights.astype(jnp.float32))

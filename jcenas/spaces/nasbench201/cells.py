@@ -5,7 +5,6 @@ the sum of its incoming edges. A genome is int32 (6,): the operation of each edg
 order of the benchmark's strings.
 """
 
-import dataclasses
 import functools
 import re
 
@@ -14,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcenas.errors import InputError
-from jcenas.spaces import choices
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(5)
@@ -25,53 +23,6 @@ N_CELLS = len(OPERATIONS) ** len(EDGES)
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 
 
-@dataclasses.dataclass(frozen=True)
-class NasBench201:
-    """The space as optimisers see it (`jcenas.moo.types.Space`).
-
-    Attributes:
-        connected_only: whether cells without a path from input to output count as invalid. The benchmark trained them
-            too; a search that pays for training leaves them out.
-    """
-
-    connected_only: bool = False
-
-    @property
-    def cardinalities(self) -> tuple[int, ...]:
-        """Five operations on each of the six edges."""
-        return (len(OPERATIONS),) * len(EDGES)
-
-    def sample(self, key: jax.Array, n: int) -> jax.Array:
-        """Draw n valid genomes uniformly, int32 (n, 6). The key is consumed."""
-        if self.connected_only:
-            cells = jnp.asarray(_connected_cells())
-            return cells[jax.random.randint(key, (n,), 0, cells.shape[0])]
-        return jax.random.randint(key, (n, len(EDGES)), 0, len(OPERATIONS), jnp.int32)
-
-    def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
-        """Give one edge another operation, uniformly among the valid cells. genome int32 (6,); the key is consumed."""
-        if self.connected_only:
-            edges, shifts = np.divmod(np.arange(len(EDGES) * (len(OPERATIONS) - 1)), len(OPERATIONS) - 1)
-            changes = np.zeros((len(edges), len(EDGES)), np.int32)
-            changes[np.arange(len(edges)), edges] = shifts + 1
-            near = (genome[None, :] + changes) % len(OPERATIONS)
-            # Never empty: the direct edge connects every cell, and has four operations that do.
-            return near[jax.random.categorical(key, jnp.where(connected(near), 0.0, -jnp.inf))]
-        edge_key, shift_key = jax.random.split(key)
-        edge = jax.random.randint(edge_key, (), 0, len(EDGES))
-        shift = jax.random.randint(shift_key, (), 1, len(OPERATIONS), jnp.int32)
-        return genome.at[edge].set((genome[edge] + shift) % len(OPERATIONS))
-
-    def valid(self, genomes: jax.Array) -> jax.Array:
-        """True where a genome may be proposed, bool (...), for genomes int32 (..., 6)."""
-        inside = choices.within(self.cardinalities, genomes)
-        return inside & connected(genomes) if self.connected_only else inside
-
-    def features(self, genomes: jax.Array) -> jax.Array:
-        """Six ordinal variables in [0, 1], float32 (n, 6): the encoding of LaMOO (arXiv 2110.03173)."""
-        return genomes.astype(jnp.float32) / (len(OPERATIONS) - 1)
-
-
 def all_cells() -> np.ndarray:
     """Every genome, int32 (15625, 6), the last edge running fastest."""
     digits = np.indices((len(OPERATIONS),) * len(EDGES), dtype=np.int32)
@@ -79,7 +30,7 @@ def all_cells() -> np.ndarray:
 
 
 @functools.cache
-def _connected_cells() -> np.ndarray:
+def connected_cells() -> np.ndarray:
     """The connected genomes, int32 (n, 6), in the order of `all_cells`."""
     cells = all_cells()
     live = cells != NONE

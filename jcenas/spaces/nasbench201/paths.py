@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, OPERATIONS, PATHS, POOL, SKIP
+from jcenas.spaces.nasbench201.cells import CONV_1X1, CONV_3X3, EDGES, NONE, OPERATIONS, PATHS, POOL, SKIP
 
 WORDS = tuple(word for n in range(4) for word in itertools.product((CONV_1X1, CONV_3X3, POOL), repeat=n))
 

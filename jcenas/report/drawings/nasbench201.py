@@ -48,7 +48,7 @@ def parse_cell(cell: str) -> list[tuple[int, int, str]]:
     return edges
 
 
-def draw_cell(axes: Axes, cell: str, title: str = "") -> None:
+def draw(axes: Axes, cell: str, title: str = "") -> None:
     """Draw the cell into `axes`, which it empties of ticks and frame.
 
     `none` is a faint dotted line without arrow; an unknown one is drawn in ink by its name.

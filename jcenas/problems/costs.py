@@ -1,0 +1,29 @@
+"""Costs of a network that a formula gives: what `jcenas list cost` names, for every network problem alike.
+
+A cost is a function `(problem, genomes (n, d)) -> (n,)`; see `jcenas.problems.network.NetworkProblem`.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jcenas import units
+
+if TYPE_CHECKING:
+    from jcenas.problems.network import NetworkProblem
+
+
+def parameters(problem: "NetworkProblem", genomes: np.ndarray) -> np.ndarray:
+    """Trainable parameters, float32 (n,)."""
+    return np.asarray(problem.parameters(genomes), np.float32)
+
+
+def multiply_adds(problem: "NetworkProblem", genomes: np.ndarray) -> np.ndarray:
+    """Multiply-adds of one image, float32 (n,)."""
+    return np.asarray(problem.multiply_adds(genomes), np.float32)
+
+
+def inference_energy_j(problem: "NetworkProblem", genomes: np.ndarray) -> np.ndarray:
+    """Modelled energy of one inference at batch 1, J, float32 (n,): arithmetic plus memory (Horowitz, ISSCC 2014)."""
+    arithmetic = units.JOULES_PER_MULTIPLY_ADD_F32 * multiply_adds(problem, genomes)
+    return arithmetic + units.JOULES_PER_DRAM_BYTE * np.asarray(problem.bytes_moved(genomes), np.float32)

@@ -1,0 +1,190 @@
+"""Networks trained for real as a problem: what the engine asks about them, answered from their space and formulas.
+
+A problem of this kind is a subclass in a file of its own, which says what its space is, how its networks are built and
+what they cost.
+
+Letters: n architectures, d variables of a genome.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from jcenas import registry
+from jcenas.moo.types import Space, is_valid
+from jcenas.problems.problem import DIFFERENT
+from jcenas.spaces import choices
+
+SAMPLE = 2048  # architectures that stand for the space
+REFERENCE_MARGIN = 1.1  # the reference point lies beyond the dearest network
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Skeleton:
+    """Everything about the networks of a search but the architectures that it chooses.
+
+    Attributes:
+      image_size: side of the images, pixels.
+      image_channels: 1 for grey, 3 for colour.
+      classes: of the images.
+      channels: of a network's first stage.
+      cells: cells of a network, or of each stage or stack; what is counted is the problem's matter.
+    """
+
+    image_size: int
+    image_channels: int
+    classes: int
+    channels: int
+    cells: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkProblem:
+    """What all problems of networks share. Hashable.
+
+    Attributes:
+      skeleton: of the networks.
+      cost: name of the second objective, see `jcenas list cost`.
+      reference: (error, cost) that bounds the hypervolume.
+      seconds_at: device-seconds of a training without and with each multiply-add: (fixed, per multiply-add).
+    """
+
+    skeleton: Skeleton
+    cost: str = "params"
+    reference: tuple[float, ...] = (1.0, 1.0)
+    seconds_at: tuple[float, float] = (1.0, 0.0)
+
+    split: ClassVar[int] = 0  # the variable by whose values the few-shot stage splits its supernet
+
+    # --- what a subclass says -----------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """For messages and reports, as in the registry."""
+        raise NotImplementedError
+
+    @property
+    def space(self) -> Any:
+        """What is searched: a `jcenas.moo.types.Space` that also has `to_string` and `from_string`."""
+        raise NotImplementedError
+
+    def network(self, *, on_cpu: bool) -> nn.Module:
+        """The network with the architecture as data: every candidate, and the supernet."""
+        raise NotImplementedError
+
+    def fixed(self, genome: tuple[int, ...]) -> nn.Module:
+        """The network of one architecture, with nothing else in it."""
+        raise NotImplementedError
+
+    def extract(self, variables: dict[str, Any], genome: tuple[int, ...]) -> dict[str, Any]:
+        """The variables of `fixed(genome)` out of those of `network`."""
+        raise NotImplementedError
+
+    def parameters(self, genomes: np.ndarray) -> jax.Array:
+        """Trainable parameters (n,)."""
+        raise NotImplementedError
+
+    def multiply_adds(self, genomes: np.ndarray) -> jax.Array:
+        """Multiply-adds of one image (n,)."""
+        raise NotImplementedError
+
+    def bytes_moved(self, genomes: np.ndarray) -> jax.Array:
+        """Bytes of weights read and of activations read and written for one image (n,)."""
+        raise NotImplementedError
+
+    def computes(self, genomes: np.ndarray) -> np.ndarray:
+        """Numbers that are equal for architectures that compute the same, float32 (n, w); here the choices one-hot."""
+        return DIFFERENT * choices.one_hot(self.space.cardinalities, genomes)
+
+    @property
+    def dearest(self) -> tuple[tuple[int, ...], ...]:
+        """Architectures among which the dearest by any cost is, or nearly; here the largest of the sample."""
+        population = self.population
+        counts = (self.multiply_adds(population), self.parameters(population), self.bytes_moved(population))
+        return tuple(dict.fromkeys(tuple(population[int(np.argmax(count))].tolist()) for count in counts))
+
+    @property
+    def lightest(self) -> tuple[int, ...]:
+        """An architecture with few multiply-adds, to time; here the smallest of the sample."""
+        return tuple(self.population[int(np.argmin(self.multiply_adds(self.population)))].tolist())
+
+    # --- what the engine asks (`jcenas.problems.problem.Problem`) -----------------------------------------------------
+
+    @property
+    def cost_names(self) -> tuple[str, ...]:
+        """The one cost."""
+        return (self.cost,)
+
+    @property
+    def largest(self) -> float:
+        """The box between the origin and the reference point."""
+        return float(np.prod(self.reference))
+
+    @property
+    def population(self) -> np.ndarray:
+        """A fixed sample of the space, int32 (SAMPLE, d)."""
+        return _sample(self.space)
+
+    def has(self, genomes: np.ndarray) -> np.ndarray:
+        """Which architectures of the space they are, bool (n,)."""
+        return np.asarray(_valid(self.space)(np.asarray(genomes, np.int32)))
+
+    def can_score(self, score: str) -> bool:
+        """Every training-free score of the registry can be computed."""
+        return score in registry.entries("proxy")
+
+    def known_scores(self, score: str) -> None:
+        """None: they are computed for what is proposed."""
+        del score
+
+    def to_string(self, genome: tuple[int, ...]) -> str:
+        """As the space's community writes it."""
+        return self.space.to_string(genome)
+
+    @property
+    def measured(self) -> bool:
+        """Whether the cost comes from a clock and not from a formula."""
+        return registry.check("cost", self.cost).entry.options.get("how") == "measured"
+
+    def costs(self, genomes: np.ndarray) -> np.ndarray:
+        """Counted or modelled cost, float32 (n, 1); multiply-adds where the cost is measured."""
+        if self.measured:
+            return self.sizes(genomes)
+        formula = registry.load_entry(registry.check("cost", self.cost).entry)
+        return np.asarray(formula(self, genomes), np.float32)[:, None]
+
+    def seconds(self, genomes: np.ndarray) -> np.ndarray:
+        """Device-seconds of a training by its multiply-adds, float32 (n,)."""
+        fixed, each = self.seconds_at
+        return np.asarray(fixed + each * np.asarray(self.multiply_adds(genomes)), np.float32)
+
+    def sizes(self, genomes: np.ndarray) -> np.ndarray:
+        """Multiply-adds, float32 (n, 1)."""
+        return np.asarray(self.multiply_adds(genomes), np.float32)[:, None]
+
+    def reference_point(self, error: float, dearest: float | None = None) -> tuple[float, float]:
+        """The point (error, cost) that bounds the hypervolume: of no use, and dearer than the dearest network.
+
+        Args:
+          error: validation error beyond which a network is of no use.
+          dearest: cost of the dearest network, where it is measured.
+        """
+        if dearest is None:
+            candidates = np.concatenate([np.array(self.dearest, np.int32), self.population])
+            dearest = float(np.max(self.costs(candidates)))
+        return error, REFERENCE_MARGIN * float(dearest)
+
+
+@functools.lru_cache(maxsize=8)
+def _sample(space: Space) -> np.ndarray:
+    return np.asarray(space.sample(jax.random.key(0), SAMPLE))
+
+
+@functools.lru_cache(maxsize=8)
+def _valid(space: Space) -> Callable[[np.ndarray], jax.Array]:
+    return jax.jit(functools.partial(is_valid, space))
