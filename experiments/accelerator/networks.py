@@ -122,19 +122,26 @@ def ours(table: Table, case: Case, dtype: str, batch: int, repeats: int) -> None
         arguments = steps.arguments(case.architectures)
         compiled, compiling = recording.compile_timed(steps.function(), *arguments)
         times = steps.time(compiled, arguments, repeats)
-        traffic = bytes_of(compiled) / 1e9
-        speed, copying = traffic / times["median_s"], copy_gb_s(table)
-        share = speed / copying if copying else None
-        of_program = {"GB a step": traffic, "GB/s": speed, "share of the copying speed": share}
-        return cells_of(batch, times, compiling["trace_s"] + compiling["compile_s"]) | of_program
+        traffic = traffic_cells(bytes_of(compiled), times["median_s"], copy_gb_s(table))
+        return cells_of(batch, times, compiling["trace_s"] + compiling["compile_s"]) | traffic
 
     table.row(label(case, dtype, batch), measured, limit_s=case.limit_s)
 
 
-def bytes_of(compiled: Any) -> float:
-    """Bytes that a compiled chunk accesses in a step: XLA counts the body of a loop once."""
+def bytes_of(compiled: Any) -> float | None:
+    """Bytes that a compiled chunk accesses in a step, None where XLA does not say; it counts a loop's body once."""
     analysis = compiled.cost_analysis()
-    return float((analysis[0] if isinstance(analysis, list) else analysis)["bytes accessed"])
+    found = (analysis[0] if isinstance(analysis, list) else analysis or {}).get("bytes accessed")
+    return None if found is None else float(found)
+
+
+def traffic_cells(accessed: float | None, seconds: float, copying: float | None) -> dict[str, Any]:
+    """What of the copying speed (GB/s) a step reaches that accesses so many bytes."""
+    if accessed is None:
+        return {}
+    speed = accessed / 1e9 / seconds
+    share = speed / copying if copying else None
+    return {"GB a step": accessed / 1e9, "GB/s": speed, "share of the copying speed": share}
 
 
 def cells_of(batch: int, times: dict[str, float], compile_s: float) -> dict[str, Any]:

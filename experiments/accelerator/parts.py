@@ -15,7 +15,7 @@ PARTS = {
     "networks": Part(f"{_HERE}.networks", 130),
     "population": Part(f"{_HERE}.population", 70),
     "search": Part(f"{_HERE}.search", 65),
-    "ppo": Part(f"{_HERE}.ppo", 40),
+    "ppo": Part(f"{_HERE}.ppo", 50),
     "simulator": Part(f"{_HERE}.simulator", 55, _SEARCHES),
     "tests": Part(f"{_HERE}.marked_tests", 80),
     "forecaster": Part(f"{_HERE}.forecaster", 30),

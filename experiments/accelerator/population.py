@@ -63,7 +63,7 @@ def row(
 def measure(table: Table, *, smoke: bool) -> None:
     """The rows; 64 members at once, which takes longest to compile, last."""
     if smoke:
-        row(table, "2 members, vmap", SMOKE[0], 2, "vmap", repeats=2, limit_s=ROW_S)
+        row(table, ALONE, SMOKE[0], 1, "map", repeats=2, limit_s=ROW_S)
         return
     workload, repeats = WORKLOADS[0], REPEATS
     row(table, ALONE, workload, 1, "map", repeats=repeats, limit_s=ROW_S)

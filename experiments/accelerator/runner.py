@@ -50,7 +50,7 @@ def run(
     parts: Mapping[str, Part], folder: pathlib.Path, *, minutes: float, smoke: bool = False, command: str = ""
 ) -> dict[str, Any]:
     """Run the parts in their order and return the summary, which is also `folder`/summary.json after every part."""
-    began = time.monotonic()
+    began, folder = time.monotonic(), folder.resolve()
     end, names = began + 60 * minutes - RESERVE_S, list(parts)
     summary: dict[str, Any] = {"command": command, "minutes": minutes, "smoke": smoke, "parts": {}}
     folder.mkdir(parents=True, exist_ok=True)

@@ -78,7 +78,7 @@ class Table:
             self.add(what, measure())
         except Exception as error:
             traceback.print_exc()
-            self.miss(what, f"{type(error).__name__}: {error}")
+            self.miss(what, reason_of(error))
         return self.find(what)
 
     def begin(self, what: str, limit_s: float) -> None:
@@ -116,6 +116,16 @@ class Table:
 def read(path: pathlib.Path) -> dict[str, Any] | None:
     """What a part's file holds, None while there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in a line; of another process its last line."""
+    said = getattr(error, "stderr", None)
+    lines = said.strip().splitlines() if isinstance(said, str) else []
+    if lines:
+        sys.stderr.write(said or "")
+        return f"{type(error).__name__}: {lines[-1]}"
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _short(cell: Any) -> str:
