@@ -11,8 +11,8 @@ import numpy as np
 from experiments.accelerator.table import Table
 from experiments.networks.cifar10_candidate import CELL, FULL, Candidate, Training, load, whole
 from experiments.networks.steps import Static
-from jcenas.nets import FixedNetwork
-from jcenas.nets.nasbench201 import Macro, cost
+from jcenas.nets import FixedNetwork, Macro
+from jcenas.nets.nasbench201 import cost
 from jcenas.runtime import sharding
 from jcenas.spaces import nasbench201
 from jcenas.train import images

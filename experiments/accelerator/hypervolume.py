@@ -36,7 +36,7 @@ def measure(table: Table, *, smoke: bool) -> None:
 
     def add(name: str, of: Any) -> None:
         def measured() -> dict[str, Any]:
-            cells = dict(zip(speed.COLUMNS, of(), strict=True))
+            cells: dict[str, Any] = dict(zip(speed.COLUMNS, of(), strict=True))
             return {column: cells[column] for column in COLUMNS}
 
         table.row(name, measured, limit_s=ROW_S)

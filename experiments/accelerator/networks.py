@@ -65,7 +65,7 @@ class Case(NamedTuple):
     limit_s: float = ROW_S
 
 
-def _sizes(workload: Workload) -> dict[str, int]:
+def _sizes(workload: Workload) -> dict[str, Any]:
     return {"channels": workload.channels, "cells": workload.cells}
 
 

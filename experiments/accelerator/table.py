@@ -98,7 +98,7 @@ class Table:
         self.content["rows"].append(row)
         self.content["running"] = None
         self.write()
-        sys.stdout.write("  ".join(f"{k} {_short(v)}" if k != LABEL else v for k, v in row.items()) + "\n")
+        sys.stdout.write("  ".join([what, *(f"{name} {_short(cell)}" for name, cell in cells.items())]) + "\n")
         sys.stdout.flush()
 
     def miss(self, what: str, reason: str) -> None:
