@@ -7,24 +7,19 @@ import functools
 import json
 import pathlib
 import tempfile
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.accelerator.machine import copy_gb_s
+from experiments.accelerator.network_cases import ROW_S, Case, cases, compared, label, sizes_of
 from experiments.accelerator.table import Table
 from experiments.lib import recording
 from experiments.moo import peers as moo_peers
-from experiments.networks.speed import CELL_PEER, DARTS, DARTS_PEER
-from experiments.networks.steps import GENOME, Architectures, Compared, Static, Steps, candidate
-from experiments.networks.training_speed import WORKLOADS, Workload
-from jcenas.nets import CellNetwork, DartsSupernet, FixedNetwork
-from jcenas.nets.darts.supernet import MIXTURE_SHAPE
-from jcenas.spaces.nasbench201 import EDGES, OPERATIONS
+from experiments.networks.speed import CELL_PEER, DARTS_PEER
+from experiments.networks.steps import GENOME, Steps
 
 COLUMNS = (
     "images/s",
@@ -48,69 +43,8 @@ NOTES = (
     "GB a step: bytes accessed by the compiled program, as XLA counts them, not measured.",
     "Compile: traced and compiled, without a cache; PyTorch's: its first step.",
 )
-ROW_S, RISKY_S, COMPILER_S = 100.0, 80.0, 90.0
-COMPARED = 32  # images of which the logits are compared
+COMPILER_S = 90.0  # limit of a row with torch.compile
 REPEATS = 10
-SHORT = {"bfloat16": "bf16", "float32": "f32"}
-
-
-class Case(NamedTuple):
-    """A program to time, and what it may cost to compile."""
-
-    name: str
-    make: Callable[[Workload], nn.Module]
-    architectures: Architectures
-    shape: tuple[int, ...]
-    workload: Workload
-    limit_s: float = ROW_S
-
-
-def _sizes(workload: Workload) -> dict[str, Any]:
-    return {"channels": workload.channels, "cells": workload.cells}
-
-
-def static(workload: Workload) -> nn.Module:
-    """The candidate as a program of its own."""
-    return Static(FixedNetwork(GENOME, 10, **_sizes(workload)))
-
-
-def of_choice(choose: Any) -> Callable[[Workload], nn.Module]:
-    """The network that has the candidate's operations as data."""
-    return lambda workload: CellNetwork(10, **_sizes(workload), choose=choose)
-
-
-@functools.cache
-def mixture(shape: tuple[int, ...]) -> jax.Array:
-    """Random weights of all operations."""
-    return jax.nn.softmax(jax.random.normal(jax.random.key(6), shape))
-
-
-def mixtures(shape: tuple[int, ...]) -> Architectures:
-    """The same mixture in every step."""
-    return lambda steps: jnp.tile(mixture(shape), (steps, *[1] * len(shape)))
-
-
-def cases(smoke: bool) -> dict[str, Case]:
-    """Programs by name."""
-    cells = WORKLOADS[1]._replace(channels=2, cells=1, image_shape=(8, 8, 3)) if smoke else WORKLOADS[1]
-    darts = DARTS._replace(channels=2, image_shape=(8, 8, 3)) if smoke else DARTS
-    mixed, shape = (len(EDGES), len(OPERATIONS)), (len(EDGES),)
-    found = [
-        Case("candidate, static", static, candidate, shape, cells),
-        Case("candidate, as data", of_choice("blend"), candidate, shape, cells),
-        Case("candidate, branching", of_choice("branch"), candidate, shape, cells, RISKY_S),
-        Case("all operations mixed", of_choice("mix"), mixtures(mixed), mixed, cells, RISKY_S),
-    ]
-    for number in (2, 8):
-        name, workload = f"DARTS, {number} cells, all operations mixed", darts._replace(cells=number)
-        make = lambda w: DartsSupernet(10, **_sizes(w))
-        found.append(Case(name, make, mixtures(MIXTURE_SHAPE), MIXTURE_SHAPE, workload, RISKY_S))
-    return {case.name: case for case in found}
-
-
-def label(case: Case, dtype: str, batch: int) -> str:
-    """How a row is called."""
-    return f"{case.name}, {SHORT[dtype]}, batch {batch}"
 
 
 def ours(table: Table, case: Case, dtype: str, batch: int, repeats: int) -> None:
@@ -122,17 +56,32 @@ def ours(table: Table, case: Case, dtype: str, batch: int, repeats: int) -> None
         arguments = steps.arguments(case.architectures)
         compiled, compiling = recording.compile_timed(steps.function(), *arguments)
         times = steps.time(compiled, arguments, repeats)
-        traffic = traffic_cells(bytes_of(compiled), times["median_s"], copy_gb_s(table))
+        accessed = bytes_of(compiled)
+        if accessed is not None and not loops_counted_once():
+            accessed /= steps.trainer.chunk_steps
+        traffic = traffic_cells(accessed, times["median_s"], copy_gb_s(table))
         return cells_of(batch, times, compiling["trace_s"] + compiling["compile_s"]) | traffic
 
     table.row(label(case, dtype, batch), measured, limit_s=case.limit_s)
 
 
 def bytes_of(compiled: Any) -> float | None:
-    """Bytes that a compiled chunk accesses in a step, None where XLA does not say; it counts a loop's body once."""
+    """Bytes that a compiled program accesses, None where XLA does not say."""
     analysis = compiled.cost_analysis()
     found = (analysis[0] if isinstance(analysis, list) else analysis or {}).get("bytes accessed")
     return None if found is None else float(found)
+
+
+@functools.cache
+def loops_counted_once() -> bool:
+    """Whether XLA counts the body of a loop once, however often it runs."""
+    short, long = (
+        bytes_of(jax.jit(lambda x, n=n: jax.lax.scan(lambda y, _: (jnp.tanh(y @ y), None), x, length=n)[0])
+        .lower(jnp.ones((64, 64)))
+        .compile())
+        for n in (2, 32)
+    )  # fmt: skip
+    return short is None or long is None or long < 4 * short
 
 
 def traffic_cells(accessed: float | None, seconds: float, copying: float | None) -> dict[str, Any]:
@@ -173,7 +122,7 @@ def peer(table: Table, case: Case, how: Peer, repeats: int, folder: pathlib.Path
             np.savez(file, **compared(case).arrays())
         options = {"device": "auto", "dtype": how.dtype, "batch": how.batch, "steps": case.workload.chunk_steps}
         options |= {"layouts": [how.layout], "compile": how.compiled}
-        script, sizes = DARTS_PEER if case.name.startswith("DARTS") else CELL_PEER, _sizes(case.workload)
+        script, sizes = DARTS_PEER if case.name.startswith("DARTS") else CELL_PEER, sizes_of(case.workload)
         found = moo_peers.run_here(script, file, *sizes.values(), repeats, json.dumps(options))
         q1, median, q3 = found[how.layout]
         first = found[f"first_{how.layout}"] if how.compiled else None
@@ -185,18 +134,9 @@ def peer(table: Table, case: Case, how: Peer, repeats: int, folder: pathlib.Path
     table.row(name, measured, limit_s=COMPILER_S if how.compiled else ROW_S)
 
 
-def compared(case: Case) -> Compared:
-    """What the peer gets of a case."""
-    workload = case.workload._replace(batch_size=COMPARED)
-    if case.name.startswith("candidate"):
-        network: nn.Module = FixedNetwork(GENOME, 10, **_sizes(workload))
-        return Compared(network, {"genome": np.array(GENOME)}, workload)
-    return Compared(case.make(workload), {"mixture": mixture(case.shape)}, workload)
-
-
 def measure(table: Table, *, smoke: bool) -> None:
     """The rows, the most telling first, those that take long to compile last."""
-    of, repeats = cases(smoke), 2 if smoke else REPEATS
+    of, repeats = cases(smoke=smoke), 2 if smoke else REPEATS
     small, middle, large = (4, 8, 16) if smoke else (64, 256, 1024)
     fixed, blend, mixed = (of[n] for n in ("candidate, static", "candidate, as data", "all operations mixed"))
     darts, deep = (of[f"DARTS, {number} cells, all operations mixed"] for number in (2, 8))
