@@ -36,7 +36,8 @@ NOTES = (
     "Networks a second: from the first chunk of training steps to the end. Device-seconds as the run charges them.",
 )
 ROW_S = 200.0
-LAST_S = 25.0  # kept for stopping and reading
+PATIENCE_S = 15.0  # after Ctrl-C; what the run folder holds by then counts
+LAST_S = PATIENCE_S + 8  # kept for stopping and reading
 
 
 def measure(table: Table, *, smoke: bool) -> None:
@@ -55,13 +56,16 @@ def searched(flags: list[str], seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryDirectory() as name:
         folder, began = pathlib.Path(name), time.perf_counter()
         with launch(["--no-report", *flags], folder, pathlib.Path(cache)) as process:
-            timer = threading.Timer(seconds, process.send_signal, [signal.SIGINT])
-            timer.start()
+            ends = {seconds: signal.SIGINT, seconds + PATIENCE_S: signal.SIGKILL}
+            timers = [threading.Timer(after, process.send_signal, [number]) for after, number in ends.items()]
+            for timer in timers:
+                timer.start()
             first = _first_training(process, began)
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
             code, wall = process.wait(), time.perf_counter() - began
         runs = [*(folder / "runs").iterdir()] if (folder / "runs").exists() else []
-        if code not in (0, 130) or first is None or not runs:
+        if code not in (0, 130, -signal.SIGKILL) or first is None or not runs:
             raise RuntimeError(f"the search ended with code {code}, first training: {first}")
         facts = headline(read_run(runs[0]))
     spent = {charge.kind: charge.seconds for charge in facts.charges}
