@@ -41,6 +41,12 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(reason)
 
 
+def pytest_runtest_setup(item):
+    marker = item.get_closest_marker("devices")
+    if marker and jax.local_device_count() < marker.args[0]:
+        pytest.skip(f"needs {marker.args[0]} devices, JAX has {jax.local_device_count()}: {jax.default_backend()}")
+
+
 def pytest_unconfigure():
     if OWN_CACHE:  # made by this process, not by the one that began the session
         shutil.rmtree(OWN_CACHE, ignore_errors=True)

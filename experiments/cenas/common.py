@@ -206,8 +206,8 @@ def scenarios(
 
 
 @functools.cache
-def runner(method: Method, accounting: Accounting, hours: int, name: str = "nasbench201"):
-    """The compiled searches of one method, and its policy."""
+def runner(method: Method, accounting: Accounting, hours: int, name: str = "nasbench201", together: int = 1):
+    """The compiled searches of one method, `together` side by side on a device, and its policy."""
     table, benchmark = benchmark_of(accounting, method.stage, name)
     stage, initial = stage_from_name(method.stage), given_evaluations(accounting)
     room = min(initial + most_evaluations(benchmark, DEVICES * hours * 3600.0), table.size)
@@ -215,7 +215,11 @@ def runner(method: Method, accounting: Accounting, hours: int, name: str = "nasb
     policy = policy_from_name(method.policy)
     make = optimizer_maker(method.optimizer, table.space, batch=sizes.proposals, reference=benchmark.reference)
     rooms = sizes_for(sizes.room) if stage.refits else (sizes.room,)
-    return make_many(make_search(sizes, table, make, policy, stage=stage, rooms=rooms)), policy, benchmark
+    return (
+        make_many(make_search(sizes, table, make, policy, stage=stage, rooms=rooms), together=together),
+        policy,
+        benchmark,
+    )
 
 
 def run(method: Method, accounting: str, seeds: int, hours: int, *, name="nasbench201", **scenario):

@@ -13,7 +13,7 @@ this size have. Checked before anything is timed: the loss falls.
 import argparse
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -37,7 +37,15 @@ TORCH = tuple(p for p in moo_peers.PACKAGES["botorch"] if "torch=" in p or p in 
 PEER = pathlib.Path(__file__).with_name("torch_peer.py")
 
 
-def step_row(patch_h: int, batch: int, repeats: int, *, with_peer: bool) -> list[Any]:
+Peer = Callable[..., dict[str, Any] | None]  # (sizes ...) -> what `torch_peer.py` prints
+
+
+def installed_peer(*sizes: object) -> dict[str, Any] | None:
+    """PyTorch's step, after it is installed apart; None where it cannot be."""
+    return moo_peers.run_script("PyTorch", PEER, TORCH, *sizes)
+
+
+def step_row(patch_h: int, batch: int, repeats: int, *, peer_of: Peer | None) -> list[Any]:
     """Time one training step of the network with this patch length."""
     network = ForecastNetwork(patch_h=patch_h)
     config = ForecastTraining(steps=10_000, chunk_steps=1, batch_size=batch)
@@ -56,7 +64,7 @@ def step_row(patch_h: int, batch: int, repeats: int, *, with_peer: bool) -> list
     following = lambda args, outputs: (outputs[0], *args[1:])
     times = recording.time_calls(compiled, state, table, rows, repeats=repeats, next_args=following)
     sizes = (network.width, network.layers, network.heads, network.patch_h, batch, repeats)
-    peer = moo_peers.run_script("PyTorch", PEER, TORCH, *sizes) if with_peer else None
+    peer = None if peer_of is None else peer_of(*sizes)
     ratio = None if peer is None else peer["median_s"] / times["median_s"]
     seconds = [1e3 * times[key] for key in ("median_s", "q1_s", "q3_s")]
     torch_ms = None if peer is None else 1e3 * peer["median_s"]
@@ -85,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
     parser.add_argument("--smoke", action="store_true", help="a small batch, few repeats; records nothing")
     given = parser.parse_args(arguments)
     patches, batch, repeats = ((24,), 16, 3) if given.smoke else ((24, 1), 256, 15)
-    rows = [step_row(patch, batch, repeats, with_peer=not given.smoke) for patch in patches]
+    rows = [step_row(patch, batch, repeats, peer_of=None if given.smoke else installed_peer) for patch in patches]
     rows.append(forecast_row(repeats))
     if not given.smoke:
         recording.record(

@@ -58,9 +58,12 @@ class Network(nn.Module):
         return torch.cat((median - below, median, median + torch.cumsum(steps[..., 4:], -1)), -1)
 
 
-def main(width, layers, heads, patch, batch, repeats):
-    """Time training steps; print one JSON line."""
+def main(width, layers, heads, patch, batch, repeats, device="cpu"):
+    """Time training steps; print one JSON line. `device`: "auto" is a GPU where there is one."""
     torch.manual_seed(0)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_default_device(device)
     network = Network(width, layers, heads, patch)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     past, future = torch.randn(batch, WINDOW, PAST), torch.randn(batch, HORIZON, FUTURE)
@@ -83,4 +86,4 @@ def main(width, layers, heads, patch, batch, repeats):
 
 
 if __name__ == "__main__":
-    main(*(int(value) for value in sys.argv[1:]))
+    main(*(int(value) for value in sys.argv[1:7]), *sys.argv[7:])

@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ def record(
     notes: Sequence[str] = (),
     expected: str = "",
     devices: Sequence[str] | None = None,
+    measured_in: Mapping[str, Any] | None = None,
     folder: pathlib.Path | None = None,
 ) -> pathlib.Path:
     """Write one table to `folder`/NAME.json (default: experiments/results), atomically, with the environment.
@@ -55,6 +56,7 @@ def record(
       notes: Sentences under the table: how it was measured, what it does not show.
       expected: What the result should be, stated before measuring.
       devices: Kinds of the devices, where the experiment ran in other processes; default: those of JAX here.
+      measured_in: The environment, as `environment` gives it, where the experiment ran on another machine.
       folder: Where to write; only the default also renders BENCHMARKS.md anew.
 
     Returns:
@@ -66,7 +68,7 @@ def record(
     """
     if not re.fullmatch(r"[a-z0-9_]+", name):
         raise ValueError(f"{name!r}: a result's name has only lower-case letters, digits and underscores")
-    table = [[_plain(cell) for cell in row] for row in rows]
+    table = [[plain(cell) for cell in row] for row in rows]
     for row in table:
         if len(row) != len(columns):
             raise ValueError(f"{name}: a row has {len(row)} cells for {len(columns)} columns: {row}")
@@ -78,13 +80,13 @@ def record(
         "columns": list(columns),
         "rows": table,
         "notes": list(notes),
-        "environment": environment(devices),
+        "environment": environment(devices) if measured_in is None else dict(measured_in),
     }
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     _refuse_local_paths(name, text)
     target = write_benchmarks.RESULTS if folder is None else folder
     target.mkdir(parents=True, exist_ok=True)
-    path = _write_atomically(target / f"{name}.json", text)
+    path = write_atomically(target / f"{name}.json", text)
     if folder is None:
         write_benchmarks.write()
     return path
@@ -110,7 +112,7 @@ def environment(devices: Sequence[str] | None = None) -> dict[str, Any]:
 
         devices = [f"{device.platform}: {device.device_kind}" for device in jax.devices()]
     return {
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "versions": {"python": platform.python_version()} | versions(PACKAGES),
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_model(),
         "cores": cpu_count(),
@@ -191,8 +193,12 @@ def time_calls(
     return {"median_s": float(median), "q1_s": float(q1), "q3_s": float(q3), "min_s": float(timed.min())}
 
 
-def _plain(cell: Any) -> str | int | float | bool | None:
-    """The cell as a JSON scalar."""
+def plain(cell: Any) -> str | int | float | bool | None:
+    """The cell as a JSON scalar.
+
+    Raises:
+      ValueError: It is NaN or infinite, or neither number nor text.
+    """
     if isinstance(cell, np.generic) or (hasattr(cell, "item") and getattr(cell, "ndim", None) == 0):
         cell = cell.item()
     if isinstance(cell, float) and not math.isfinite(cell):
@@ -200,6 +206,11 @@ def _plain(cell: Any) -> str | int | float | bool | None:
     if cell is None or isinstance(cell, str | int | float | bool):
         return cell
     raise ValueError(f"a cell is a {type(cell).__name__}, not a number or text: {cell!r}")
+
+
+def versions(packages: Sequence[str]) -> dict[str, str | None]:
+    """Installed versions, None where a package is not installed."""
+    return {name: _version(name) for name in packages}
 
 
 def _version(package: str) -> str | None:
@@ -225,7 +236,7 @@ def _local_folders() -> list[str]:
     return sorted(folder + "/" for folder in folders if len(folder) > 1)
 
 
-def _write_atomically(path: pathlib.Path, text: str) -> pathlib.Path:
+def write_atomically(path: pathlib.Path, text: str) -> pathlib.Path:
     """A reader sees the old file or the new one, never half of it."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:

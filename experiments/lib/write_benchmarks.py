@@ -53,6 +53,16 @@ EXPECTED = {
     "forecast_issued": "Against the forecasts that CarbonCast issued",
     "forecast_zero_shot": "Zero-shot forecasts",
     "forecast_speed": "Forecaster: training step and forecast",
+    "accelerator_machine": "On an accelerator: the device by itself",
+    "accelerator_hypervolume": "On an accelerator: hypervolume and dominance",
+    "accelerator_networks": "On an accelerator: training steps of candidates and supernets",
+    "accelerator_population": "On an accelerator: several small networks at once",
+    "accelerator_search": "On an accelerator: the default `jcenas search` for a minute",
+    "accelerator_ppo": "On an accelerator: PPO on CartPole",
+    "accelerator_simulator": "On an accelerator: simulated searches side by side",
+    "accelerator_tests": "On an accelerator: marked tests",
+    "accelerator_forecaster": "On an accelerator: the forecaster",
+    "accelerator_cifar10": "On an accelerator: CIFAR-10 in the time that there was",
 }
 HEAD = """# Benchmarks
 

@@ -5,6 +5,7 @@ dependencies, so that nothing of the project's own is replaced. A peer that cann
 cells say "not measured".
 """
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -39,13 +40,30 @@ def run_script(name: str, script: pathlib.Path, packages: Sequence[str], *argume
     """The JSON that a peer's script prints, run in this Python with its packages; None, and why, where it cannot."""
     try:
         install(*packages)
-        command = [sys.executable, str(script), *map(str, arguments)]
-        environment = os.environ | {"PYTHONPATH": str(FOLDER)}
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return run_here(script, *arguments)
     except (subprocess.CalledProcessError, OSError) as error:
         sys.stderr.write(f"{name} is not measured: {error} {getattr(error, 'stderr', None) or ''}\n")
         return None
-    return json.loads(done.stdout)
+
+
+def run_here(script: pathlib.Path, *arguments: object) -> dict[str, Any]:
+    """The JSON that a peer's script prints, run in this Python as it is; nothing is installed.
+
+    Raises:
+      subprocess.CalledProcessError: the script fails.
+    """
+    command = [sys.executable, str(script), *map(str, arguments)]
+    paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(FOLDER)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def has(package: str) -> bool:
+    """Whether a peer can be imported as things are, in this environment or from the peers' folder."""
+    if FOLDER.exists() and str(FOLDER) not in sys.path:
+        sys.path.append(str(FOLDER))
+    return importlib.util.find_spec(package) is not None
 
 
 PACKAGES = {
@@ -81,10 +99,11 @@ PACKAGES = {
 Measure = Callable[[np.ndarray, np.ndarray], float]  # points (n, m), reference (m,) -> hypervolume, minimisation
 
 
-def hypervolume_of(peer: str) -> Measure | None:
+def hypervolume_of(peer: str, *, installing: bool = True) -> Measure | None:
     """The peer's exact hypervolume of one front, in double precision; None where it cannot be installed or imported."""
     try:
-        install(*PACKAGES[peer])
+        if installing:
+            install(*PACKAGES[peer])
         return {"moocore": _moocore, "pymoo": _pymoo, "pygmo": _pygmo, "botorch": _botorch}[peer]()
     except (subprocess.CalledProcessError, ImportError) as error:
         print(f"{peer} is not measured: {error}", file=sys.stderr)

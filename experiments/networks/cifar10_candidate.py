@@ -150,31 +150,62 @@ def whole(data: ImageSet) -> ImageSet:
     return data.replace(train=train)
 
 
+class Training:
+    """A candidate's training: compiled first, then as many epochs as are asked for."""
+
+    def __init__(self, candidate: Candidate, data: ImageSet):
+        """Compile a chunk of steps."""
+        self.candidate, self.data = candidate, data
+        self.trainer = make_trainer(candidate.network, candidate.recipe, data, genome_size=len(candidate.genome))
+        self._init = jax.jit(self.trainer.init)
+        self._genomes = jnp.tile(jnp.asarray(candidate.genome), (self.trainer.chunk_steps, 1))
+        self.begin(candidate.epochs)
+        function = compilation.jit(self.trainer.chunk, donate_argnums=0)
+        self._chunk, compiling = recording.compile_timed(function, self.state, self._genomes, data)
+        self.compile_s = compiling["trace_s"] + compiling["compile_s"]
+
+    def begin(self, epochs: int) -> None:
+        """Start anew, with a schedule that ends after so many epochs."""
+        self.state = self._init(jax.random.key(0), jnp.int32(epochs * self.trainer.steps_per_epoch))
+
+    def epoch(self) -> float:
+        """Train one epoch and return its mean loss.
+
+        Raises:
+          RuntimeError: it is not finite.
+        """
+        losses = []
+        for _ in range(self.trainer.steps_per_epoch // self.trainer.chunk_steps):
+            self.state, value = self._chunk(self.state, self._genomes, self.data)
+            losses.append(value)
+        loss = float(jnp.stack(losses).mean())
+        if not np.isfinite(loss):
+            raise RuntimeError(f"{self.candidate.name}: the loss of an epoch is {loss}")
+        return loss
+
+    def accuracy(self) -> float:
+        """Share of right answers on the test images."""
+        genome = jnp.asarray(self.candidate.genome)
+        return float(jax.jit(self.trainer.accuracy)(self.state, genome, self.data.test, self.data))
+
+    @property
+    def images_an_epoch(self) -> int:
+        """Training images that an epoch sees."""
+        return self.trainer.steps_per_epoch * self.candidate.recipe.batch_size
+
+
 def train(candidate: Candidate, data: ImageSet) -> list[Any]:
     """Train one candidate and return its row of the table.
 
     Raises:
       RuntimeError: The loss is not finite.
     """
-    trainer = make_trainer(candidate.network, candidate.recipe, data, genome_size=len(candidate.genome))
-    total = jnp.int32(candidate.epochs * trainer.steps_per_epoch)
-    state = jax.jit(trainer.init)(jax.random.key(0), total)
-    genomes = jnp.tile(jnp.asarray(candidate.genome), (trainer.chunk_steps, 1))
-    chunk, compiling = recording.compile_timed(compilation.jit(trainer.chunk, donate_argnums=0), state, genomes, data)
-    chunks = trainer.steps_per_epoch // trainer.chunk_steps
+    training = Training(candidate, data)
     begin, loss = time.perf_counter(), float("nan")
     for epoch in range(candidate.epochs):
-        losses = []
-        for _ in range(chunks):
-            state, value = chunk(state, genomes, data)
-            losses.append(value)
-        loss = float(jnp.stack(losses).mean())
+        loss = training.epoch()
         sys.stderr.write(f"{candidate.name[:16]}: epoch {epoch + 1} of {candidate.epochs}, loss {loss:.3f}\n")
-        if not np.isfinite(loss):
-            raise RuntimeError(f"{candidate.name}: the loss of epoch {epoch + 1} is {loss}")
     seconds = time.perf_counter() - begin
-    accuracy = jax.jit(trainer.accuracy)(state, jnp.asarray(candidate.genome), data.test, data)
-    done = candidate.epochs * trainer.steps_per_epoch * candidate.recipe.batch_size
     return [
         candidate.name,
         candidate.channels,
@@ -182,12 +213,17 @@ def train(candidate: Candidate, data: ImageSet) -> list[Any]:
         candidate.parameters,
         candidate.epochs,
         candidate.recipe.batch_size,
-        100 * float(accuracy),
+        100 * training.accuracy(),
         loss,
-        done / seconds,
-        compiling["trace_s"] + compiling["compile_s"],
+        candidate.epochs * training.images_an_epoch / seconds,
+        training.compile_s,
         seconds / 60,
     ]
+
+
+def load() -> ImageSet:
+    """CIFAR-10 from the data folder."""
+    return images.load_images("cifar10", [locate(name) for name in images.source("cifar10").files])
 
 
 def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
@@ -199,8 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
     if options.smoke:
         data, size = images.load_images("digits", []), SMOKE
     else:
-        data = images.load_images("cifar10", [locate(name) for name in images.source("cifar10").files])
-        size = FULL if options.full else SHORT
+        data, size = load(), (FULL if options.full else SHORT)
     data = sharding.place(whole(data), sharding.local_devices(1)[0])
     rows = [train(c, data) for c in candidates(size, data.classes, data.image_shape[0])]
     if not options.smoke:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch_peer import compare_and_time
+from torch_steps import compare_and_time
 
 STEM_MULTIPLIER, NODES, INPUTS = 3, 4, 2
 EDGES = tuple((source, node) for node in range(INPUTS, INPUTS + NODES) for source in range(node))
@@ -151,14 +151,14 @@ def take(convolution, kernel):
         convolution.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)).permute(3, 2, 0, 1))
 
 
-def main(path, channels, cells, repeats):
+def main(path, channels, cells, repeats, options="{}"):
     """Compare the logits, time the steps, print one JSON line."""
     arrays = dict(np.load(path))
     mixture = torch.from_numpy(arrays["mixture"])
-    network = Network(mixture, arrays["images"].shape[-1], arrays["logits"].shape[1], channels, cells)
+    network = Network(mixture, arrays["images"].shape[-1], arrays["logits"].shape[1], int(channels), int(cells))
     network.load(arrays)
-    print(json.dumps(compare_and_time(network, arrays, repeats)))
+    print(json.dumps(compare_and_time(network, arrays, int(repeats), json.loads(options))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *(int(value) for value in sys.argv[2:]))
+    main(*sys.argv[1:])

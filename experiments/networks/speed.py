@@ -26,6 +26,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from experiments.forecast.speed import TORCH
 from experiments.lib import recording
 from experiments.moo import peers as moo_peers
+from experiments.networks.steps import GENOME, Architectures, Compared, Compiled, Static, Steps, candidate, trainer_of
 from experiments.networks.training_speed import SMOKE, WORKLOADS, Workload, data_of
 from jcenas.nets import CellNetwork, DartsSupernet, FixedNetwork, GenotypeSupernet
 from jcenas.nets.darts.supernet import MIXTURE_SHAPE
@@ -35,29 +36,12 @@ from jcenas.spaces import NasBench201
 from jcenas.spaces.darts import Darts
 from jcenas.spaces.nasbench201 import EDGES, OPERATIONS
 from jcenas.train.population import make_population
-from jcenas.train.training import TrainConfig, Trainer, make_trainer
 
 NAME = "networks_speed"  # and the part
 COLUMNS = ["what", "images/s", "ms per step", "ms, q1", "ms, q3", "trace + compile, s", "the same from the cache, s"]
-GENOME = (3, 2, 3, 1, 4, 3)
-WARM_UP = 12  # steps, as the peers': the first ones of a program are up to 1.4 times slower
 DARTS = Workload("32x32, 16 channels, 2 cells (DARTS)", (32, 32, 3), 16, 2, 16, 4)
 SMOKE_DARTS = Workload("smoke", (8, 8, 3), 2, 2, 16, 2)
 CELL_PEER, DARTS_PEER = (pathlib.Path(__file__).with_name(f"{name}.py") for name in ("torch_peer", "darts_torch_peer"))
-
-Compiled = Callable[..., Any]
-Architectures = Callable[[int], jax.Array]  # steps -> what each of them trains, (steps, ...)
-
-
-class Static(nn.Module):
-    """A candidate whose operations are constants, called as a trainer calls a network."""
-
-    network: FixedNetwork
-
-    def __call__(self, images: jax.Array, genome: jax.Array, *, statistics: Any = "running") -> jax.Array:
-        """Logits; the genome is that of the program."""
-        del genome
-        return self.network(images, statistics=statistics)
 
 
 def compile_twice(make: Callable[[], Any], *arguments: Any) -> tuple[Compiled, list[float]]:
@@ -71,28 +55,19 @@ def compile_twice(make: Callable[[], Any], *arguments: Any) -> tuple[Compiled, l
     return executables[0], seconds
 
 
-def trainer_of(network: nn.Module, workload: Workload, shape: int | tuple[int, ...], **recipe: Any) -> Trainer:
-    """A trainer for the workload; `shape` is that of the architecture."""
-    config = TrainConfig(batch_size=workload.batch_size, chunk_steps=workload.chunk_steps, **recipe)
-    return make_trainer(network, config, data_of(workload), genome_size=shape)
-
-
 def step_rows(
     network: nn.Module, workload: Workload, architectures: dict[str, Architectures], repeats: int, **recipe: Any
 ) -> list[list[Any]]:
     """Training steps of one program with each of some architectures, which are data."""
     shape = next(iter(architectures.values()))(1).shape[1:]
-    trainer, data = trainer_of(network, workload, shape, **recipe), data_of(workload)
-    init, rows, compiled = jax.jit(trainer.init), [], None
+    steps, rows, compiled = Steps(network, workload, shape, **recipe), [], None
     cells: list[Any] = ["the same", "the same"]
     for name, of_steps in architectures.items():
-        arguments = (init(jax.random.key(0), jnp.int32(1000)), of_steps(trainer.chunk_steps), data)
+        arguments = steps.arguments(of_steps)
         if compiled is None:
-            compiled, cells = compile_twice(lambda: compilation.jit(trainer.chunk, donate_argnums=0), *arguments)
-        following = lambda args, outputs: (outputs[0], *args[1:])
-        warmup = -(-WARM_UP // trainer.chunk_steps)
-        times = recording.time_calls(compiled, *arguments, repeats=repeats, warmup=warmup, next_args=following)
-        rows.append(_row(f"{name}: {workload.name}", workload.batch_size, trainer.chunk_steps, times, cells))
+            compiled, cells = compile_twice(steps.function, *arguments)
+        times = steps.time(compiled, arguments, repeats)
+        rows.append(_row(f"{name}: {workload.name}", workload.batch_size, 1, times, cells))
         cells = ["the same", "the same"]
     return rows
 
@@ -102,29 +77,12 @@ def _row(name: str, images: int, steps: int, times: dict[str, float], compiling:
     return [name, images / seconds[0], *(1e3 * s for s in seconds), *compiling]
 
 
-def peer_rows(
-    name: str, script: pathlib.Path, network: nn.Module, architecture: dict[str, Any], workload: Workload, repeats: int
-) -> list[list[Any]]:
-    """The same network in PyTorch, in both layouts; nothing where it cannot be installed or the logits differ.
-
-    Args:
-        name: of the rows.
-        script: the peer.
-        network: ours.
-        architecture: the last argument of ours, if it has one, with the name by which the peer knows it.
-        workload: sizes.
-        repeats: timed steps.
-    """
-    images = np.random.default_rng(0).normal(size=(workload.batch_size, *workload.image_shape)).astype(np.float32)
-    given = () if isinstance(network, FixedNetwork) else tuple(architecture.values())
-    variables = jax.jit(network.init)(jax.random.key(0, impl="rbg"), images, *given)
-    apply = lambda v: network.apply(v, images, *given, statistics="batch", mutable=["batch_stats"])
-    logits: Any = jax.jit(apply)(variables)
-    flat = {"/".join(str(k.key) for k in path): x for path, x in jax.tree.leaves_with_path(variables["params"])}
+def peer_rows(name: str, script: pathlib.Path, compared: Compared, repeats: int) -> list[list[Any]]:
+    """The same network in PyTorch, in both layouts; nothing where it cannot be installed or the logits differ."""
+    workload = compared.workload
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "network.npz"
-        arrays: dict[str, Any] = {"images": images, "logits": logits[0]} | architecture | flat
-        np.savez(path, **arrays)
+        np.savez(path, **compared.arrays())
         found = moo_peers.run_script("PyTorch", script, TORCH, path, workload.channels, workload.cells, repeats)
     if found is None:
         return []
@@ -141,7 +99,6 @@ def cell_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list
     sizes: dict[str, Any] = {"channels": workload.channels, "cells": workload.cells}
     fixed = FixedNetwork(GENOME, 10, **sizes)
     network, mixed = (CellNetwork(10, **sizes, choose=choose) for choose in ("branch", "mix"))
-    candidate = lambda steps: jnp.tile(jnp.asarray(GENOME, jnp.int32), (steps, 1))
     paths = lambda steps: NasBench201().sample(jax.random.key(5), steps)
     mixture = jax.nn.softmax(jax.random.normal(jax.random.key(6), (len(EDGES), len(OPERATIONS))))
     both = {"candidate, as data": candidate, "supernet, a uniform path every step": paths}
@@ -150,11 +107,12 @@ def cell_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list
     bf16 = {"candidate, as data, bfloat16": candidate}
     rows += step_rows(network, workload, bf16, repeats, dtype="bfloat16")
     if with_peer:
-        rows += peer_rows("candidate", CELL_PEER, fixed, {"genome": np.array(GENOME)}, workload, repeats)
+        rows += peer_rows("candidate", CELL_PEER, Compared(fixed, {"genome": np.array(GENOME)}, workload), repeats)
     every = {"supernet, all operations mixed": lambda steps: jnp.tile(mixture, (steps, 1, 1))}
     rows += step_rows(mixed, workload, every, repeats)
     if with_peer:
-        rows += peer_rows("supernet, all operations mixed", CELL_PEER, mixed, {"mixture": mixture}, workload, repeats)
+        compared = Compared(mixed, {"mixture": mixture}, workload)
+        rows += peer_rows("supernet, all operations mixed", CELL_PEER, compared, repeats)
     return rows
 
 
@@ -167,7 +125,7 @@ def darts_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[lis
     rows = step_rows(mixed, workload, every, repeats)
     if with_peer:
         name = "DARTS supernet, all operations mixed"
-        rows += peer_rows(name, DARTS_PEER, mixed, {"mixture": mixture}, workload, repeats)
+        rows += peer_rows(name, DARTS_PEER, Compared(mixed, {"mixture": mixture}, workload), repeats)
     paths = {"DARTS supernet, a uniform path every step": lambda steps: Darts().sample(jax.random.key(5), steps)}
     return rows + step_rows(GenotypeSupernet(Darts(), 10, **sizes), workload, paths, repeats)
 

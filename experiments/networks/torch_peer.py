@@ -2,22 +2,20 @@
 
 Run by that script in a Python that has PyTorch, with a file of images, weights and logits: a candidate, or the
 supernet that mixes all operations. The logits are compared first; then training steps are timed in PyTorch's default
-layout and in channels-last. Prints one JSON line.
+layout and in channels-last, or as `torch_steps.py` is told to. Prints one JSON line.
 """
 
 import json
-import statistics
 import sys
-import time
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch_steps import compare_and_time
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(5)
-WARM_UP = 12  # steps before the timed ones, as ours
 
 
 def relu_conv_norm(c_in, c_out, size, stride=1):
@@ -156,38 +154,7 @@ class Network(nn.Module):
             self.classifier.bias.copy_(torch.from_numpy(arrays["classifier/bias"]))
 
 
-def time_steps(network, images, labels, layout, repeats):
-    """Median and quartiles of a training step in seconds."""
-    network, images = network.to(memory_format=layout), images.contiguous(memory_format=layout)
-    optimizer = torch.optim.SGD(network.parameters(), 1e-3, 0.9, weight_decay=5e-4, nesterov=True)
-    seconds = []
-    for _ in range(WARM_UP + repeats):
-        begin = time.perf_counter()
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(images), labels)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        loss.item()
-        seconds.append(time.perf_counter() - begin)
-    return statistics.quantiles(seconds[WARM_UP:], n=4)
-
-
-def compare_and_time(network, arrays, repeats):
-    """Raise unless the network's logits are those in `arrays`; then time its steps. Returns what is printed."""
-    images = torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2)
-    logits = arrays["logits"]
-    difference = float(np.abs(network(images).detach().numpy() - logits).max() / np.abs(logits).max())
-    if difference > 1e-3:
-        raise SystemExit(f"the networks differ by {difference} of the largest logit: nothing to time")
-    labels = torch.zeros(len(images), dtype=torch.long)
-    layouts = {"default": torch.contiguous_format, "channels_last": torch.channels_last}
-    result = {name: time_steps(network, images, labels, layout, repeats) for name, layout in layouts.items()}
-    count = sum(p.numel() for p in network.parameters())
-    return result | {"torch": torch.__version__, "parameters": count, "difference": difference}
-
-
-def main(path, channels, cells, repeats):
+def main(path, channels, cells, repeats, options="{}"):
     """Compare the logits, time the steps, print one JSON line."""
     arrays = dict(np.load(path))
     if "mixture" in arrays:
@@ -196,10 +163,10 @@ def main(path, channels, cells, repeats):
     else:
         genome = tuple(arrays["genome"].tolist())
         make_cell = lambda c: Cell(genome, c)
-    network = Network(make_cell, arrays["images"].shape[-1], arrays["logits"].shape[1], channels, cells)
+    network = Network(make_cell, arrays["images"].shape[-1], arrays["logits"].shape[1], int(channels), int(cells))
     network.load(arrays)
-    print(json.dumps(compare_and_time(network, arrays, repeats)))
+    print(json.dumps(compare_and_time(network, arrays, int(repeats), json.loads(options))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *(int(value) for value in sys.argv[2:]))
+    main(*sys.argv[1:])

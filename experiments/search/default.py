@@ -55,7 +55,8 @@ class Finished(NamedTuple):
 def launch(arguments: Sequence[str], folder: pathlib.Path, cache: pathlib.Path) -> subprocess.Popen:
     """Start `jcenas search --json` in `folder` with its caches in `cache`."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "JCENAS_"))}
-    environment |= {"XDG_CACHE_HOME": str(cache), "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
+    paths = [str(pathlib.Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment |= {"XDG_CACHE_HOME": str(cache), "PYTHONPATH": os.pathsep.join(paths)}
     command = [*JCENAS, "search", "--json", *arguments]
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
 

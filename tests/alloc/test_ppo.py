@@ -15,6 +15,7 @@ from jcenas.runtime import checkpoint
 CONFIG = PpoConfig(environments=16, steps=16, updates=60, learning_rate=3e-3, width=32, entropy=0.0, discount=0.5)
 
 
+@pytest.mark.accelerator
 def test_advantages_by_hand():
     # gamma 0.5, lambda 0.5. Row 1 ends an episode; row 2 is cut: its next value counts, but not the next advantage.
     reward, value = jnp.array([1.0, 2.0, 3.0, 4.0]), jnp.array([0.0, 1.0, 2.0, 3.0])
@@ -105,6 +106,7 @@ def learn(environment, **changes):
     return ask, state, metrics
 
 
+@pytest.mark.accelerator
 def test_value_only():
     ask, _, _ = learn(probe(lambda coin, action, step: 1.0))
     assert float(ask(1, 0).value) == pytest.approx(1, abs=0.1)

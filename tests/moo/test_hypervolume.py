@@ -24,6 +24,7 @@ GOLDEN = {
 }
 
 
+@pytest.mark.accelerator
 @pytest.mark.parametrize("name", GOLDEN)
 def test_by_hand(name):
     points, reference, expected = GOLDEN[name]
@@ -85,6 +86,7 @@ def shaped_front(shape, n, m, random):
     return np.clip(front, 0, None)
 
 
+@pytest.mark.accelerator
 @pytest.mark.parametrize("shape", ["linear", "concave", "convex", "mixed", "degenerate"])
 @pytest.mark.parametrize("m", [4, 5, 6])
 def test_many_objectives_on_shaped_fronts(m, shape):

@@ -47,6 +47,7 @@ def linear_start(w, images, labels=(0, 1)):
     return Start(variables=variables, images=images, labels=jnp.array(labels), key=jax.random.key(0))
 
 
+@pytest.mark.accelerator
 def test_synflow_by_hand():
     # R = sum of |w| over inputs of 1; each |w| dR/d|w| is |w|: 1 + 2 + 3 + 4
     start = linear_start([[1, -2], [-3, 4]], [[5, 6], [7, 8]])
@@ -63,6 +64,7 @@ def test_snip_and_gradient_norm_by_hand():
     np.testing.assert_allclose(gradient_norm(Linear(), start, CELLS[0]), np.sqrt(2.5), rtol=1e-6)
 
 
+@pytest.mark.accelerator
 def test_gradient_kernel_by_hand():
     # The gradient of the sum of logits by w is x in both columns: Theta = 2 x x^T.
     start = linear_start([[1, 1], [1, 1]], [[2, 0], [0, 4]])

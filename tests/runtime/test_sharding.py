@@ -87,6 +87,7 @@ def test_processes_are_numbered_from_zero():
         sharding.join("localhost:1", 2, 2)
 
 
+@pytest.mark.devices(4)
 def test_a_batch_that_does_not_divide_is_refused_with_the_numbers():
     digits = images.load_images("digits", [])
     four = sharding.split(sharding.data_mesh(sharding.local_devices(4)))

@@ -20,6 +20,7 @@ from jcenas.sim.run import simulate, sizes_for, summary_rows
 from jcenas.sim.search import make_search
 
 
+@pytest.mark.accelerator
 def test_shards_pads_and_keeps_the_order(kit, small):
     config = SearchSizes(devices=2, room=4, queue=2, proposals=4, unscored=4)
     policy = policy_from_name("evaluate-all")
@@ -38,6 +39,7 @@ def test_shards_pads_and_keeps_the_order(kit, small):
     assert np.isnan([grams[4], needed[4]]).all()
 
 
+@pytest.mark.accelerator
 def test_first_to_reach_by_hand():
     objectives = jnp.array([[5.0, 5.0], [9.0, 9.0], [2.0, 2.0], [1.0, 1.0]])
     reach = lambda target: int(first_to_reach(objectives, jnp.int32(3), jnp.array([10.0, 10.0]), target))

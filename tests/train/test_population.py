@@ -51,6 +51,7 @@ def assert_equal_members(found, expected, members):
     jax.tree.map(close, found, expected)
 
 
+@pytest.mark.devices(2)
 def test_over_devices_each_member_equals_itself_alone_and_one_that_diverges_says_so(digits, alone):
     mesh = sharding.data_mesh(sharding.local_devices(2))
     data = jax.device_put(digits, sharding.replicated(mesh))
@@ -67,6 +68,7 @@ def test_over_devices_each_member_equals_itself_alone_and_one_that_diverges_says
     np.testing.assert_allclose(found[others], alone[4][others], atol=2.5 / 287)  # rounding may turn a tie
 
 
+@pytest.mark.accelerator
 @pytest.mark.slow  # the compilation
 def test_within_a_device_all_together_each_member_equals_itself_alone_whatever_becomes_of_another(digits, alone):
     trainer = trainer_of(digits, "blend")
@@ -80,6 +82,7 @@ def test_within_a_device_all_together_each_member_equals_itself_alone_whatever_b
     assert_equal_members((states.params, states.batch_stats, losses), alone[1:4], np.array([0, 2, 3]))
 
 
+@pytest.mark.devices(3)
 def test_members_that_do_not_divide_over_the_devices_are_refused(digits):
     mesh = sharding.data_mesh(sharding.local_devices(3))
     population = make_population(trainer_of(digits, "branch"), spread=sharding.split(mesh))

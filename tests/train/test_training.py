@@ -58,6 +58,7 @@ def test_learning_rate_by_hand():
     np.testing.assert_allclose(rates, [0.1 * 0.2 * cosine(0.01), 0.1 * cosine(0.05), 0.05, 0.0], atol=1e-6)
 
 
+@pytest.mark.accelerator
 def test_the_second_cell_compiles_nothing_and_both_learn(bound, digits):
     for i, genome in enumerate([GENOME, jnp.array([1, 2, 3, 3, 0, 1], jnp.int32)]):
         state = bound.init(jax.random.key(i), jnp.int32(96))
@@ -78,6 +79,8 @@ def test_a_training_that_was_cut_and_restored_equals_one_that_was_not(bound, tmp
     jax.tree.map(np.testing.assert_array_equal, whole.batch_stats, again.batch_stats)
 
 
+@pytest.mark.accelerator
+@pytest.mark.devices(4)
 def test_data_parallel_training_equals_that_on_one_device(bound, digits):
     mesh = sharding.data_mesh(sharding.local_devices(4))
     spread = Bound(jax.device_put(digits, sharding.replicated(mesh)), batch_sharding=sharding.split(mesh))

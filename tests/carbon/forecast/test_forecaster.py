@@ -68,6 +68,7 @@ def test_a_file_that_is_none(tmp_path):
         weights.load(tmp_path / "missing.npz")
 
 
+@pytest.mark.accelerator
 def test_the_shipped_forecaster_is_small_and_beats_the_naive_ones():
     assert weights.FILE.stat().st_size <= 3_000_000
     trace = typical_year("FR", key=jax.random.key(5), hours=24 * 120)

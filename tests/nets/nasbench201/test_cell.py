@@ -54,6 +54,7 @@ def plain_cell(x, genome, weights, statistics):
     return nodes[-1]
 
 
+@pytest.mark.accelerator
 @pytest.mark.parametrize("statistics", ["batch", "running"])
 def test_output_and_gradients_equal_automatic_ones(statistics):
     weight_of_output = jnp.asarray(RANDOM.normal(size=IMAGES.shape), jnp.float32)

@@ -30,6 +30,7 @@ def program(choose, statistics):
     return jax.jit(lambda v, g: network.apply(v, IMAGES, g, statistics=statistics))
 
 
+@pytest.mark.accelerator
 @pytest.mark.parametrize("statistics", ["running", "batch"])
 @pytest.mark.parametrize("genome", GENOMES, ids=str)
 def test_branch_and_blend_and_the_fixed_network_agree(variables, genome, statistics):
@@ -42,6 +43,7 @@ def test_branch_and_blend_and_the_fixed_network_agree(variables, genome, statist
     np.testing.assert_allclose(branch, alone, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.accelerator
 def test_gradients_of_branch_and_blend_agree_and_unused_weights_get_none(variables):
     own = {name: tree["stage1_cell0"] for name, tree in variables.items()}
     images = jnp.asarray(np.random.default_rng(2).normal(size=(6, 4, 4, 8)), jnp.float32)

@@ -1,0 +1,1 @@
+"""Every record of an accelerator, from one command."""
