@@ -22,6 +22,19 @@ from jcenas.nets.nasbench201.network import BatchNorm, Statistics, he_normal
 from jcenas.spaces import nasbench101 as nb
 
 
+def check_images(images: jax.Array, stacks: int) -> None:
+    """Raise `InputError` unless images are (B, H, W, C) with sides that the pools between the stacks can halve."""
+    divisor = 2 ** (stacks - 1)
+    if images.ndim != 4 or images.shape[1] % divisor or images.shape[2] % divisor:
+        raise InputError(f"images must be (B, H, W, C) with H and W multiples of {divisor}, not {images.shape}")
+
+
+def halve(x: jax.Array) -> jax.Array:
+    """2x2 maximum of x (B, H, W, C): (B, H / 2, W / 2, C)."""
+    b, h, w, c = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
+
+
 class ConvNorm(nn.Module):
     """Convolution with a square kernel of side `size`, batch norm, ReLU."""
 
@@ -113,16 +126,12 @@ class Network101(nn.Module):
             InputError: the genome describes no valid cell, or the stacks cannot halve the images.
         """
         del genome
-        divisor = 2 ** (self.stacks - 1)
-        if images.ndim != 4 or images.shape[1] % divisor or images.shape[2] % divisor:
-            raise InputError(f"images must be (B, H, W, C) with H and W multiples of {divisor}, not {images.shape}")
+        check_images(images, self.stacks)
         cell = nb.decode(np.array(self.genome), self.vertices)
         own = tuple(nb.encode(cell, self.vertices).tolist())
         x = ConvNorm(self.channels, 3, name="stem")(images, statistics)
         for stack in range(self.stacks):
-            if stack:
-                b, h, w, c = x.shape
-                x = x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
+            x = halve(x) if stack else x
             for i in range(self.cells):
                 x = Cell101(own, self.vertices, self.channels * 2**stack, name=f"stack{stack}_cell{i}")(x, statistics)
         return nn.Dense(self.classes, name="classifier")(x.mean(axis=(1, 2)))
