@@ -34,10 +34,12 @@ class SqueezeExcite(nn.Module):
     narrow: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) -> (B, H, W, C)."""
+    def __call__(self, x: jax.Array, chosen: jax.Array | None = None) -> jax.Array:
+        """(B, H, W, C) -> (B, H, W, C); `chosen`, bool (), leaves x as it is where it is false."""
         y = nn.silu(nn.Dense(self.narrow, name="squeeze", dtype=x.dtype)(x.mean(axis=(1, 2))))
         y = nn.sigmoid(nn.Dense(x.shape[-1], name="excite", dtype=x.dtype)(y))
+        if chosen is not None:
+            y = jnp.where(chosen, y, jnp.ones((), y.dtype))
         return x * y[:, None, None, :]
 
 
