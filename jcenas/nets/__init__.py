@@ -6,6 +6,7 @@ from jcenas.nets.genotype.network import GenotypeNetwork
 from jcenas.nets.genotype.supernet import GenotypeSupernet
 from jcenas.nets.mobilenet.cost import MacroMobile
 from jcenas.nets.mobilenet.network import MobileNetwork
+from jcenas.nets.mobilenet.supernet import MobileSupernet
 from jcenas.nets.nasbench101.cost import Macro101
 from jcenas.nets.nasbench101.network import Network101
 from jcenas.nets.nasbench201.cost import Macro
@@ -23,6 +24,7 @@ __all__ = [
     "MacroGenotype",
     "MacroMobile",
     "MobileNetwork",
+    "MobileSupernet",
     "Network101",
     "extract",
 ]

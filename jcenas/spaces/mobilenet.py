@@ -1,13 +1,17 @@
-"""Networks of inverted residuals for ImageNet: seven stages, the space of MnasNet, EfficientNet and Accel-NASBench.
+"""Networks of inverted residuals: the space of MnasNet, EfficientNet and Accel-NASBench, and a small one.
 
-Each stage chooses expansion, kernel, number of layers and squeeze-excite; the network, its width and the resolution of
-its images (Tan et al., CVPR 2019, arXiv 1807.11626; Tan and Le, ICML 2019, arXiv 1905.11946; Ahmad et al., DATE 2024,
-arXiv 2404.08005). A genome is int32 (30,): the choices of expansion of the seven stages, then of kernel, of layers, of
-squeeze-excite, then of width and of resolution. Every genome is valid.
+Each of S stages chooses expansion, kernel, number of layers and squeeze-excite; the network, its width and the
+resolution of its images (Tan et al., CVPR 2019, arXiv 1807.11626; Tan and Le, ICML 2019, arXiv 1905.11946; Ahmad et
+al., DATE 2024, arXiv 2404.08005). A genome is int32 (d,), d = 4 S + 2: the choices of expansion of the stages, then of
+kernel, of layers, of squeeze-excite, then of width and of resolution. Every genome is valid.
+
+The skeleton, which no genome changes, is the space's: by default that of ImageNet, seven stages and d = 30.
+`MobileNet.small` is for images of 8 x 8 to 32 x 32 pixels.
 """
 
 import dataclasses
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,23 +21,19 @@ from jax.typing import ArrayLike
 from jcenas.errors import InputError
 from jcenas.spaces import choices
 
-STAGES = 7
-STEM_CHANNELS = 32
-CHANNELS = (16, 24, 40, 80, 112, 192, 320)  # of the stages, at width 1
-STRIDES = (1, 2, 2, 2, 1, 2, 1)
-TOTAL_STRIDE = 32  # of the stem and of the stages
 DIVISOR = 8
 
 _PARTS = ("e", "k", "l", "se")
+_CHOICES = ("expansions", "kernels", "layers", "widths", "resolutions")
 
 
 class Stages(NamedTuple):
-    """The choices of networks as values; seven stages on the last axis."""
+    """The choices of networks as values; the S stages on the last axis."""
 
-    expansion: jax.Array  # (..., 7) int32
-    kernel: jax.Array  # (..., 7) int32
-    layers: jax.Array  # (..., 7) int32
-    squeeze: jax.Array  # (..., 7) bool
+    expansion: jax.Array  # (..., S) int32
+    kernel: jax.Array  # (..., S) int32
+    layers: jax.Array  # (..., S) int32
+    squeeze: jax.Array  # (..., S) bool
     width: jax.Array  # (...,) int32, index into the space's widths
     resolution: jax.Array  # (...,) int32, pixels of a side
 
@@ -52,8 +52,15 @@ class MobileNet:
         expansions: of the channels inside a layer.
         kernels: sides of the depthwise convolution, odd.
         layers: layers of a stage.
-        widths: factors of all channels but the last 1280; results are rounded to multiples of eight.
-        resolutions: sides of the images in pixels, multiples of 32.
+        widths: factors of all channels; results are rounded to multiples of eight.
+        resolutions: sides of the images in pixels, multiples of the product of all strides.
+        stem_channels: channels of the stem at width 1.
+        stem_stride: stride of the stem.
+        stage_channels: channels of the S stages at width 1.
+        stage_strides: stride of the first layer of each stage.
+
+    Raises:
+        InputError: a choice or a part of the skeleton that no network can have.
     """
 
     expansions: tuple[int, ...] = (1, 4, 6)
@@ -61,41 +68,79 @@ class MobileNet:
     layers: tuple[int, ...] = (1, 2, 3, 4)
     widths: tuple[float, ...] = (0.75, 1.0, 1.25)
     resolutions: tuple[int, ...] = (160, 192, 224)
+    stem_channels: int = 32
+    stem_stride: int = 2
+    stage_channels: tuple[int, ...] = (16, 24, 40, 80, 112, 192, 320)
+    stage_strides: tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
 
     def __post_init__(self):
-        for name, values in dataclasses.asdict(self).items():
+        for name in _CHOICES:
+            values = getattr(self, name)
             if not values or len(set(values)) != len(values) or min(values) <= 0:
                 raise InputError(f"{name} must be positive and name no value twice: {values}")
+        skeleton = (self.stem_channels, self.stem_stride, *self.stage_channels, *self.stage_strides)
+        if not self.stage_channels or len(self.stage_channels) != len(self.stage_strides) or min(skeleton) < 1:
+            raise InputError(
+                f"channels and strides must be positive, and as many: stem {self.stem_channels}, {self.stem_stride}; "
+                f"stages {self.stage_channels}, {self.stage_strides}"
+            )
         for kernel in self.kernels:
             if kernel % 2 == 0:
                 raise InputError(f"kernel {kernel} is even")
         for side in self.resolutions:
-            if side % TOTAL_STRIDE:
-                raise InputError(f"resolution {side} is not a multiple of {TOTAL_STRIDE}")
+            if side % self.total_stride:
+                raise InputError(f"resolution {side} is not a multiple of {self.total_stride}, the product of strides")
+
+    @classmethod
+    def small(cls, resolution: int = 32, **options: Any) -> "MobileNet":
+        """A space of 46,656 networks for small images: three stages, two of which halve, and a stem that does not.
+
+        Args:
+            resolution: side of the images, a multiple of 4, such as 8 (digits), 28 (MNIST) or 32 (CIFAR).
+            **options: attributes that differ from those of the small space, such as `widths=(2.0,)` for twice the
+                channels.
+        """
+        skeleton = {"stem_channels": 8, "stem_stride": 1, "stage_channels": (8, 16, 24), "stage_strides": (1, 2, 2)}
+        choices = {"layers": (1, 2, 3), "widths": (1.0,), "resolutions": (resolution,)}
+        return cls(**(skeleton | choices | options))
+
+    @property
+    def stage_count(self) -> int:
+        """S, the number of stages."""
+        return len(self.stage_channels)
+
+    @property
+    def total_stride(self) -> int:
+        """The product of the strides of stem and stages, by which image sides must divide."""
+        return self.stem_stride * math.prod(self.stage_strides)
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """Choices of the 30 variables."""
+        """Choices of the d variables."""
         sizes = (len(self.expansions), len(self.kernels), len(self.layers), 2)
-        return (*(size for size in sizes for _ in range(STAGES)), len(self.widths), len(self.resolutions))
+        return (*(size for size in sizes for _ in range(self.stage_count)), len(self.widths), len(self.resolutions))
+
+    def valid(self, genomes: jax.Array) -> jax.Array:
+        """Mask, bool (...), of genomes (..., d) of which every variable has one of its values."""
+        return choices.within(self.cardinalities, genomes)
 
     def sample(self, key: jax.Array, n: int) -> jax.Array:
-        """Draw n genomes uniformly, int32 (n, 30). The key is consumed."""
+        """Draw n genomes uniformly, int32 (n, d). The key is consumed."""
         return choices.sample(self.cardinalities, key, n)
 
     def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
-        """Give one variable that has a choice another value. genome int32 (30,); the key is consumed."""
+        """Give one variable that has a choice another value. genome int32 (d,); the key is consumed."""
         return choices.mutate(self.cardinalities, key, genome)
 
     def features(self, genomes: jax.Array) -> jax.Array:
-        """The 30 variables as ordinals in [0, 1], float32 (n, 30); a variable without a choice is 0."""
+        """The d variables as ordinals in [0, 1], float32 (n, d); a variable without a choice is 0."""
         top = np.maximum(np.array(self.cardinalities) - 1, 1).astype(np.float32)
         return genomes.astype(jnp.float32) / top.reshape((1,) * (genomes.ndim - 1) + (-1,))
 
     def stages(self, genomes: ArrayLike) -> Stages:
-        """The values that genomes (..., 30) choose."""
+        """The values that genomes (..., d) choose."""
         genomes = jnp.asarray(genomes)
-        parts = genomes[..., : 4 * STAGES].reshape(*genomes.shape[:-1], 4, STAGES)
+        parts = genomes[..., : 4 * self.stage_count].reshape(*genomes.shape[:-1], 4, self.stage_count)
         return Stages(
             expansion=jnp.asarray(self.expansions, jnp.int32)[parts[..., 0, :]],
             kernel=jnp.asarray(self.kernels, jnp.int32)[parts[..., 1, :]],
@@ -106,8 +151,9 @@ class MobileNet:
         )
 
     def channels(self) -> np.ndarray:
-        """Channels of the stem and of the stages, int (widths, 8)."""
-        return np.array([[rounded(c * width) for c in (STEM_CHANNELS, *CHANNELS)] for width in self.widths])
+        """Channels of the stem and of the stages, int (widths, 1 + S)."""
+        base = (self.stem_channels, *self.stage_channels)
+        return np.array([[rounded(c * width) for c in base] for width in self.widths])
 
     def to_string(self, genome: ArrayLike) -> str:
         """Accel-NASBench's columns, width and resolution: `e=1 6 6 6 6 6 6;k=...;l=...;se=...;w=1.0;r=224`."""
@@ -117,7 +163,7 @@ class MobileNet:
         return ";".join([*columns, f"w={self.widths[int(found.width)]}", f"r={int(found.resolution)}"])
 
     def from_string(self, text: str) -> np.ndarray:
-        """The genome, int32 (30,), of a string as `to_string` writes it.
+        """The genome, int32 (d,), of a string as `to_string` writes it.
 
         Width and resolution may be left out where the space has a single one.
 
@@ -130,10 +176,10 @@ class MobileNet:
             if not equals or name not in (*_PARTS, "w", "r") or name in given:
                 raise InputError(f"network '{text.strip()}': token '{token}' should be one of e=, k=, l=, se=, w=, r=")
             given[name] = values.split()
-        choices = (self.expansions, self.kernels, self.layers, (0, 1), self.widths, self.resolutions)
+        possibilities = (self.expansions, self.kernels, self.layers, (0, 1), self.widths, self.resolutions)
         genome = []
-        for name, possible in zip((*_PARTS, "w", "r"), choices, strict=True):
-            count = STAGES if name in _PARTS else 1
+        for name, possible in zip((*_PARTS, "w", "r"), possibilities, strict=True):
+            count = self.stage_count if name in _PARTS else 1
             if name not in given and count == 1 and len(possible) == 1:
                 given[name] = [str(possible[0])]
             if len(given.get(name, ())) != count:

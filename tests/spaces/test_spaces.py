@@ -15,6 +15,7 @@ SPACES = {
     "nasnet-13": nasnet.NasNet(blocks=5, operations=nasnet.NASNET_OPERATIONS),
     "mobilenet": mobilenet.MobileNet(),
     "accel-nasbench": mobilenet.ACCEL_NASBENCH,
+    "mobilenet-small": mobilenet.MobileNet.small(8),
 }
 B0 = "e=1 6 6 6 6 6 6;k=3 3 5 3 5 5 3;l=1 2 2 3 3 4 1;se=1 1 1 1 1 1 1"
 
@@ -170,3 +171,23 @@ def test_a_bad_mobilenet_space_is_refused():
     for options in ({"resolutions": (100,)}, {"kernels": (3, 4)}, {"layers": ()}, {"widths": (1.0, 1.0)}):
         with pytest.raises(InputError, match=next(iter(options))[:-1]):
             mobilenet.MobileNet(**options)
+    for options in ({"stage_channels": ()}, {"stage_strides": (1, 2)}, {"stem_stride": 0}):
+        with pytest.raises(InputError, match="as many: stem 32"):
+            mobilenet.MobileNet(**options)
+
+
+def test_the_skeleton_of_a_small_mobilenet_by_hand():
+    space = mobilenet.MobileNet.small(28)
+    assert space.cardinalities == (3, 3, 3, 2, 2, 2, 3, 3, 3, 2, 2, 2, 1, 1)
+    assert int(np.prod(space.cardinalities)) == 46_656
+    assert space.total_stride == 4
+    assert space.channels().tolist() == [[8, 8, 16, 24]]
+    text = "e=1 4 6;k=3 5 3;l=1 2 3;se=0 1 0;w=1.0;r=28"
+    genome = space.from_string(text.removesuffix(";w=1.0;r=28"))
+    assert genome.tolist() == [0, 1, 2, 0, 1, 0, 0, 1, 2, 0, 1, 0, 0, 0]
+    assert space.to_string(genome) == text
+    genomes = jnp.asarray([genome, genome + 2, genome - 1])
+    assert space.valid(genomes).tolist() == [True, False, False]
+    assert mobilenet.MobileNet.small(8, widths=(2.0,)).channels().tolist() == [[16, 16, 32, 48]]
+    with pytest.raises(InputError, match="resolution 30 is not a multiple of 4"):
+        mobilenet.MobileNet.small(30)

@@ -19,6 +19,7 @@ from jax import lax
 from jcenas.nets.layers.fusion import apart
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
+_PARTS = 8  # of a batch, at most, that are summed while their products are made
 
 
 def depthwise(x: jax.Array, kernel: jax.Array, *, stride: int = 1, dilation: int = 1) -> jax.Array:
@@ -120,14 +121,23 @@ def _input_gradient(shape, kernel, g, stride, dilation):
 
 
 def _kernel_gradient(x, kernel, g, stride, dilation):
-    """One row of the kernel after another; a program of all rows at once would take five times as long to compile."""
-    size, (h, w) = kernel.shape[0], g.shape[1:3]
-    x = _padded(x, size, dilation)
+    """One row of the kernel after another; a program of all rows at once would take five times as long to compile.
+
+    A sum over pixels costs XLA:CPU several times the products that it sums. Most of it is a sum of a few parts of the
+    batch, which is fused with the products and vectorised.
+    """
+    size, (b, h, w) = kernel.shape[0], g.shape[:3]
+    x, parts = _padded(x, size, dilation), max(n for n in range(1, _PARTS + 1) if b % n == 0)
+
+    def fold(rows: jax.Array, g: jax.Array) -> list[jax.Array]:
+        """Products of the taps of one row with g, summed over the parts of the batch: each (B / parts, H, W, C)."""
+        rows, g = (a.reshape(parts, b // parts, *a.shape[1:]) for a in (rows, g))
+        shifts = [_every(dilation * j, w, stride) for j in range(size)]
+        return [sum((rows[p, :, ::stride, j] * g[p] for p in range(parts)), jnp.zeros((), g.dtype)) for j in shifts]
 
     def of_row(first: jax.Array) -> jax.Array:
-        rows = lax.dynamic_slice_in_dim(x, first, stride * (h - 1) + 1, axis=1)[:, ::stride]
-        taps = [rows[:, :, _every(dilation * j, w, stride)] for j in range(size)]
-        return jnp.stack([jnp.sum(tap * g, axis=(0, 1, 2)) for tap in taps])
+        rows = lax.dynamic_slice_in_dim(x, first, stride * (h - 1) + 1, axis=1)
+        return jnp.stack([jnp.sum(tap, axis=(0, 1, 2)) for tap in apart(fold, rows, g)])
 
     return lax.map(of_row, dilation * jnp.arange(size)).astype(kernel.dtype)
 

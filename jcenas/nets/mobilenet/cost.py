@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jcenas.spaces.mobilenet import STAGES, STRIDES, MobileNet
+from jcenas.spaces.mobilenet import MobileNet
 
 HEAD_FACTOR = 4  # channels before the classifier over channels of the last stage
 SQUEEZE = 4  # a squeeze-excite has a quarter of the channels that enter the layer
@@ -22,7 +22,7 @@ SQUEEZE = 4  # a squeeze-excite has a quarter of the channels that enter the lay
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MacroMobile:
-    """Everything about a network but its genome; the defaults are those of ImageNet."""
+    """What data decide about a network; the defaults are those of ImageNet. The rest is the space's."""
 
     image_channels: int = 3
     classes: int = 1000
@@ -64,21 +64,21 @@ def _layer(layer: Layer) -> Counts:
 
 @functools.partial(jax.jit, static_argnames=("space", "macro"))
 def counts(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | None = None) -> Counts:
-    """Parts of the cost of one image in the networks of genomes (..., 30)."""
+    """Parts of the cost of one image in the networks of genomes (..., d)."""
     macro = macro or MacroMobile()
     chex.assert_shape(jnp.asarray(genomes), (..., len(space.cardinalities)), custom_message="genomes")
     chosen = space.stages(genomes)
-    channels = jnp.asarray(space.channels(), jnp.int32)[chosen.width]  # (..., 8)
+    channels = jnp.asarray(space.channels(), jnp.int32)[chosen.width]  # (..., 1 + S)
     stem, last = channels[..., 0], channels[..., -1]
     head = HEAD_FACTOR * last
-    pixels = (chosen.resolution // 2) ** 2
+    pixels = (chosen.resolution // space.stem_stride) ** 2
     taps = 9 * macro.image_channels
     area = pixels.astype(jnp.float32)
     total = Counts(taps * stem + 2 * stem, taps * stem * area, stem * area, jnp.zeros_like(area))
-    for s in range(STAGES):
+    for s, stride in enumerate(space.stage_strides):
         parts = (chosen.expansion[..., s], chosen.kernel[..., s], chosen.squeeze[..., s])
-        first = _layer(Layer(channels[..., s], channels[..., s + 1], *parts, pixels, STRIDES[s]))
-        pixels = pixels // STRIDES[s] ** 2
+        first = _layer(Layer(channels[..., s], channels[..., s + 1], *parts, pixels, stride))
+        pixels = pixels // stride**2
         rest = _layer(Layer(channels[..., s + 1], channels[..., s + 1], *parts, pixels, 1))
         more = chosen.layers[..., s] - 1
         total = Counts(*(t + a + more * b for t, a, b in zip(total, first, rest, strict=True)))
@@ -94,7 +94,7 @@ def counts(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | None = Non
 
 
 def parameters(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | None = None) -> jax.Array:
-    """Trainable parameters, int32 (...), of the networks of genomes (..., 30)."""
+    """Trainable parameters, int32 (...), of the networks of genomes (..., d)."""
     return counts(genomes, space, macro).parameters
 
 
@@ -104,7 +104,7 @@ def multiply_adds(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | Non
 
 
 def largest(space: MobileNet) -> np.ndarray:
-    """The genome, int32 (30,), that costs most: the largest choice of every variable."""
+    """The genome, int32 (d,), that costs most: the largest choice of every variable."""
     choices = (space.expansions, space.kernels, space.layers, (0, 1), space.widths, space.resolutions)
     tops = [int(np.argmax(values)) for values in choices]
-    return np.array([top for top in tops[:4] for _ in range(STAGES)] + tops[4:], np.int32)
+    return np.array([top for top in tops[:4] for _ in range(space.stage_count)] + tops[4:], np.int32)

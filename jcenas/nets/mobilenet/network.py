@@ -1,9 +1,9 @@
 """The network of inverted residuals of one genome (Sandler et al., CVPR 2018, arXiv 1801.04381; arXiv 1905.11946).
 
-Stem of stride 2, seven stages, a 1x1 convolution to four times the last width, global average pool, classifier. A
-layer is a 1x1 expansion (left out at expansion 1), a depthwise convolution, squeeze-excite (arXiv 1709.01507) if
-chosen, and a linear 1x1 projection, with a residual where shapes allow. Every convolution is followed by batch norm
-and, but for the projection, by SiLU. `jcenas.nets.mobilenet.cost` counts the same network.
+Stem, stages (seven in the space's defaults), a 1x1 convolution to four times the last width, global average pool,
+classifier. A layer is a 1x1 expansion (left out at expansion 1), a depthwise convolution, squeeze-excite (arXiv
+1709.01507) if chosen, and a linear 1x1 projection, with a residual where shapes allow. Every convolution is followed
+by batch norm and, but for the projection, by SiLU. `jcenas.nets.mobilenet.cost` counts the same network.
 """
 
 import flax.linen as nn
@@ -18,7 +18,14 @@ from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv
 from jcenas.nets.mobilenet.cost import HEAD_FACTOR, SQUEEZE
 from jcenas.nets.nasbench201.network import BatchNorm, Statistics, he_normal
-from jcenas.spaces.mobilenet import STAGES, STRIDES, TOTAL_STRIDE, MobileNet
+from jcenas.spaces.mobilenet import MobileNet
+
+
+def check_images(space: MobileNet, images: jax.Array) -> None:
+    """Refuse images that are not (B, H, W, C) or whose sides the strides of a space do not divide."""
+    total = space.total_stride
+    if images.ndim != 4 or images.shape[1] % total or images.shape[2] % total:
+        raise InputError(f"images must be (B, H, W, C) with H and W multiples of {total}: {images.shape}")
 
 
 class SqueezeExcite(nn.Module):
@@ -27,10 +34,12 @@ class SqueezeExcite(nn.Module):
     narrow: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) -> (B, H, W, C)."""
+    def __call__(self, x: jax.Array, chosen: jax.Array | None = None) -> jax.Array:
+        """(B, H, W, C) -> (B, H, W, C); `chosen`, bool (), leaves x as it is where it is false."""
         y = nn.silu(nn.Dense(self.narrow, name="squeeze", dtype=x.dtype)(x.mean(axis=(1, 2))))
         y = nn.sigmoid(nn.Dense(x.shape[-1], name="excite", dtype=x.dtype)(y))
+        if chosen is not None:
+            y = jnp.where(chosen, y, jnp.ones((), y.dtype))
         return x * y[:, None, None, :]
 
 
@@ -66,7 +75,7 @@ class MobileNetwork(nn.Module):
 
     Attributes:
         space: the space that the genome belongs to.
-        genome: int (30,).
+        genome: int (d,).
         classes: number of classes.
     """
 
@@ -86,7 +95,8 @@ class MobileNetwork(nn.Module):
         """Classify images.
 
         Args:
-            images: (B, H, W, C), H and W multiples of 32; the genome's resolution is what the caller feeds.
+            images: (B, H, W, C), H and W multiples of the product of strides; the genome's resolution is what the
+                caller feeds.
             genome: ignored; so that the network trains where the architecture is data elsewhere.
             statistics: of the batch norms.
             drop_path: rate of dropped residuals in the last layer, with batch statistics only; it rises linearly from
@@ -96,11 +106,10 @@ class MobileNetwork(nn.Module):
             Logits (B, classes).
 
         Raises:
-            InputError: image sides that are no multiples of 32.
+            InputError: image sides that the strides do not divide.
         """
         del genome
-        if images.ndim != 4 or images.shape[1] % TOTAL_STRIDE or images.shape[2] % TOTAL_STRIDE:
-            raise InputError(f"images must be (B, H, W, C) with H and W multiples of {TOTAL_STRIDE}: {images.shape}")
+        check_images(self.space, images)
         with jax.ensure_compile_time_eval():  # values of a constant genome, not of the program's input
             chosen = jax.tree.map(np.asarray, self.space.stages(np.array(self.genome, np.int32)))
         widths = self.space.channels()[chosen.width].tolist()
@@ -111,11 +120,11 @@ class MobileNetwork(nn.Module):
             drawn = path_masks(self.make_rng("drop_path"), total, images.shape[0], rates.reshape(total, 1, 1, 1, 1))
             masks = list(drawn)
         kernel = self.param("stem", he_normal(), (3, 3, images.shape[-1], widths[0]))
-        x = nn.silu(BatchNorm(name="stem_norm")(conv(images, kernel, 2), statistics))
-        for s in range(STAGES):
+        x = nn.silu(BatchNorm(name="stem_norm")(conv(images, kernel, self.space.stem_stride), statistics))
+        for s, stride in enumerate(self.space.stage_strides):
             choice = (int(chosen.expansion[s]), int(chosen.kernel[s]), bool(chosen.squeeze[s]))
             for i in range(int(chosen.layers[s])):
-                layer = InvertedResidual(widths[s + 1], *choice, 1 if i else STRIDES[s], name=f"stage{s}_layer{i}")
+                layer = InvertedResidual(widths[s + 1], *choice, 1 if i else stride, name=f"stage{s}_layer{i}")
                 x = layer(x, statistics, masks[depth])
                 depth += 1
         x = ops.pointwise(x, self.param("head", he_normal(), (widths[-1], HEAD_FACTOR * widths[-1])))

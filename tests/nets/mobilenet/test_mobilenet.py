@@ -66,6 +66,33 @@ def test_counts_equal_what_is_built():
         assert sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])) == parameters
 
 
+def test_the_smallest_network_for_digits_by_hand():
+    space = MobileNet.small(8)
+    genome = np.zeros(len(space.cardinalities), np.int32)
+    macro = MacroMobile(image_channels=1, classes=10)
+    channels, pixels = [8, 8, 16, 24], [8**2, 4**2, 2**2]
+    parameters, work = 9 * 8 + 2 * 8, 9 * 8 * 8**2
+    for before, after, out in zip(channels[:-1], channels[1:], pixels, strict=True):
+        parameters += 9 * before + 2 * before + before * after + 2 * after
+        work += out * (9 * before + before * after)
+    parameters += 24 * 96 + 2 * 96 + 97 * 10
+    work += 4 * 24 * 96 + 96 * 10
+    assert int(cost.parameters(genome, space, macro)) == parameters
+    np.testing.assert_allclose(cost.multiply_adds(genome, space, macro), work, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("side", "image_channels"), [(8, 1), (28, 1), (32, 3)])
+def test_counts_of_small_networks_equal_what_is_built(side, image_channels):
+    space, images = MobileNet.small(side), jnp.zeros((2, side, side, image_channels))
+    macro = MacroMobile(image_channels=image_channels, classes=10)
+    genomes = np.asarray(space.sample(jax.random.key(1), 2))
+    for genome, parameters in zip(genomes, cost.parameters(genomes, space, macro).tolist(), strict=True):
+        module = MobileNetwork(space, tuple(genome.tolist()), 10)
+        logits, variables = jax.eval_shape(lambda module=module: module.init_with_output(jax.random.key(0), images))
+        assert logits.shape == (2, 10)
+        assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == parameters
+
+
 def test_the_dearest_network_costs_most():
     space = MobileNet()
     dearest = cost.largest(space)
