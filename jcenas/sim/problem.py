@@ -11,8 +11,8 @@ import numpy as np
 from flax import struct
 
 from jcenas.carbon.power import PowerModel
+from jcenas.engine.candidates import Inputs
 from jcenas.engine.grid import LEAD_H, PAST_H
-from jcenas.engine.predictor import Inputs
 from jcenas.engine.state import Catalog
 from jcenas.errors import InputError
 from jcenas.moo import hypervolume
