@@ -39,7 +39,10 @@ def main(arguments=None):
         method = METHODS[label]
         many, policy, benchmark = runner(method, "released", hours, name)
         params, seeds = policy.init_params(jax.random.key(0)), scenarios(method, "released", n, hours)
-        call = lambda key: jax.block_until_ready(many(jax.random.split(key, n), params, benchmark, seeds))  # noqa: B023
+
+        def call(key):
+            return jax.block_until_ready(many(jax.random.split(key, n), params, benchmark, seeds))  # noqa: B023
+
         start = time.perf_counter()
         result = call(jax.random.key(0))
         first = time.perf_counter() - start

@@ -65,7 +65,10 @@ def peer_ms(measure, points: np.ndarray, reference: np.ndarray, values: np.ndarr
     fronts, n, _ = points.shape
     if measure is None or n > 10_000:  # the Python peers need minutes there
         return None
-    loop = lambda some: np.array([measure(front, reference) for front in some])
+
+    def loop(some):
+        return np.array([measure(front, reference) for front in some])
+
     np.testing.assert_allclose(loop(points[:SAMPLE]), values[:SAMPLE], rtol=1e-9)
     start = time.perf_counter()
     loop(points[:SAMPLE])
@@ -96,7 +99,10 @@ def hypervolume_row(peers, random, m, fronts, n, goal, repeats):
     points = front(random, fronts, n, m)
     reference, doubles = np.ones(m, np.float32), points.astype(float)
     function = jax.vmap(hypervolume, (0, None))
-    loop = lambda: np.array([peers["moocore"](f, np.ones(m)) for f in doubles])
+
+    def loop():
+        return np.array([peers["moocore"](f, np.ones(m)) for f in doubles])
+
     values = loop()
     difference = float(np.max(np.abs(np.asarray(jax.jit(function)(points, reference)) / values - 1)))
     assert difference < 1e-5, f"hypervolume differs from moocore by {difference} at m={m}, n={n}"

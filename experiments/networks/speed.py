@@ -89,7 +89,10 @@ def step_rows(
         arguments = (init(jax.random.key(0), jnp.int32(1000)), of_steps(trainer.chunk_steps), data)
         if compiled is None:
             compiled, cells = compile_twice(lambda: compilation.jit(trainer.chunk, donate_argnums=0), *arguments)
-        following = lambda args, outputs: (outputs[0], *args[1:])
+
+        def following(args, outputs):
+            return outputs[0], *args[1:]
+
         warmup = -(-WARM_UP // trainer.chunk_steps)
         times = recording.time_calls(compiled, *arguments, repeats=repeats, warmup=warmup, next_args=following)
         rows.append(_row(f"{name}: {workload.name}", workload.batch_size, trainer.chunk_steps, times, cells))
@@ -118,7 +121,10 @@ def peer_rows(
     images = np.random.default_rng(0).normal(size=(workload.batch_size, *workload.image_shape)).astype(np.float32)
     given = () if isinstance(network, FixedNetwork) else tuple(architecture.values())
     variables = jax.jit(network.init)(jax.random.key(0, impl="rbg"), images, *given)
-    apply = lambda v: network.apply(v, images, *given, statistics="batch", mutable=["batch_stats"])
+
+    def apply(v):
+        return network.apply(v, images, *given, statistics="batch", mutable=["batch_stats"])
+
     logits: Any = jax.jit(apply)(variables)
     flat = {"/".join(str(k.key) for k in path): x for path, x in jax.tree.leaves_with_path(variables["params"])}
     with tempfile.TemporaryDirectory() as folder:
@@ -141,8 +147,13 @@ def cell_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list
     sizes: dict[str, Any] = {"channels": workload.channels, "cells": workload.cells}
     fixed = FixedNetwork(GENOME, 10, **sizes)
     network, mixed = (CellNetwork(10, **sizes, choose=choose) for choose in ("branch", "mix"))
-    candidate = lambda steps: jnp.tile(jnp.asarray(GENOME, jnp.int32), (steps, 1))
-    paths = lambda steps: NasBench201().sample(jax.random.key(5), steps)
+
+    def candidate(steps):
+        return jnp.tile(jnp.asarray(GENOME, jnp.int32), (steps, 1))
+
+    def paths(steps):
+        return NasBench201().sample(jax.random.key(5), steps)
+
     mixture = jax.nn.softmax(jax.random.normal(jax.random.key(6), (len(EDGES), len(OPERATIONS))))
     both = {"candidate, as data": candidate, "supernet, a uniform path every step": paths}
     rows = step_rows(network, workload, both, repeats)

@@ -92,7 +92,10 @@ def test_many_equals_each_and_keys_count(table, benchmark):
 def test_a_predictor_beats_chance_with_the_same_evaluations(table, benchmark):
     def log_missing(stage):
         config = SearchSizes(**{**SIZES, "proposals": 64})
-        make = lambda capacity: random_search(table.space, capacity=capacity, batch=64)
+
+        def make(capacity):
+            return random_search(table.space, capacity=capacity, batch=64)
+
         policy = policy_from_name("evaluate-all")
         simulate = make_search(config, table, make, policy, stage=stage, rooms=(64, 96))
         keys = jax.random.split(jax.random.key(0), 6)
@@ -105,7 +108,9 @@ def test_a_predictor_beats_chance_with_the_same_evaluations(table, benchmark):
 
 @pytest.mark.slow
 def test_lamoo_runs_inside(table, benchmark):
-    make = lambda capacity: lamoo(table.space, capacity=capacity, batch=16, reference=(100, 60))
+    def make(capacity):
+        return lamoo(table.space, capacity=capacity, batch=16, reference=(100, 60))
+
     config = SearchSizes(**SIZES, initial=10)
     policy = policy_from_name("evaluate-all")
     run = jax.jit(make_search(config, table, make, policy, stage=none(), rooms=(48, 96)))
