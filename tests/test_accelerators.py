@@ -76,7 +76,10 @@ def search(stage):
     table, chosen = toy(), stage_from_name(stage)
     config = SearchSizes.of_stage(chosen, devices=4, room=64, proposals=16, initial=0)
     benchmark = make_benchmark(table, cost="energy_mj", reference=(100, 60), estimate="oneshot_error")
-    optimizer = lambda capacity: lamoo(table.space, capacity=capacity, batch=16, reference=(100.0, 60.0))
+
+    def optimizer(capacity):
+        return lamoo(table.space, capacity=capacity, batch=16, reference=(100.0, 60.0))
+
     policy = policy_from_name("ppo")
     run = make_search(config, table, optimizer, policy, stage=chosen)
     return run, (KEY, policy.init_params(KEY), benchmark, make_scenario([250.0] * 8))

@@ -1,6 +1,8 @@
 """The walls of the architecture, read from the syntax trees: imports go down only, and some doors are few."""
 
 import ast
+import functools
+import graphlib
 import pathlib
 import subprocess
 import sys
@@ -25,6 +27,12 @@ RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
+@functools.cache
+def tree(path: pathlib.Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text())
+
+
 def part(path: pathlib.Path) -> str:
     """The top-level part of the package that a file belongs to."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
@@ -32,7 +40,7 @@ def part(path: pathlib.Path) -> str:
 
 def imports(path: pathlib.Path):
     """Dotted names of everything that the file imports, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -48,11 +56,9 @@ def outside(path: pathlib.Path) -> set[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_down(path):
     here = part(path)
-    if here == "__init__":
-        return  # the headline names of all parts, loaded on first use
     for name in imports(path):
         assert name.split(".")[0] not in {"experiments", "tests"}, f"{path.name} imports {name}"
-        if name.startswith("jcenas."):
+        if name.startswith("jcenas.") and here != "__init__":  # that has headline names of all, loaded on first use
             there = name.split(".")[1]
             if there == "__version__":
                 continue
@@ -65,25 +71,41 @@ def test_doors_are_few(path):
     found = set(imports(path))
     packages = outside(path) - set(sys.stdlib_module_names)
     if here == "moo":
-        assert packages <= {"jax", "numpy", "optax", "flax"}, f"moo imports {packages}"
-        assert all(f == "flax.struct" for f in found if f.startswith("flax")), "moo may import flax.struct only"
+        assert packages <= {"jax", "numpy", "optax", "flax"}, f"{name} imports {packages}"
+        assert all(f == "flax.struct" for f in found if f.startswith("flax")), f"{name}: of flax, struct only"
+        own = {f.split(".")[1] for f in found if f.startswith("jcenas.")}
+        assert own <= {"moo", "units", "runtime"}, f"{name} imports {own}"
     if here in {"spaces", "engine", "sim", "units"} or (here == "carbon" and not name.startswith("carbon/forecast/")):
         assert "optax" not in packages, f"{name} imports optax"
         assert not any(f.startswith("flax.linen") for f in found), f"{name} imports Linen"
-    if name != "runtime/checkpoint.py":
+    if here != "runtime":
         assert "orbax" not in packages, f"{name} imports orbax"
     if here != "report":
         assert "matplotlib" not in packages, f"{name} imports matplotlib"
+    if not name.startswith("carbon/meters"):
+        assert not packages & {"pynvml", "psutil", "codecarbon", "zeus", "pyRAPL"}, f"{name} imports a meter's library"
+    if name != "live/executors/ray.py":
+        assert "ray" not in packages, f"{name} imports ray"
+
+
+ASK_FOR_DEVICES = {"devices", "local_devices", "device_count", "local_device_count"}
+MAKE_SHARDINGS = {"make_mesh", "Mesh", "AxisType", "NamedSharding", "SingleDeviceSharding", "PositionalSharding"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_only_runtime_names_devices_and_meshes(path):
+    # A sharding that is handed in may be named as a type; it is made in runtime.
     if part(path) == "runtime":
         return
-    names = {"devices", "local_devices", "device_count", "local_device_count", "make_mesh", "Mesh", "NamedSharding"}
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "jax":
-            assert node.attr not in names, f"{path.name}:{node.lineno} names jax.{node.attr}"
+    called = {id(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
+    for name in imports(path):
+        if name.startswith("jax."):
+            assert name.split(".")[-1] not in ASK_FOR_DEVICES | MAKE_SHARDINGS, f"{path.name} imports {name}"
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("jax."):
+            where = f"{path.name}:{node.lineno} names {ast.unparse(node)}"
+            assert node.attr not in ASK_FOR_DEVICES, where
+            assert id(node) not in called or node.attr not in MAKE_SHARDINGS, where
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -91,7 +113,60 @@ def test_files_hold_one_idea(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
-@pytest.mark.parametrize("command", [["-c", "import jcenas, jcenas.live"], ["-m", "jcenas.cli", "--help"]])
+LINES, PARAMETERS = 60, 7
+TOO_LONG_OR_WIDE = {"live/loop.py:__init__"}  # to be mended: nothing may be added
+
+
+def functions(path: pathlib.Path):
+    """Name, lines and parameters of each function, `self` and `cls` not counted."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = node.args
+            names = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+            own = len([name for name in names if name not in ("self", "cls")])
+            yield node.name, node.end_lineno - node.lineno + 1, own
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_functions_fit_a_screen(path):
+    for name, lines, parameters in functions(path):
+        if f"{path.relative_to(PACKAGE)}:{name}" not in TOO_LONG_OR_WIDE:
+            assert lines <= LINES, f"{path.name}: {name} has {lines} lines"
+            assert parameters <= PARAMETERS, f"{path.name}: {name} takes {parameters} parameters"
+
+
+def loaded_with(path: pathlib.Path, modules: dict[str, pathlib.Path]) -> set[str]:
+    """Modules of the package that are imported when the file is; not those that a function imports when called."""
+    found = set()
+
+    def walk(nodes):
+        for node in nodes:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                continue
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                walk(node.orelse)
+                continue
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                whole = (f"{node.module}.{alias.name}" for alias in node.names)
+                found.update(name if name in modules else node.module for name in whole)
+            walk(ast.iter_child_nodes(node))
+
+    walk(tree(path).body)
+    return found & set(modules)
+
+
+def test_imports_make_no_circle():
+    parts = {path: path.relative_to(PACKAGE.parent).with_suffix("").parts for path in FILES}
+    modules = {".".join(p[:-1] if p[-1] == "__init__" else p): path for path, p in parts.items()}
+    graph = {name: loaded_with(path, modules) - {name} for name, path in modules.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize(
+    "command", [["-c", "import jcenas"], ["-c", "import jcenas.live"], ["-m", "jcenas.cli", "--help"]]
+)
 def test_fast_start_imports_no_jax(command):
     code = ["-X", "importtime", *command]
     done = subprocess.run([sys.executable, *code], capture_output=True, text=True, cwd=PACKAGE.parent)

@@ -39,7 +39,7 @@ from jcenas.live.state import RunState
 from jcenas.live.steps import Steps
 from jcenas.problems.table import TableProblem
 from jcenas.sim.inputs import estimates
-from jcenas.sim.problem import full_power, make_benchmark, make_scenario
+from jcenas.sim.problem import ScenarioConfig, full_power, make_benchmark, make_scenario
 from jcenas.sim.search import make_search
 from jcenas.tables.digits import digits
 
@@ -68,10 +68,6 @@ def grid():
     start = datetime(2023, 6, 8, 2, tzinfo=UTC)
     trace = CarbonTrace(start=start, intensity_g_per_kwh=values[BEFORE:], step_seconds=3600)
     return GridHours(trace, values[:BEFORE], float(values.mean()))
-
-
-def costs_of(stage):
-    return COSTS if stage.supernet else COSTS._replace(prepare_s=0.0)
 
 
 def any_of(names):
@@ -113,14 +109,11 @@ class Pair:
         past, known = grid.past()
         scenario = make_scenario(
             grid.intensity(HOURS),
+            ScenarioConfig(carbon_budget_g=carbon_g, **self.costs._asdict()),
             past=past,
             past_known=known,
             forecast=np.stack([grid.forecast("model", hour) for hour in range(HOURS)]),
-            carbon_budget_g=carbon_g,
             power=full_power(POWER),
-            switch_s=self.costs.switch_s,
-            score_s=self.costs.score_s,
-            prepare_s=self.costs.prepare_s,
         )
         return self.simulate(self.key, params, self.benchmark, scenario)
 

@@ -23,7 +23,10 @@ def measure(table: Table, *, smoke: bool) -> None:
     table.content["environment"] = environment
     table.row(COPY, lambda: _copies(2**20 if smoke else 2**28), limit_s=ROW_S)
     for dtype in ("bfloat16", "float32"):
-        product = lambda dtype=dtype: _products(256 if smoke else 8192, dtype)
+
+        def product(dtype=dtype):
+            return _products(256 if smoke else 8192, dtype)
+
         table.row(f"products of matrices, {dtype}", product, limit_s=ROW_S)
 
 

@@ -71,7 +71,10 @@ def cases(*, smoke: bool) -> dict[str, Case]:
     ]
     for number in (2, 8):
         name, workload = f"DARTS, {number} cells, all operations mixed", darts._replace(cells=number)
-        make = lambda w: DartsSupernet(10, **sizes_of(w))
+
+        def make(w):
+            return DartsSupernet(10, **sizes_of(w))
+
         found.append(Case(name, make, mixtures(MIXTURE_SHAPE), MIXTURE_SHAPE, workload, RISKY_S))
     return {case.name: case for case in found}
 

@@ -26,7 +26,14 @@ from jcenas.runtime import process, sharding
 from jcenas.sim.config import Accounting
 from jcenas.sim.inputs import estimates
 from jcenas.sim.many import concatenate, make_many, stack
-from jcenas.sim.problem import full_power, make_benchmark, make_scenario, most_evaluations, released_power
+from jcenas.sim.problem import (
+    ScenarioConfig,
+    full_power,
+    make_benchmark,
+    make_scenario,
+    most_evaluations,
+    released_power,
+)
 from jcenas.sim.run import given_evaluations, sizes_for
 from jcenas.sim.search import make_search
 from jcenas.tables.names import check_table, load_table
@@ -184,6 +191,12 @@ def scenarios(
     """One scenario a seed: the grids in turn, starts drawn in July to December 2023; the same for every method."""
     rng, released = np.random.default_rng(2023), accounting == "released"
     stage, rows = stage_from_name(method.stage), []
+    config = ScenarioConfig(
+        carbon_budget_g=budget_g,
+        prepare_s=SUPERNET_S if stage.supernet and not released else 0.0,
+        score_s=PATH_S if stage.supernet else 0.0 if released else SCORE_S,
+        **{"switch_s": 0.0 if released else 60.0, **numbers},
+    )
     for i in range(seeds):
         first = JULY_2023_H + int(rng.integers(HALF_YEAR_H - hours - LEAD_H))
         name = GRIDS[i % len(GRIDS)]
@@ -192,14 +205,11 @@ def scenarios(
         rows.append(
             make_scenario(
                 grid.intensity(hours),
+                config,
                 past=past,
                 past_known=known,
                 forecast=forecasts(name, first, hours, forecast),
-                carbon_budget_g=budget_g,
                 power=released_power() if released else full_power(),
-                prepare_s=SUPERNET_S if stage.supernet and not released else 0.0,
-                score_s=PATH_S if stage.supernet else 0.0 if released else SCORE_S,
-                **{"switch_s": 0.0 if released else 60.0, **numbers},
             )
         )
     return stack(rows)

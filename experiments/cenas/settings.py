@@ -72,7 +72,10 @@ def main(arguments=None):
     )
     smoke, studies = study.options.smoke, study.options.studies
     seeds, hours, name = study.seeds, study.hours, study.table
-    chosen = lambda methods: [(label, method) for label, method in methods.items() if label in study.options.policies]
+
+    def chosen(methods):
+        return [(label, method) for label, method in methods.items() if label in study.options.policies]
+
     if "switching" in studies:
         for label, method in chosen(SWITCHING)[: 1 if smoke else None]:
             for seconds in (600.0,) if smoke else SWITCH_S:

@@ -38,7 +38,10 @@ def measure(label: str, n: int, hours: int, name: str, *, together: int = 1) -> 
     many, policy, benchmark = runner(method, "released", hours, name, together)
     params, seeds = policy.init_params(jax.random.key(0)), scenarios(method, "released", min(n, SCENARIOS), hours)
     seeds = jax.tree.map(lambda x: x[np.arange(n) % SCENARIOS], seeds)
-    call = lambda key: jax.block_until_ready(many(jax.random.split(key, n), params, benchmark, seeds))
+
+    def call(key):
+        return jax.block_until_ready(many(jax.random.split(key, n), params, benchmark, seeds))
+
     start = time.perf_counter()
     result = call(jax.random.key(0))
     first = time.perf_counter() - start

@@ -93,7 +93,10 @@ def fit_ours(
         key = jax.random.fold_in(jax.random.key(seed), stage)
         rows = np.concatenate([windows.origins(span, None, begin) for span in spans])
         head = f"seed {seed}, before {begin:%Y-%m}"
-        progress = lambda done, steps, loss, head=head: say(f"{head}: {done}/{steps}, loss {loss:.4f}")
+
+        def progress(done, steps, loss, head=head):
+            say(f"{head}: {done}/{steps}, loss {loss:.4f}")
+
         params = train(key, network, recipe, table, rows, progress=progress)
         for span in spans:
             past, ahead = daily(table, span, None, begin), daily(table, span, begin, end)
@@ -147,7 +150,9 @@ def _calibrate_each(
     """Each test forecast calibrated on the `window` origins before its end; see `calibrate_daily`."""
 
     def one(end: jax.Array, quantiles: jax.Array) -> jax.Array:
-        take = lambda x: jax.lax.dynamic_slice_in_dim(x, end - window, window)
+        def take(x):
+            return jax.lax.dynamic_slice_in_dim(x, end - window, window)
+
         return apply_scale(quantiles, fit_scale(take(forecasts), take(targets)))
 
     return jax.lax.map(lambda pair: one(*pair), (ends, test))

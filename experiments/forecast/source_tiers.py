@@ -128,7 +128,10 @@ def source_forecast(params: Any, windows: Windows, region: Region) -> jax.Array:
     weather = _weather(windows, region)[:, None] * jnp.asarray(WITH_WEATHER)[None, :, None, None]
     calendar = windows.known[:, 0, : len(features.CALENDAR)]
     network: Any = SourceNetwork()
-    one = lambda p, x, c, w: network.apply({"params": p}, x, c, w)
+
+    def one(p, x, c, w):
+        return network.apply({"params": p}, x, c, w)
+
     many = jax.vmap(jax.vmap(one, in_axes=(0, 0, None, 0)), in_axes=(None, 0, 0, 0))
     return jnp.moveaxis(many(params["first"], past.swapaxes(1, 2), calendar, weather), 1, 2)
 
@@ -144,7 +147,10 @@ def carboncast(params: Any, windows: Windows, region: Region) -> jax.Array:
     past = (windows.history[:, -HOURS:, features.INTENSITY] - region.centre) / region.spread
     sources = jax.lax.stop_gradient(source_forecast(params, windows, region)) - 1.0
     network: Any = SecondTier()
-    apply = lambda *x: network.apply({"params": params["second"]}, *x)
+
+    def apply(*x):
+        return network.apply({"params": params["second"]}, *x)
+
     return jax.vmap(apply)(past, sources, _weather(windows, region)) * region.spread + region.centre
 
 

@@ -61,7 +61,10 @@ def step_row(patch_h: int, batch: int, repeats: int, *, peer_of: Peer | None) ->
         losses.append(float(loss[0]))
     if not np.isfinite(losses).all() or min(losses[4:]) >= losses[0]:
         raise RuntimeError(f"the network does not learn ({losses}): nothing to time")
-    following = lambda args, outputs: (outputs[0], *args[1:])
+
+    def following(args, outputs):
+        return outputs[0], *args[1:]
+
     times = recording.time_calls(compiled, state, table, rows, repeats=repeats, next_args=following)
     sizes = (network.width, network.layers, network.heads, network.patch_h, batch, repeats)
     peer = None if peer_of is None else peer_of(*sizes)

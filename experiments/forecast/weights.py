@@ -44,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> pathlib.Path:
         network = ForecastNetwork(width=16, layers=1)
         if given.out is None:
             parser.error("--smoke needs --out: the shipped file is not overwritten by a toy")
-    progress = lambda done, steps, loss: sys.stdout.write(f"{done}/{steps} loss {loss:.4f}\n") and sys.stdout.flush()
+
+    def progress(done, steps, loss):
+        sys.stdout.write(f"{done}/{steps} loss {loss:.4f}\n")
+        sys.stdout.flush()
+
     early = until(traces, CALIBRATE)
     table, spans = windows.make_table(early, [0] * len(early))
     rows = np.concatenate([windows.origins(span, None, None) for span in spans])

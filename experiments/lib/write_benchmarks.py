@@ -112,8 +112,11 @@ def _section(result: Mapping[str, Any]) -> str:
 def _table(columns: list[str], rows: list[list[Any]]) -> str:
     if not rows:
         return NOT_MEASURED
+
     # A column of numbers is read from the right, whatever is missing in it.
-    number = lambda cell: isinstance(cell, int | float | None) or cell == NOT_APPLICABLE
+    def number(cell):
+        return isinstance(cell, int | float | None) or cell == NOT_APPLICABLE
+
     numeric = [all(number(row[i]) for row in rows) for i in range(len(columns))]
     lines = [[_escape(name) for name in columns], ["---:" if right else "---" for right in numeric]]
     lines += [[cell_text(cell) for cell in row] for row in rows]

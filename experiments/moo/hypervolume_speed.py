@@ -65,7 +65,10 @@ def peer_ms(measure, points: np.ndarray, reference: np.ndarray, values: np.ndarr
     fronts, n, _ = points.shape
     if measure is None or n > 10_000:  # the Python peers need minutes there
         return None
-    loop = lambda some: np.array([measure(front, reference) for front in some])
+
+    def loop(some):
+        return np.array([measure(front, reference) for front in some])
+
     np.testing.assert_allclose(loop(points[:SAMPLE]), values[:SAMPLE], rtol=1e-9)
     start = time.perf_counter()
     loop(points[:SAMPLE])
@@ -91,7 +94,10 @@ def hypervolume_row(peers, random, m, fronts, n, goal, repeats):
     difference = peer_s = None
     others = [None] * len(OTHERS)
     if peers["moocore"] is not None:
-        loop = lambda: np.array([peers["moocore"](f, np.ones(m)) for f in doubles])
+
+        def loop():
+            return np.array([peers["moocore"](f, np.ones(m)) for f in doubles])
+
         values = loop()
         difference = float(np.max(np.abs(np.asarray(jax.jit(function)(points, reference)) / values - 1)))
         assert difference < 1e-5, f"hypervolume differs from moocore by {difference} at m={m}, n={n}"
@@ -118,7 +124,10 @@ def dominance_row(random, task, n, goal, repeats):
         doubles = points.astype(float)
         name, peer = "moocore", lambda: moocore.is_nondominated(doubles, keep_weakly=True)
     elif task == "non-dominated mask":
-        peer = lambda: numpy_dominance_number(points) == 0
+
+        def peer():
+            return numpy_dominance_number(points) == 0
+
     np.testing.assert_array_equal(jax.jit(function)(points), peer())
     ours = time_compiled(lambda p: function(p), jax.device_put(points), repeats=repeats)
     return row((task, 2, 1, n), ours, name, time_host(peer, min(repeats, 3)), 0.0, goal)

@@ -169,7 +169,10 @@ def search(problem: Problem, optimizer: Optimizer, steps: int, budgeted: bool, s
         _, (values, share) = jax.lax.scan(step, optimizer.init(first), jax.random.split(rest, steps))
         values, share = values.reshape(-1, 2), share.reshape(-1)
         spent, whole = jnp.cumsum(share), share > 0.999
-        paid = lambda limit: whole & (spent <= limit + 1e-3)
+
+        def paid(limit):
+            return whole & (spent <= limit + 1e-3)
+
         return jax.vmap(lambda limit: hypervolume(values, problem.reference, paid(limit)))(limits)
 
     return run

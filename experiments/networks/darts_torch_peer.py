@@ -116,7 +116,10 @@ class Network(nn.Module):
             for name, numbers in (("of_inputs", of_inputs), ("between", between)):
                 for row, e in enumerate(numbers):
                     edge = cell.edges[e]
-                    weights = lambda part, name=name, row=row, i=i: arrays[f"cell{i}/{name}/{part}"][row]
+
+                    def weights(part, name=name, row=row, i=i):
+                        return arrays[f"cell{i}/{name}/{part}"][row]
+
                     for j, both in enumerate(edge.separable):
                         for half in range(2):
                             take(both[half][1], weights(f"depthwise{3 + 2 * j}")[half])

@@ -99,7 +99,10 @@ def cell_rows(workload: Workload, repeats: int, *, with_peer: bool) -> list[list
     sizes: dict[str, Any] = {"channels": workload.channels, "cells": workload.cells}
     fixed = FixedNetwork(GENOME, 10, **sizes)
     network, mixed = (CellNetwork(10, **sizes, choose=choose) for choose in ("branch", "mix"))
-    paths = lambda steps: NasBench201().sample(jax.random.key(5), steps)
+
+    def paths(steps):
+        return NasBench201().sample(jax.random.key(5), steps)
+
     mixture = jax.nn.softmax(jax.random.normal(jax.random.key(6), (len(EDGES), len(OPERATIONS))))
     both = {"candidate, as data": candidate, "supernet, a uniform path every step": paths}
     rows = step_rows(network, workload, both, repeats)

@@ -71,7 +71,10 @@ class Steps:
         state, loss = compiled(*arguments)
         if not np.isfinite(float(loss)):
             raise RuntimeError(f"the loss is {float(loss)}: nothing to time")
-        following = lambda args, outputs: (outputs[0], *args[1:])
+
+        def following(args, outputs):
+            return (outputs[0], *args[1:])
+
         warmup, arguments = -(-WARM_UP // self.trainer.chunk_steps), (state, *arguments[1:])
         times = recording.time_calls(compiled, *arguments, repeats=repeats, warmup=warmup, next_args=following)
         return {name: seconds / self.trainer.chunk_steps for name, seconds in times.items()}
@@ -97,7 +100,10 @@ class Compared:
         images = np.random.default_rng(0).normal(size=(workload.batch_size, *workload.image_shape)).astype(np.float32)
         given = () if isinstance(network, FixedNetwork) else tuple(self.architecture.values())
         variables = jax.jit(network.init)(jax.random.key(0, impl="rbg"), images, *given)
-        apply = lambda v: network.apply(v, images, *given, statistics="batch", mutable=["batch_stats"])
+
+        def apply(v):
+            return network.apply(v, images, *given, statistics="batch", mutable=["batch_stats"])
+
         with jax.default_matmul_precision("highest"):  # accelerators multiply float32 in less
             logits: Any = jax.jit(apply)(variables)
         flat = {"/".join(str(k.key) for k in path): x for path, x in jax.tree.leaves_with_path(variables["params"])}

@@ -159,10 +159,15 @@ def main(path, channels, cells, repeats, options="{}"):
     arrays = dict(np.load(path))
     if "mixture" in arrays:
         mixture = torch.from_numpy(arrays["mixture"])
-        make_cell = lambda c: MixedCell(mixture, c)
+
+        def make_cell(c):
+            return MixedCell(mixture, c)
     else:
         genome = tuple(arrays["genome"].tolist())
-        make_cell = lambda c: Cell(genome, c)
+
+        def make_cell(c):
+            return Cell(genome, c)
+
     network = Network(make_cell, arrays["images"].shape[-1], arrays["logits"].shape[1], int(channels), int(cells))
     network.load(arrays)
     print(json.dumps(compare_and_time(network, arrays, int(repeats), json.loads(options))))

@@ -57,7 +57,10 @@ def make_measure(trainer: Trainer, budgets: Sequence[int]):
         paths = jnp.repeat(genomes[:, None], trainer.chunk_steps, axis=1)
         right, before = [], 0
         for epochs in budgets:
-            step = lambda states, _: (population.chunk(states, paths, data)[0], None)
+
+            def step(states, _):
+                return population.chunk(states, paths, data)[0], None
+
             states, _ = jax.lax.scan(step, states, length=(epochs - before) * chunks)
             right.append([count(states, genomes, part, data) for part in (data.validation, data.test)])
             before = epochs

@@ -6,6 +6,7 @@ An update is a scan of `steps` actions in `environments` environments side by si
 Letters: T steps, E environments, f features, U updates.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -103,9 +104,136 @@ class Ppo(NamedTuple):
     update: Callable[[PpoState], tuple[PpoState, Metrics]]
 
 
-def _flat(params: Any) -> tuple[jax.Array, Callable[[jax.Array], networks.Towers]]:
-    """The weights as one vector, so that Adam is three loops instead of three for each array; and the way back."""
-    return flatten_util.ravel_pytree(networks.stack(params))
+class _Learner(NamedTuple):
+    """What is fixed when training is compiled."""
+
+    config: PpoConfig
+    environment: Environment
+    network: ActorCritic
+    optimiser: optax.GradientTransformation
+
+    @property
+    def discrete(self) -> bool:
+        """Whether actions are numbers of levels."""
+        return self.environment.actions > 0
+
+    @property
+    def batch(self) -> int:
+        """T E, actions of an update."""
+        return self.config.environments * self.config.steps
+
+    def apply(self, params: Any, x: jax.Array) -> networks.Outputs:
+        """The network's outputs for what it sees."""
+        return cast(networks.Outputs, self.network.apply(params, x))
+
+    def seen(self, state: PpoState, observation: jax.Array) -> jax.Array:
+        """Observations (..., f) as the network sees them."""
+        return state.normaliser.apply(observation) if self.config.normalise else observation
+
+
+def make_ppo(config: PpoConfig, environment: Environment) -> Ppo:
+    """Return init(key) -> state and update(state) -> (state, metrics), pure."""
+    steps = config.updates * config.epochs * config.minibatches
+    adam = optax.adam(optax.schedules.linear_schedule(config.learning_rate, 0.0, steps), eps=1e-5)
+    optimiser = optax.chain(optax.clip_by_global_norm(config.max_norm), adam)
+    learner = _Learner(config, environment, ActorCritic(environment.actions, config.width), optimiser)
+    return Ppo(functools.partial(_init, learner), functools.partial(_update, learner))
+
+
+def _init(learner: _Learner, key: jax.Array) -> PpoState:
+    """Fresh weights, and all environments at the begin of an episode."""
+    environment, environments = learner.environment, learner.config.environments
+    weights, resets, rest = jax.random.split(key, 3)
+    params = learner.network.init(weights, jnp.zeros(environment.features, jnp.float32))
+    states, observation = jax.vmap(environment.reset)(jax.random.split(resets, environments))
+    normaliser = Normaliser.empty(environment.features)
+    zeros = jnp.zeros(environments, jnp.float32)
+    return PpoState(params, learner.optimiser.init(_flat(params)[0]), normaliser, states, observation, zeros, rest)
+
+
+def _update(learner: _Learner, state: PpoState) -> tuple[PpoState, Metrics]:
+    """One update: act, estimate advantages, and go down the gradient of the clipped objective."""
+    act, shuffle, rest = jax.random.split(state.key, 3)
+    state, data = _rollout(learner, state, act)
+    flat, whole = _flat(state.params)
+
+    def minibatch(carry, part):
+        flat, memory = carry
+        (_, told), gradient = jax.value_and_grad(_loss, argnums=1, has_aux=True)(learner, whole(flat), part)
+        change, memory = learner.optimiser.update(flatten_util.ravel_pytree(gradient)[0], memory, flat)
+        return (flat + change, memory), told
+
+    parts = _minibatches(learner, shuffle, _samples(learner, state, data))
+    (flat, memory), (error, spread) = jax.lax.scan(minibatch, (flat, state.optimiser), parts)
+    params, episodes = networks.unstack(whole(flat)), jnp.sum(data.done, dtype=jnp.int32)
+    mean = jnp.sum(data.finished_return) / jnp.where(episodes > 0, episodes, 1)
+    rows = data.observation.reshape(learner.batch, -1)
+    normaliser = state.normaliser.update(rows) if learner.config.normalise else state.normaliser
+    state = state.replace(params=params, optimiser=memory, normaliser=normaliser, key=rest)
+    return state, Metrics(jnp.where(episodes > 0, mean, jnp.nan), episodes, jnp.mean(error), jnp.mean(spread))
+
+
+def _rollout(learner: _Learner, state: PpoState, key: jax.Array) -> tuple[PpoState, Transition]:
+    """Act T times in each environment; transitions with leaves (T, E, ...)."""
+    environment, shape = learner.environment, (learner.config.steps, learner.config.environments)
+    choose, move, again = jax.random.split(key, 3)
+    drawn = networks.noise(choose, shape, environment.actions)  # at once: small draws inside the scan are dear
+    keys = jax.random.split(move, shape), jax.random.split(again, shape)
+
+    def act(carry, inputs):
+        states, observation, returns = carry
+        noise, moves, resets = inputs
+        outputs = learner.apply(state.params, learner.seen(state, observation))
+        action = networks.sample(noise, outputs, learner.discrete)
+        step = jax.vmap(environment.step)(moves, states, action)
+        done = step.terminated | step.truncated
+
+        def keep(new, old):
+            return jnp.where(done.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
+
+        def end(now):  # rare: so what only ended episodes need is computed here
+            value = learner.apply(state.params, learner.seen(state, step.observation)).value
+            return jax.tree.map(keep, jax.vmap(environment.reset)(resets), now), value
+
+        def go_on(now):
+            return now, jnp.zeros_like(returns)
+
+        total = returns + step.reward
+        now, last = jax.lax.cond(jnp.any(done), end, go_on, (step.state, step.observation))
+        finished = jnp.where(done, total, 0.0)
+        transition = Transition(observation, action, step.reward, step.terminated, done, last, finished)
+        return (*now, jnp.where(done, 0.0, total)), transition
+
+    carry = state.environment, state.observation, state.episode_return
+    (states, observation, returns), data = jax.lax.scan(act, carry, (drawn, *keys))
+    return state.replace(environment=states, observation=observation, episode_return=returns), data
+
+
+def _samples(learner: _Learner, state: PpoState, data: Transition) -> jax.Array:
+    """Observation, action, its log probability, advantage, target of the value: float32 (f + 4, T E)."""
+    config, batch = learner.config, learner.batch
+    whole = jnp.concatenate([data.observation, state.observation[None]])  # and what follows the last action
+    x = learner.seen(state, whole).reshape(-1, whole.shape[-1]).T
+    outputs = networks.forward(networks.stack(state.params), x)
+    value = outputs.value.reshape(whole.shape[:2])
+    after = jnp.where(data.done, data.last_value, value[1:])
+    gae = functools.partial(generalised_advantages, discount=config.discount, lambda_=config.lambda_)
+    advantage = jax.vmap(gae, 1, 1)(data.reward, value[:-1], after, data.terminated, data.done)
+    taken = jax.tree.map(lambda y: y[..., :batch], outputs)
+    action = data.action.reshape(batch)
+    before = networks.log_probability(taken, action, learner.discrete, 0)
+    gained = advantage.reshape(batch)
+    return jnp.concatenate([x[:, :batch], jnp.stack([action, before, gained, gained + taken.value])])
+
+
+def _minibatches(learner: _Learner, key: jax.Array, rows: jax.Array) -> jax.Array:
+    """Minibatches (epochs minibatches, f + 4, size) of samples (f + 4, T E), advantages normalised in each."""
+    config = learner.config
+    order = jax.vmap(_shuffled, (0, None))(jax.random.split(key, config.epochs), learner.batch)
+    parts = rows.T[order.reshape(config.epochs * config.minibatches, -1)].swapaxes(1, 2)
+    gained = parts[:, -2]
+    mean, deviation = jnp.mean(gained, axis=1, keepdims=True), jnp.std(gained, axis=1, keepdims=True)
+    return parts.at[:, -2].set((gained - mean) / (deviation + 1e-8))
 
 
 def _shuffled(key: jax.Array, n: int) -> jax.Array:
@@ -119,114 +247,22 @@ def _shuffled(key: jax.Array, n: int) -> jax.Array:
     return (jnp.sort(packed) & low).astype(jnp.int32)
 
 
-def make_ppo(config: PpoConfig, environment: Environment) -> Ppo:
-    """Return init(key) -> state and update(state) -> (state, metrics), pure."""
-    discrete = environment.actions > 0
-    network = ActorCritic(environment.actions, config.width)
-    batch = config.environments * config.steps
-    steps = config.updates * config.epochs * config.minibatches
-    adam = optax.adam(optax.schedules.linear_schedule(config.learning_rate, 0.0, steps), eps=1e-5)
-    optimiser = optax.chain(optax.clip_by_global_norm(config.max_norm), adam)
+def _loss(learner: _Learner, towers: networks.Towers, part: jax.Array):
+    """Clipped objective, value loss and entropy bonus of a minibatch (f + 4, size); the last two also apart."""
+    config, discrete, features = learner.config, learner.discrete, learner.environment.features
+    x, (action, before, advantage, target) = part[:features], part[features:]
+    outputs = networks.forward(towers, x)
+    ratio = jnp.exp(networks.log_probability(outputs, action, discrete, 0) - before)
+    clipped = jnp.clip(ratio, min=1 - config.clip, max=1 + config.clip)
+    gain = jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))  # eq. (7)
+    error = 0.5 * jnp.mean((outputs.value - target) ** 2)
+    spread = jnp.mean(networks.entropy(outputs, discrete, 0))
+    return config.value * error - gain - config.entropy * spread, (error, spread)
 
-    def apply(params: Any, x: jax.Array) -> networks.Outputs:
-        return cast(networks.Outputs, network.apply(params, x))
 
-    def seen(state: PpoState, observation: jax.Array) -> jax.Array:
-        """Observations (..., f) as the network sees them."""
-        return state.normaliser.apply(observation) if config.normalise else observation
-
-    def init(key: jax.Array) -> PpoState:
-        weights, resets, rest = jax.random.split(key, 3)
-        params = network.init(weights, jnp.zeros(environment.features, jnp.float32))
-        states, observation = jax.vmap(environment.reset)(jax.random.split(resets, config.environments))
-        normaliser = Normaliser.empty(environment.features)
-        zeros = jnp.zeros(config.environments, jnp.float32)
-        return PpoState(params, optimiser.init(_flat(params)[0]), normaliser, states, observation, zeros, rest)
-
-    def rollout(state: PpoState, key: jax.Array) -> tuple[PpoState, Transition]:
-        shape = config.steps, config.environments
-        choose, move, again = jax.random.split(key, 3)
-        drawn = networks.noise(choose, shape, environment.actions)  # at once: small draws inside the scan are dear
-        keys = jax.random.split(move, shape), jax.random.split(again, shape)
-
-        def act(carry, inputs):
-            states, observation, returns = carry
-            noise, moves, resets = inputs
-            action = networks.sample(noise, apply(state.params, seen(state, observation)), discrete)
-            step = jax.vmap(environment.step)(moves, states, action)
-            done = step.terminated | step.truncated
-            keep = lambda new, old: jnp.where(done.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
-
-            def end(now):  # rare: so what only ended episodes need is computed here
-                value = apply(state.params, seen(state, step.observation)).value
-                return jax.tree.map(keep, jax.vmap(environment.reset)(resets), now), value
-
-            go_on = lambda now: (now, jnp.zeros_like(returns))
-            total = returns + step.reward
-            now, last = jax.lax.cond(jnp.any(done), end, go_on, (step.state, step.observation))
-            finished = jnp.where(done, total, 0.0)
-            transition = Transition(observation, action, step.reward, step.terminated, done, last, finished)
-            return (*now, jnp.where(done, 0.0, total)), transition
-
-        carry = state.environment, state.observation, state.episode_return
-        (states, observation, returns), data = jax.lax.scan(act, carry, (drawn, *keys))
-        return state.replace(environment=states, observation=observation, episode_return=returns), data
-
-    def loss(towers: networks.Towers, part: jax.Array):
-        x, (action, before, advantage, target) = part[: environment.features], part[environment.features :]
-        outputs = networks.forward(towers, x)
-        ratio = jnp.exp(networks.log_probability(outputs, action, discrete, 0) - before)
-        clipped = jnp.clip(ratio, min=1 - config.clip, max=1 + config.clip)
-        gain = jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))  # eq. (7)
-        error = 0.5 * jnp.mean((outputs.value - target) ** 2)
-        spread = jnp.mean(networks.entropy(outputs, discrete, 0))
-        return config.value * error - gain - config.entropy * spread, (error, spread)
-
-    def samples(state: PpoState, data: Transition) -> jax.Array:
-        """Observation, action, its log probability, advantage, target of the value: float32 (f + 4, T E)."""
-        whole = jnp.concatenate([data.observation, state.observation[None]])  # and what follows the last action
-        x = seen(state, whole).reshape(-1, whole.shape[-1]).T
-        outputs = networks.forward(networks.stack(state.params), x)
-        value = outputs.value.reshape(whole.shape[:2])
-        after = jnp.where(data.done, data.last_value, value[1:])
-        advantage = jax.vmap(
-            lambda r, v, w, t, d: generalised_advantages(r, v, w, t, d, config.discount, config.lambda_), 1, 1
-        )(data.reward, value[:-1], after, data.terminated, data.done)
-        taken = jax.tree.map(lambda y: y[..., :batch], outputs)
-        action = data.action.reshape(batch)
-        before = networks.log_probability(taken, action, discrete, 0)
-        gained = advantage.reshape(batch)
-        return jnp.concatenate([x[:, :batch], jnp.stack([action, before, gained, gained + taken.value])])
-
-    def shuffled(key: jax.Array, rows: jax.Array) -> jax.Array:
-        """Minibatches (epochs minibatches, f + 4, size) of samples (f + 4, T E), advantages normalised in each."""
-        order = jax.vmap(_shuffled, (0, None))(jax.random.split(key, config.epochs), batch)
-        parts = rows.T[order.reshape(config.epochs * config.minibatches, -1)].swapaxes(1, 2)
-        gained = parts[:, -2]
-        mean, deviation = jnp.mean(gained, axis=1, keepdims=True), jnp.std(gained, axis=1, keepdims=True)
-        return parts.at[:, -2].set((gained - mean) / (deviation + 1e-8))
-
-    def update(state: PpoState) -> tuple[PpoState, Metrics]:
-        act, shuffle, rest = jax.random.split(state.key, 3)
-        state, data = rollout(state, act)
-        flat, whole = _flat(state.params)
-
-        def minibatch(carry, part):
-            flat, memory = carry
-            (_, told), gradient = jax.value_and_grad(loss, has_aux=True)(whole(flat), part)
-            change, memory = optimiser.update(flatten_util.ravel_pytree(gradient)[0], memory, flat)
-            return (flat + change, memory), told
-
-        parts = shuffled(shuffle, samples(state, data))
-        (flat, memory), (error, spread) = jax.lax.scan(minibatch, (flat, state.optimiser), parts)
-        params, episodes = networks.unstack(whole(flat)), jnp.sum(data.done, dtype=jnp.int32)
-        mean = jnp.sum(data.finished_return) / jnp.where(episodes > 0, episodes, 1)
-        rows = data.observation.reshape(batch, -1)
-        normaliser = state.normaliser.update(rows) if config.normalise else state.normaliser
-        state = state.replace(params=params, optimiser=memory, normaliser=normaliser, key=rest)
-        return state, Metrics(jnp.where(episodes > 0, mean, jnp.nan), episodes, jnp.mean(error), jnp.mean(spread))
-
-    return Ppo(init, update)
+def _flat(params: Any) -> tuple[jax.Array, Callable[[jax.Array], networks.Towers]]:
+    """The weights as one vector, so that Adam is three loops instead of three for each array; and the way back."""
+    return flatten_util.ravel_pytree(networks.stack(params))
 
 
 def make_train(config: PpoConfig, environment: Environment) -> Callable[[jax.Array], tuple[PpoState, Metrics]]:

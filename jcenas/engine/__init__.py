@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from jcenas.runtime.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from jcenas.engine.candidates import Inputs as Inputs
     from jcenas.engine.grid import GridHours as GridHours
     from jcenas.engine.observe import Budget as Budget
     from jcenas.engine.observe import Outlook as Outlook
     from jcenas.engine.observe import Status as Status
-    from jcenas.engine.predictor import Inputs as Inputs
     from jcenas.engine.predictor import Prediction as Prediction
     from jcenas.engine.stages import Stage as Stage
     from jcenas.engine.stages import stage_from_name as stage_from_name

@@ -20,9 +20,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jcenas.engine.candidates import Candidates, Evaluated
 from jcenas.engine.queue import EMPTY, among, compact, distinct
 from jcenas.engine.sized import by_size
-from jcenas.engine.stages import Candidates, Evaluated, Stage
+from jcenas.engine.stages import Stage
 from jcenas.engine.state import Catalog, SearchSizes, SearchState
 from jcenas.moo import hypervolume
 from jcenas.moo.types import Optimizer

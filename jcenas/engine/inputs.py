@@ -9,7 +9,7 @@ from statistics import NormalDist
 import jax.numpy as jnp
 import numpy as np
 
-from jcenas.engine.predictor import Inputs
+from jcenas.engine.candidates import Inputs
 from jcenas.problems.problem import Problem
 
 

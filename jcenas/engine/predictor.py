@@ -13,8 +13,7 @@ Proposals are picked one after the other by expected hypervolume improvement for
 believer": Ginsbourger et al. 2010), so that the picks of one hour differ. The second objective is known without
 training, which makes the expectation exact.
 
-Letters: c room for evaluations, k candidates, s short list, f places for the front, w numbers that stand for what an
-architecture computes.
+Letters: c room for evaluations, k candidates, s short list, f places for the front.
 """
 
 from collections.abc import Callable
@@ -25,6 +24,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 
 from jcenas.engine import queue
+from jcenas.engine.candidates import Candidates, Evaluated, Inputs
 from jcenas.moo import choice, linalg
 from jcenas.moo.kernels import squared_distances
 from jcenas.moo.pareto import dominance_number, first_of_equals, non_dominated
@@ -55,16 +55,9 @@ class Prediction(NamedTuple):
         """Predicted median error, float32 (k,), %."""
         return self.warp.backward(self.mean)
 
-
-class Inputs(NamedTuple):
-    """Architectures as the process sees them."""
-
-    scores: jax.Array  # (n, number of scores) float32, standardised; perhaps none
-    computes: jax.Array  # (n, w) float32
-
-    def at(self, rows: jax.Array) -> "Inputs":
-        """Those of some rows."""
-        return Inputs(self.scores[rows], self.computes[rows])
+    def at(self, rows: jax.Array) -> "Prediction":
+        """Those of some candidates."""
+        return Prediction(self.mean[rows], self.deviation[rows], self.half[:, rows], self.warp)
 
 
 def covariance(a: Inputs, b: Inputs) -> jax.Array:
@@ -157,114 +150,88 @@ def improvement(
 
 
 def by_improvement(
-    known: Inputs,
-    seen: jax.Array,
-    told: jax.Array,
-    asked: Inputs,
-    cost: jax.Array,
-    seconds: jax.Array,
-    mask: jax.Array,
-    reference: jax.Array,
-    n: int,
+    evaluated: Evaluated, candidates: Candidates, reference: jax.Array, n: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The n best candidates, by expected improvement a second, picked one after the other.
+    """The n best candidates by expected hypervolume improvement for each second of training, picked one by one.
 
     Only the `SHORT_LIST` n candidates that improve most by themselves can be picked. Before `START` evaluations the
-    candidates keep their order.
+    candidates keep their order. Of the costs only the first counts.
 
     Args:
-      known: of the evaluations, (c, ...).
-      seen: their objectives, float32 (c, 2).
-      told: bool (c,), True where there is one.
-      asked: of the candidates, (k, ...).
-      cost: their second objective, float32 (k,).
-      seconds: that their training takes, float32 (k,).
-      mask: bool (k,), True where there is a candidate.
+      evaluated: what the process is conditioned on, c evaluations.
+      candidates: k proposals.
       reference: float32 (2,).
       n: static number of picks, at most k.
 
     Returns:
       Places int32 (n,), and which of them count, bool (n,).
     """
+    known, seen, told = evaluated
     bad = failed(seen[:, 0], told)
-    repeated = squared_distances(known.computes, asked.computes) < SAME
-    mask = mask & ~jnp.any(repeated & bad[:, None], axis=0)
-    belief = _believe(known, seen, told & ~bad, asked)
+    repeated = squared_distances(known.computes, candidates.inputs.computes) < SAME
+    candidates = candidates._replace(mask=candidates.mask & ~jnp.any(repeated & bad[:, None], axis=0))
+    belief = _believe(evaluated._replace(mask=told & ~bad), candidates.inputs)
     best = on_front(seen, told)
 
     def choose(f: int) -> Callable[[], tuple[jax.Array, jax.Array]]:
-        def run() -> tuple[jax.Array, jax.Array]:
-            front = front_of(seen, best, f)
-            return _from_short_list(belief, asked, cost, seconds, mask, front, reference, n)
-
-        return run
+        return lambda: _from_short_list(belief, candidates, front_of(seen, best, f), reference, n)
 
     room = seen.shape[0]
     if room <= FRONT:
         chosen, counts = choose(room)()
     else:  # a long front is rare and slow: all evaluations have a place only where they need one
         chosen, counts = jax.lax.cond(jnp.sum(best) <= FRONT, choose(FRONT), choose(room))
-    in_order = jnp.argsort(~mask, stable=True)[:n]
+    in_order = jnp.argsort(~candidates.mask, stable=True)[:n]
     early = jnp.sum(told) < START
-    return jnp.where(early, in_order, chosen).astype(jnp.int32), jnp.where(early, mask[in_order], counts)
+    return (
+        jnp.where(early, in_order, chosen).astype(jnp.int32),
+        jnp.where(early, candidates.mask[in_order], counts),
+    )
 
 
-def _from_short_list(
-    belief: Prediction,
-    asked: Inputs,
-    cost: jax.Array,
-    seconds: jax.Array,
-    mask: jax.Array,
-    front: Front,
-    reference: jax.Array,
-    n: int,
-) -> tuple[jax.Array, jax.Array]:
-    """The n picks, as of `by_improvement`, of the `SHORT_LIST` n candidates that improve a front most by themselves."""
-    alone = improvement(belief.mean, belief.deviation, belief.warp, cost, front, reference)
-    short = choice.best_rows(alone / seconds, mask, min(SHORT_LIST * n, cost.shape[0]))
-    listed = Prediction(belief.mean[short], belief.deviation[short], belief.half[:, short], belief.warp)
-    picks, free = _pick(listed, asked.at(short), cost[short], seconds[short], mask[short], front, reference, n)
-    return short[picks], free
-
-
-def _believe(known: Inputs, seen: jax.Array, fine: jax.Array, asked: Inputs) -> Prediction:
-    """Condition on the fine evaluations (c,); of more than `ROOM` on those that the fewest dominate."""
+def _believe(evaluated: Evaluated, asked: Inputs) -> Prediction:
+    """Condition on the valid evaluations; of more than `ROOM` on those that the fewest dominate."""
+    known, seen, fine = evaluated
     if seen.shape[0] <= ROOM:
         return predict(known, seen[:, 0], fine, asked)
     held = jnp.argsort(dominance_number(seen, fine), stable=True)[:ROOM]
     return predict(known.at(held), seen[held, 0], fine[held], asked)
 
 
+def _from_short_list(
+    belief: Prediction, candidates: Candidates, front: Front, reference: jax.Array, n: int
+) -> tuple[jax.Array, jax.Array]:
+    """The n picks, as of `by_improvement`, of the `SHORT_LIST` n candidates that improve a front most by themselves."""
+    cost = candidates.costs[:, 0]
+    alone = improvement(belief.mean, belief.deviation, belief.warp, cost, front, reference)
+    short = choice.best_rows(alone / candidates.seconds, candidates.mask, min(SHORT_LIST * n, cost.shape[0]))
+    picks, free = _pick(belief.at(short), candidates.at(short), front, reference, n)
+    return short[picks], free
+
+
 def _pick(
-    belief: Prediction,
-    listed: Inputs,
-    cost: jax.Array,
-    seconds: jax.Array,
-    mask: jax.Array,
-    front: Front,
-    reference: jax.Array,
-    n: int,
+    belief: Prediction, listed: Candidates, front: Front, reference: jax.Array, n: int
 ) -> tuple[jax.Array, jax.Array]:
     """Pick n times the best of the short list; each pick joins the front where it is believed to end.
 
     Returns:
       Places in the short list, int32 (n,), and which of them count, bool (n,).
     """
-    f, error = front.points.shape[0], belief.error()
+    f, error, cost = front.points.shape[0], belief.error(), listed.costs[:, 0]
 
     def pick(carry: Any, i: jax.Array):
         matrix, front, free = carry
         deviation = jnp.sqrt(jnp.maximum(jnp.diagonal(matrix), 1e-6))
-        value = improvement(belief.mean, deviation, belief.warp, cost, front, reference) / seconds
+        value = improvement(belief.mean, deviation, belief.warp, cost, front, reference) / listed.seconds
         at = choice.best(value, free)
         learnt = matrix[at] / jnp.sqrt(matrix[at, at] + NOISE)
         points = front.points.at[f + i].set(jnp.stack([error[at], cost[at]]))
         front = Front(points, front.known.at[f + i].set(free[at]))
         return (matrix - jnp.outer(learnt, learnt), front, free.at[at].set(False)), (at, free[at])
 
-    posterior = covariance(listed, listed) - linalg.product(belief.half.T, belief.half)
+    posterior = covariance(listed.inputs, listed.inputs) - linalg.product(belief.half.T, belief.half)
     room = Front(
         jnp.concatenate([front.points, jnp.full((n, 2), jnp.inf, front.points.dtype)]),
         jnp.concatenate([front.known, jnp.zeros(n, bool)]),
     )
-    return jax.lax.scan(pick, (posterior, room, mask), jnp.arange(n))[1]
+    return jax.lax.scan(pick, (posterior, room, listed.mask), jnp.arange(n))[1]

@@ -11,7 +11,7 @@ Training-free scores are computed by all devices at the start of an hour, and wh
 The cost of a candidate is known at every stage: it is counted or measured without training. Supernets do not rank good
 cells (few-shot NAS's own tables: Kendall's tau about 0 among the best half).
 
-Letters: c room for evaluations, k candidates, n places in the queue, m objectives.
+Letters: c room for evaluations, k candidates, n places in the queue.
 """
 
 from typing import NamedTuple, Protocol
@@ -20,28 +20,11 @@ import jax
 import jax.numpy as jnp
 
 from jcenas import registry
-from jcenas.engine.predictor import Inputs, by_improvement
+from jcenas.engine.candidates import Candidates, Evaluated
+from jcenas.engine.predictor import by_improvement
 from jcenas.engine.queue import by_dominance
 
 PREDICTOR_SCORE = "synflow"  # the training-free score that the predictor sees
-
-
-class Evaluated(NamedTuple):
-    """What training has found so far."""
-
-    inputs: Inputs  # (c, ...)
-    objectives: jax.Array  # (c, m) float32 as observed; non-finite where a training failed
-    mask: jax.Array  # (c,) bool
-
-
-class Candidates(NamedTuple):
-    """Proposals that might be trained next."""
-
-    inputs: Inputs  # (k, ...)
-    costs: jax.Array  # (k, m - 1) float32
-    estimate: jax.Array  # (k,) float32 of the first objective, smaller is better
-    seconds: jax.Array  # (k,) float32, device-seconds of a training
-    mask: jax.Array  # (k,) bool
 
 
 class Rank(Protocol):
@@ -90,23 +73,6 @@ def by_estimate(
     return order, candidates.mask[order]
 
 
-def by_expected_improvement(
-    evaluated: Evaluated, candidates: Candidates, reference: jax.Array, n: int
-) -> tuple[jax.Array, jax.Array]:
-    """Largest expected hypervolume improvement for each second of training first, by the Gaussian process."""
-    return by_improvement(
-        evaluated.inputs,
-        evaluated.objectives,
-        evaluated.mask,
-        candidates.inputs,
-        candidates.costs[:, 0],
-        candidates.seconds,
-        candidates.mask,
-        reference,
-        n,
-    )
-
-
 def none() -> Stage:
     """No cheap stage: proposals are trained in the order in which the optimiser made them."""
     return Stage("none", _nobody)
@@ -129,7 +95,7 @@ def zero_shot(proxy: str) -> Stage:
 
 def predictor() -> Stage:
     """A Gaussian process fitted to the finished evaluations picks by expected hypervolume improvement."""
-    return Stage("predictor", by_expected_improvement, PREDICTOR_SCORE, at_once=True, refits=True)
+    return Stage("predictor", by_improvement, PREDICTOR_SCORE, at_once=True, refits=True)
 
 
 def stage_from_name(text: str) -> Stage:

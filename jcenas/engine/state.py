@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jcenas.engine.predictor import Inputs
+from jcenas.engine.candidates import Inputs
 from jcenas.engine.queue import EMPTY
 from jcenas.engine.stages import Stage
 from jcenas.errors import InputError

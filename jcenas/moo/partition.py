@@ -166,7 +166,10 @@ def depth_inside(config: SvmConfig, path: Path, prepared: jax.Array) -> jax.Arra
     Returns:
       The level of the last region on the path that holds the query (0: only the root does).
     """
-    decide = lambda machine: svm.decide(config, machine, prepared) >= 0
+
+    def decide(machine: svm.SVM) -> jax.Array:
+        return svm.decide(config, machine, prepared) >= 0
+
     explicit = path.machines.landmarks.shape[1] == 0
     good = jax.vmap(decide)(path.machines) if explicit else jax.lax.map(decide, path.machines)  # (height, k)
     on_path = (jnp.arange(good.shape[0]) < path.length)[:, None]

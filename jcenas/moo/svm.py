@@ -126,18 +126,27 @@ class _Rows(NamedTuple):
     def gram(self, weight: jax.Array) -> jax.Array:
         """F' diag(weight) F (p, p)."""
         parts, p = self._split(weight), self.blocks.shape[2]
-        add = lambda i, total: total + product(self.blocks[i].T, parts[i][:, None] * self.blocks[i])
+
+        def add(i: jax.Array, total: jax.Array) -> jax.Array:
+            return total + product(self.blocks[i].T, parts[i][:, None] * self.blocks[i])
+
         return jax.lax.fori_loop(0, self.used, add, jnp.zeros((p, p), weight.dtype))
 
     def onto(self, values: jax.Array) -> jax.Array:
         """F' values (p,), values (n,)."""
         parts, p = self._split(values), self.blocks.shape[2]
-        add = lambda i, total: total + product(parts[i], self.blocks[i])
+
+        def add(i: jax.Array, total: jax.Array) -> jax.Array:
+            return total + product(parts[i], self.blocks[i])
+
         return jax.lax.fori_loop(0, self.used, add, jnp.zeros(p, values.dtype))
 
     def along(self, direction: jax.Array, n: int) -> jax.Array:
         """F direction (n,), zero in the rows not in use."""
-        write = lambda i, out: out.at[i].set(product(self.blocks[i], direction))
+
+        def write(i: jax.Array, out: jax.Array) -> jax.Array:
+            return out.at[i].set(product(self.blocks[i], direction))
+
         out = jnp.zeros(self.blocks.shape[:2], direction.dtype)
         return jax.lax.fori_loop(0, self.used, write, out).reshape(-1)[:n]
 

@@ -6,6 +6,8 @@ from jcenas.runtime.exports import lazy_exports
 
 if TYPE_CHECKING:
     from jcenas.problems.darts import DartsProblem as DartsProblem
+    from jcenas.problems.mobilenet import MobileNetProblem as MobileNetProblem
+    from jcenas.problems.nasbench101 import NasBench101Problem as NasBench101Problem
     from jcenas.problems.nasbench201 import NasBench201Problem as NasBench201Problem
     from jcenas.problems.nasnet import NasNetProblem as NasNetProblem
     from jcenas.problems.network import NetworkProblem as NetworkProblem

@@ -11,7 +11,7 @@ from jcenas.nets.nasbench201.cost import Macro
 from jcenas.nets.nasbench201.fixed import FixedNetwork, extract
 from jcenas.nets.nasbench201.network import CellNetwork
 from jcenas.problems.network import NetworkProblem
-from jcenas.spaces.nasbench201 import EDGES, OPERATIONS, SKIP, NasBench201
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP, NasBench201
 
 
 class NasBench201Problem(NetworkProblem):
@@ -65,7 +65,7 @@ class NasBench201Problem(NetworkProblem):
     @property
     def dearest(self) -> tuple[tuple[int, ...], ...]:
         """Cells that repeat one operation: every formula is linear in how often each occurs."""
-        return tuple((operation,) * len(EDGES) for operation in reversed(range(1, len(OPERATIONS))))
+        return tuple((operation,) * len(EDGES) for operation in (CONV_3X3, POOL, CONV_1X1, SKIP))
 
     @property
     def lightest(self) -> tuple[int, ...]:

@@ -39,7 +39,6 @@ def few_shot(
     epochs: tuple[int, int],
     variable: int = 0,
     images: int = SCORE_IMAGES,
-    together: int = 1,
 ) -> Proxy:
     """Minus the error in the sub-supernet of an architecture as a proxy; preparing it trains all supernets.
 
@@ -51,7 +50,6 @@ def few_shot(
         epochs: of the supernet before the split, and of each sub-supernet after it.
         variable: of the genome, whose choices get a sub-supernet each.
         images: at most so many images of the validation part.
-        together: genomes evaluated side by side.
 
     Raises:
         InputError: there is no such variable.
@@ -83,6 +81,6 @@ def few_shot(
             variables = jax.tree.map(lambda x: x[genome[variable]], states.variables)
             return path_error(network, variables, batch, part.labels, genome)
 
-        return -jax.lax.map(error, genomes, batch_size=together if together > 1 else None)
+        return -jax.lax.map(error, genomes)
 
     return Proxy(prepare, score)

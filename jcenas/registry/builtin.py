@@ -228,8 +228,10 @@ def _problems() -> Iterator[Entry]:
         return _entry("problem", name, target, text, drawing=place, channels=channels, cells=cells)
 
     yield one("nasbench201", "NasBench201Problem", "cells of six edges and five operations", "nasbench201", 8, 1)
+    yield one("nasbench101", "NasBench101Problem", "graphs of seven vertices: the cells of EC-NAS", "nasbench101", 8, 1)
     yield one("darts", "DartsProblem", "DARTS: a normal and a reduction cell, seven operations", "genotype", 4, 3)
     yield one("nasnet", "NasNetProblem", "NASNet: two cells of six blocks, LaNAS's operations", "genotype", 4, 3)
+    yield one("mobilenet", "MobileNetProblem", "inverted residuals in three stages", "mobilenet", 8, 3)
 
 
 def _costs() -> Iterator[Entry]:

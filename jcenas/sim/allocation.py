@@ -8,7 +8,7 @@ Letters: Z zones, Y hours of a trace, A accountings.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -132,73 +132,95 @@ def observed(config: AllocationConfig, episode: Episode) -> Observation:
 
 def make_allocation(config: AllocationConfig, ground: TrainingGround) -> Environment:
     """The environment: an episode is one search on a random zone, start, budget, curve and accounting."""
-    g = config.devices
-    zones, length = ground.traces.shape
 
-    def reset(key: jax.Array):
-        where, when, shape, money, kind, error, free, chance = jax.random.split(key, 8)
-        first = jax.random.randint(when, (), 0, length - (PAST_H + config.hours + LEAD_H))
-        trace = ground.traces[jax.random.randint(where, (), 0, zones)]
-        log_h = jax.random.uniform(money, (), jnp.float32, jnp.log(config.least_h), jnp.log(config.most_h))
-        which = jax.random.randint(kind, (), 0, ground.accountings.given.shape[0])
-        accounting: AccountingCase = jax.tree.map(lambda array: array[which], ground.accountings)
-        walk = jnp.cumsum(jax.random.normal(error, (LEAD_H,), jnp.float32)) * config.forecast_error / LEAD_H**0.5
-        curve = accounting.curves.drawn(shape)
-        intensity = jax.lax.dynamic_slice(trace, (first,), (PAST_H + config.hours + LEAD_H,))
-        mean = jnp.mean(intensity[PAST_H : PAST_H + config.hours])
-        budget_g = jnp.exp(log_h) * accounting.power.training_kw * mean
-        episode = Episode(
-            intensity=intensity,
-            forecast_error=walk.at[0].set(0.0),
-            curve=curve,
-            power=accounting.power,
-            level=curve.levels[-1, accounting.given],
-            offset=curve.scatter * jax.random.normal(chance, (), jnp.float32),
-            budget_g=jnp.where(jax.random.bernoulli(free, config.unlimited), jnp.inf, budget_g),
-            hour=jnp.int32(0),
-            evaluations=accounting.given.astype(jnp.float32),
-            emissions_g=jnp.float32(0.0),
-            evaluating=jnp.int32(-1),
-            halfway=jnp.zeros(g, jnp.float32),
-        )
+    def reset(key: jax.Array) -> tuple[Episode, jax.Array]:
+        episode = drawn(key, config, ground)
         return episode, features(observed(config, episode))
 
     def step(key: jax.Array, episode: Episode, action: jax.Array) -> Step:
         del key
-        who = split(share_of_action(action, config.discrete), g)
-        evaluating = who.evaluating
-        hour_s = jnp.float32(3600.0)
-        zero = jnp.float32(0.0)
-        begin = cluster.starts(who, episode.evaluating, zero, jnp.float32(config.switch_s), hour_s, devices=g)
-        phases = cluster.phases_of(begin, supernet_s=zero, prelude_s=zero, scoring_s=zero, busy_s=jnp.full(g, hour_s))
-        intensity = episode.intensity[episode.hour + PAST_H]
-        limit = (episode.budget_g - episode.emissions_g) / jnp.maximum(intensity, 1e-3)
-        end = cluster.time_of_energy(phases, episode.power, hour_s, limit)
-        grams = cluster.energy_kwh(phases, episode.power, end) * intensity
-        trained = episode.halfway + cluster.trained_s(phases, end) / episode.curve.train_s
-        ended = jnp.floor(trained + ROUNDING)
-        finished = jnp.sum(ended)
-        level = advance(episode.curve, episode.level, evaluating, finished)
-        new = episode.replace(
-            hour=episode.hour + 1,
-            level=level,
-            evaluations=episode.evaluations + finished,
-            emissions_g=episode.emissions_g + grams,
-            evaluating=evaluating,
-            halfway=jnp.maximum(trained - ended, 0.0),
-        )
-        if config.reward == "potential":
-            reward = level - episode.level
-        else:
-            late = 0.8 + 0.8 * episode.hour / config.hours
-            dirtiest = jnp.max(episode.intensity) * episode.power.training_kw
-            reward = (
-                config.progress * (hypervolume_of(level) - hypervolume_of(episode.level)) * late
-                - config.carbon * grams / (g * dirtiest)
-                + config.finished * finished
-            )
-        over = (new.hour >= config.hours) | (end < hour_s)
+        done = an_hour(config, episode, action)
+        new = done.episode
+        over = (new.hour >= config.hours) | done.broke
         seen = features(observed(config, new.replace(hour=jnp.minimum(new.hour, config.hours - 1))))
-        return Step(new, seen, reward, over, jnp.asarray(False))
+        return Step(new, seen, reward_of(config, episode, done), over, jnp.asarray(False))
 
     return Environment(reset, step, FEATURES, LEVELS if config.discrete else 0)
+
+
+def drawn(key: jax.Array, config: AllocationConfig, ground: TrainingGround) -> Episode:
+    """A random episode before its first hour."""
+    zones, length = ground.traces.shape
+    where, when, shape, money, kind, error, free, chance = jax.random.split(key, 8)
+    first = jax.random.randint(when, (), 0, length - (PAST_H + config.hours + LEAD_H))
+    trace = ground.traces[jax.random.randint(where, (), 0, zones)]
+    log_h = jax.random.uniform(money, (), jnp.float32, jnp.log(config.least_h), jnp.log(config.most_h))
+    which = jax.random.randint(kind, (), 0, ground.accountings.given.shape[0])
+    accounting: AccountingCase = jax.tree.map(lambda array: array[which], ground.accountings)
+    walk = jnp.cumsum(jax.random.normal(error, (LEAD_H,), jnp.float32)) * config.forecast_error / LEAD_H**0.5
+    curve = accounting.curves.drawn(shape)
+    intensity = jax.lax.dynamic_slice(trace, (first,), (PAST_H + config.hours + LEAD_H,))
+    mean = jnp.mean(intensity[PAST_H : PAST_H + config.hours])
+    budget_g = jnp.exp(log_h) * accounting.power.training_kw * mean
+    return Episode(
+        intensity=intensity,
+        forecast_error=walk.at[0].set(0.0),
+        curve=curve,
+        power=accounting.power,
+        level=curve.levels[-1, accounting.given],
+        offset=curve.scatter * jax.random.normal(chance, (), jnp.float32),
+        budget_g=jnp.where(jax.random.bernoulli(free, config.unlimited), jnp.inf, budget_g),
+        hour=jnp.int32(0),
+        evaluations=accounting.given.astype(jnp.float32),
+        emissions_g=jnp.float32(0.0),
+        evaluating=jnp.int32(-1),
+        halfway=jnp.zeros(config.devices, jnp.float32),
+    )
+
+
+class Hour(NamedTuple):
+    """What an hour of an episode led to."""
+
+    episode: Episode  # after it
+    emissions_g: jax.Array  # () float32, of the hour
+    finished: jax.Array  # () float32, evaluations that ended in it
+    broke: jax.Array  # () bool, the carbon budget did not pay all of it
+
+
+def an_hour(config: AllocationConfig, episode: Episode, action: jax.Array) -> Hour:
+    """One hour of the cluster with a policy's action."""
+    g = config.devices
+    who = split(share_of_action(action, config.discrete), g)
+    hour_s, zero = jnp.float32(units.SECONDS_PER_HOUR), jnp.float32(0.0)
+    begin = cluster.starts(who, episode.evaluating, zero, jnp.float32(config.switch_s), hour_s, devices=g)
+    phases = cluster.phases_of(begin, supernet_s=zero, prelude_s=zero, scoring_s=zero, busy_s=jnp.full(g, hour_s))
+    intensity = episode.intensity[episode.hour + PAST_H]
+    limit = (episode.budget_g - episode.emissions_g) / jnp.maximum(intensity, 1e-3)
+    end = cluster.time_of_energy(phases, episode.power, hour_s, limit)
+    trained = episode.halfway + cluster.trained_s(phases, end) / episode.curve.train_s
+    ended = jnp.floor(trained + ROUNDING)
+    finished = jnp.sum(ended)
+    grams = cluster.energy_kwh(phases, episode.power, end) * intensity
+    new = episode.replace(
+        hour=episode.hour + 1,
+        level=advance(episode.curve, episode.level, who.evaluating, finished),
+        evaluations=episode.evaluations + finished,
+        emissions_g=episode.emissions_g + grams,
+        evaluating=who.evaluating,
+        halfway=jnp.maximum(trained - ended, 0.0),
+    )
+    return Hour(new, grams, finished, end < hour_s)
+
+
+def reward_of(config: AllocationConfig, before: Episode, done: Hour) -> jax.Array:
+    """The reward of an hour, float32 (), by the episode before it and what it led to."""
+    level = done.episode.level
+    if config.reward == "potential":
+        return level - before.level
+    late = 0.8 + 0.8 * before.hour / config.hours
+    dirtiest = jnp.max(before.intensity) * before.power.training_kw
+    return (
+        config.progress * (hypervolume_of(level) - hypervolume_of(before.level)) * late
+        - config.carbon * done.emissions_g / (config.devices * dirtiest)
+        + config.finished * done.finished
+    )

@@ -134,8 +134,13 @@ def pooled(levels: np.ndarray) -> np.ndarray:
     The min-max formula of isotonic regression (Barlow, Bartholomew, Bremner and Brunk 1972).
     """
     w = len(levels)
-    mean = lambda a, b: levels[a : b + 1].mean(axis=0)
-    fit = lambda i: np.min([np.max([mean(a, b) for b in range(i, w)], axis=0) for a in range(i + 1)], axis=0)
+
+    def mean(a: int, b: int) -> np.ndarray:
+        return levels[a : b + 1].mean(axis=0)
+
+    def fit(i: int) -> np.ndarray:
+        return np.min([np.max([mean(a, b) for b in range(i, w)], axis=0) for a in range(i + 1)], axis=0)
+
     return np.stack([fit(i) for i in range(w)])
 
 

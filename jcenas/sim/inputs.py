@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jcenas.engine import inputs as engine
-from jcenas.engine.predictor import Inputs
+from jcenas.engine.candidates import Inputs
 from jcenas.engine.stages import PREDICTOR_SCORE, Stage
 from jcenas.errors import InputError
 from jcenas.problems.table import TableProblem

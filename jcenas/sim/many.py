@@ -37,7 +37,9 @@ def make_many(simulate: Simulate, *, together: int = 1) -> Many:
     split, whole = jax.P(*mesh.axis_names), jax.P()
 
     def part(keys, params, benchmark, scenarios):
-        one = lambda pair: simulate(pair[0], params, benchmark, pair[1])
+        def one(pair: tuple[jax.Array, Scenario]) -> Result:
+            return simulate(pair[0], params, benchmark, pair[1])
+
         return jax.lax.map(one, (keys, scenarios), batch_size=together if together > 1 else None)
 
     shared = jax.jit(

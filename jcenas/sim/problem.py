@@ -5,14 +5,16 @@ Every number here is an array, so another budget, trace, table or accounting of 
 Letters: N architectures, d variables, m objectives, H hours, W past hours, L hours of forecast, q quantiles.
 """
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
 from jcenas.carbon.power import PowerModel
+from jcenas.engine.candidates import Inputs
 from jcenas.engine.grid import LEAD_H, PAST_H
-from jcenas.engine.predictor import Inputs
 from jcenas.engine.state import Catalog
 from jcenas.errors import InputError
 from jcenas.moo import hypervolume
@@ -42,7 +44,7 @@ class Benchmark(struct.PyTreeNode):
 
 
 class Scenario(struct.PyTreeNode):
-    """GridHours, budgets and costs of one search."""
+    """The numbers of one search: hourly intensities and forecasts, budgets, powers and costs."""
 
     intensity: jax.Array  # (H,) float32, gCO2eq/kWh of every hour
     past: jax.Array  # (W,) float32, of the hours before the search, the latest last
@@ -108,33 +110,14 @@ def most_evaluations(benchmark: Benchmark, device_seconds: float) -> int:
     return int(np.searchsorted(np.cumsum(seconds), device_seconds, side="right"))
 
 
-def make_scenario(
-    intensity,
-    *,
-    past=None,
-    past_known=None,
-    forecast=None,
-    hours: float | None = None,
-    hour_s: float = 3600.0,
-    carbon_budget_g: float = float("inf"),
-    power: Power | None = None,
-    switch_s: float = 0.0,
-    score_s: float = 5.0,
-    prepare_s: float = 0.0,
-    train_unscored: bool = True,
-    noise_scale: float = 0.0,
-) -> Scenario:
-    """Build one scenario from plain numbers; see `Scenario` for the fields.
+@dataclass(frozen=True, kw_only=True)
+class ScenarioConfig:
+    """Budgets and costs of one simulated search.
 
-    Args:
-      intensity: gCO2eq/kWh of every hour, (H,).
-      past: of the hours before, (W,); default: 24 unknown ones.
-      past_known: bool (W,); default: all that were given.
-      forecast: quantiles (H, L, q); default: that every coming hour is as the present one.
-      hours: time budget in hours of the trace; default: all H.
+    Attributes:
+      hours: time budget in hours of the trace; None: all of them.
       hour_s: device-seconds that one lasts.
       carbon_budget_g: gCO2eq; inf for none.
-      power: accounting; default: `full_power()`.
       switch_s: seconds that a change of stage costs a device.
       score_s: device-seconds to score one proposal.
       prepare_s: device-seconds of supernet training up front.
@@ -142,41 +125,91 @@ def make_scenario(
       noise_scale: 1: evaluations scatter as over seeds; 0: they give the mean.
 
     Raises:
-      InputError: a budget is not positive, the trace is shorter than the time budget, or a shape is off.
+      InputError: a carbon budget that is not positive.
     """
+
+    hours: float | None = None
+    hour_s: float = 3600.0
+    carbon_budget_g: float = float("inf")
+    switch_s: float = 0.0
+    score_s: float = 5.0
+    prepare_s: float = 0.0
+    train_unscored: bool = True
+    noise_scale: float = 0.0
+
+    def __post_init__(self):
+        if not self.carbon_budget_g > 0:
+            raise InputError(f"a carbon budget of {self.carbon_budget_g:g} g pays nothing; give a positive one")
+
+    def duration_s(self, hours: int) -> float:
+        """The time budget on a trace of so many hours, s.
+
+        Raises:
+          InputError: the trace is shorter than the time budget.
+        """
+        limit = hours * self.hour_s
+        duration = limit if self.hours is None else self.hours * self.hour_s
+        if not 0 < duration <= limit + 1e-3:
+            raise InputError(
+                f"a search of {duration / self.hour_s:g} h needs a trace of that length, this one has {hours:g} h"
+            )
+        return min(duration, limit)
+
+
+def make_scenario(
+    intensity,
+    config: ScenarioConfig | None = None,
+    *,
+    past=None,
+    past_known=None,
+    forecast=None,
+    power: Power | None = None,
+) -> Scenario:
+    """Build one scenario from plain numbers; see `Scenario` for the fields.
+
+    Args:
+      intensity: gCO2eq/kWh of every hour, (H,).
+      config: budgets and costs; default: those of `ScenarioConfig`.
+      past: of the hours before, (W,); default: 24 unknown ones.
+      past_known: bool (W,); default: all that were given.
+      forecast: quantiles (H, L, q); default: that every coming hour is as the present one.
+      power: accounting; default: `full_power()`.
+
+    Raises:
+      InputError: the trace is shorter than the time budget, or a shape is off.
+    """
+    config = config or ScenarioConfig()
     intensity = np.asarray(intensity, np.float32)
-    if past is None:
-        past, past_known = np.zeros(PAST_H), np.zeros(PAST_H, bool)
-    past = np.asarray(past, np.float32)
-    known = np.ones(past.shape, bool) if past_known is None else np.asarray(past_known, bool)
-    limit = len(intensity) * hour_s
-    duration = limit if hours is None else hours * hour_s
-    if not 0 < duration <= limit + 1e-3:
-        raise InputError(
-            f"a search of {duration / hour_s:g} h needs a trace of that length, this one has {limit / hour_s:g} h"
-        )
-    if not carbon_budget_g > 0:
-        raise InputError(f"a carbon budget of {carbon_budget_g:g} g pays nothing; give a positive one")
+    duration_s = config.duration_s(len(intensity))
+    past, known = _past(past, past_known)
     if forecast is None:
         forecast = np.tile(intensity[:, None, None], (1, LEAD_H, 3))
     forecast = np.asarray(forecast, np.float32)
     if forecast.ndim != 3 or len(forecast) != len(intensity):
         raise InputError(f"forecasts of shape {forecast.shape} do not fit {len(intensity)} hours; (H, L, q) is wanted")
+    return Scenario(
+        intensity=jnp.asarray(intensity),
+        past=jnp.asarray(past),
+        past_known=jnp.asarray(known),
+        forecast=jnp.asarray(forecast),
+        hour_s=jnp.float32(config.hour_s),
+        duration_s=jnp.float32(duration_s),
+        carbon_budget_g=jnp.float32(config.carbon_budget_g),
+        power=power or full_power(),
+        switch_s=jnp.float32(config.switch_s),
+        score_s=jnp.float32(config.score_s),
+        prepare_s=jnp.float32(config.prepare_s),
+        train_unscored=jnp.asarray(config.train_unscored, bool),
+        noise_scale=jnp.float32(config.noise_scale),
+    )
+
+
+def _past(past, past_known) -> tuple[np.ndarray, np.ndarray]:
+    """The hours before a search, float32 (W,), and which are known, bool (W,); none without `past`."""
+    if past is None:
+        return np.zeros(PAST_H, np.float32), np.zeros(PAST_H, bool)
+    past = np.asarray(past, np.float32)
+    known = np.ones(past.shape, bool) if past_known is None else np.asarray(past_known, bool)
     if past.shape != known.shape:
         raise InputError(f"past of shape {past.shape} and past_known of shape {known.shape} are not alike")
-    real, flag = (lambda x: jnp.asarray(x, jnp.float32)), (lambda x: jnp.asarray(x, bool))
-    return Scenario(
-        intensity=real(intensity),
-        past=real(past),
-        past_known=flag(known),
-        forecast=real(forecast),
-        hour_s=real(hour_s),
-        duration_s=real(min(duration, limit)),
-        carbon_budget_g=real(carbon_budget_g),
-        power=power or full_power(),
-        switch_s=real(switch_s),
-        score_s=real(score_s),
-        prepare_s=real(prepare_s),
-        train_unscored=flag(train_unscored),
-        noise_scale=real(noise_scale),
-    )
+    return past, known

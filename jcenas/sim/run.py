@@ -23,6 +23,7 @@ from jcenas.sim.problem import (
     Benchmark,
     Power,
     Scenario,
+    ScenarioConfig,
     full_power,
     make_benchmark,
     make_scenario,
@@ -108,16 +109,19 @@ def scenario_of(config: SimulateConfig, stage: Stage, grid: GridHours, power: Po
     released = config.accounting == "released"
     past, known = grid.past()
     score_s = config.path_s if stage.supernet else 0.0 if released else config.score_s
-    return make_scenario(
-        grid.intensity(config.hours),
-        past=past,
-        past_known=known,
-        forecast=np.stack([grid.forecast(config.forecast, hour) for hour in range(config.hours)]),
+    numbers = ScenarioConfig(
         carbon_budget_g=float("inf") if config.carbon_budget is None else config.carbon_budget,
-        power=power,
         switch_s=0.0 if released else config.switch_s,
         score_s=score_s,
         prepare_s=config.supernet_s if stage.supernet and not released else 0.0,
+    )
+    return make_scenario(
+        grid.intensity(config.hours),
+        numbers,
+        past=past,
+        past_known=known,
+        forecast=np.stack([grid.forecast(config.forecast, hour) for hour in range(config.hours)]),
+        power=power,
     )
 
 

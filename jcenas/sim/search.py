@@ -43,6 +43,14 @@ class _Search(NamedTuple):
     rooms: tuple[int, ...]
 
 
+class _Given(NamedTuple):
+    """What a compiled search is called with."""
+
+    params: Any  # of the policy
+    benchmark: Benchmark
+    scenario: Scenario
+
+
 def make_search(
     sizes: SearchSizes,
     table: Table,
@@ -72,11 +80,12 @@ def make_search(
 
     def simulate(key: jax.Array, params: Any, benchmark: Benchmark, scenario: Scenario) -> Result:
         first, rest = jax.random.split(key)
+        given = _Given(params, benchmark, scenario)
         state = _start(search, first, benchmark, scenario)
 
         def step(state: SearchState, hour: jax.Array) -> tuple[SearchState, Interval]:
             def run(state: SearchState) -> tuple[SearchState, Interval]:
-                return _hour(search, engine.keys_of(rest, hour), state, hour, params, benchmark, scenario)
+                return _hour(search, given, engine.keys_of(rest, hour), state, hour)
 
             return jax.lax.cond(state.stopped, lambda s: (s, _interval(s)), run, state)
 
@@ -112,15 +121,10 @@ def _start(search: _Search, key: jax.Array, benchmark: Benchmark, scenario: Scen
 
 
 def _hour(
-    search: _Search,
-    keys: Keys,
-    state: SearchState,
-    hour: jax.Array,
-    params: Any,
-    benchmark: Benchmark,
-    scenario: Scenario,
+    search: _Search, given: _Given, keys: Keys, state: SearchState, hour: jax.Array
 ) -> tuple[SearchState, Interval]:
     """One hour: decide, score, train, charge, learn."""
+    params, benchmark, scenario = given
     sizes, stage, g = search.sizes, search.stage, search.sizes.devices
     length = jnp.minimum(scenario.hour_s, scenario.duration_s - state.clock_s)
     seen = observe(status_of(state, sizes, benchmark), outlook_of(hour, scenario), budget_of(state, g, scenario))

@@ -16,10 +16,13 @@ from jcenas.errors import InputError
 def test_features_by_hand(observe):
     forecast = np.repeat(np.where(np.arange(24) < 12, 100.0, 300.0)[:, None], 3, axis=1)
     forecast[12] = [250, 300, 350]
-    seen = lambda affordable: observe(
-        100, [100, 300], forecast=forecast, time_left=0.5, carbon_left=0.25, hours_left=24, affordable=affordable,
-        hypervolume=0.9, evaluations=0, queue=5, capacity=10, half_finished=4, future=np.zeros(24),
-    )  # fmt: skip
+
+    def seen(affordable):
+        return observe(
+            100, [100, 300], forecast=forecast, time_left=0.5, carbon_left=0.25, hours_left=24, affordable=affordable,
+            hypervolume=0.9, evaluations=0, queue=5, capacity=10, half_finished=4, future=np.zeros(24),
+        )  # fmt: skip
+
     vector = np.asarray(features(seen(1200.0)))
     assert vector.shape == (FEATURES,)
     # Mean 200: 1,200 g/kWh h pay a quarter of 24 h at the mean; all 12 clean hours are in the plans that reach so far.

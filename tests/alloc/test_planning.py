@@ -49,7 +49,10 @@ def test_plan_waits_and_the_oracle_knows_better(observe):
 def test_pace_by_hand(key, observe):
     forecast = np.repeat(np.array([[200.0], [100.0], [300.0]]), 3, 1)
     seen = {"intensity_now": 200, "window": [200], "forecast": forecast, "hours_left": 3.0}
-    share = lambda least, **more: float(pace(key, jnp.float32(least), observe(**seen, **more)))
+
+    def share(least, **more):
+        return float(pace(key, jnp.float32(least), observe(**seen, **more)))
+
     assert share(0.5, affordable=150.0) == pytest.approx(0.5)  # half of the devices in the 200 and the 100
     assert share(1.0, affordable=150.0) == pytest.approx(0.25)  # as the plan: all in the 100, then what is left
     assert share(0.5, affordable=50.0) == 0  # pays half of them in the 100 alone
@@ -67,7 +70,10 @@ def test_idling_is_paid_for_by_hand(key, observe):
     # stopping after this hour leaves (250 - 150) / 0.5 = 200 for 2/3 of it; after the next, (250 - 200) / 0.5 = 100 for
     # the whole clean hour, which is more.
     seen = {"intensity_now": 300.0, "window": [300.0], "future": [300.0, 100.0], "hours_left": 2.0}
-    share = lambda **more: float(oracle(key, jnp.float32(1), observe(**seen, **more)))
+
+    def share(**more):
+        return float(oracle(key, jnp.float32(1), observe(**seen, **more)))
+
     assert share(affordable=250.0) == pytest.approx(0.5)
     assert share(affordable=250.0, idle_share=0.5) == 0
     # 160: (160 - 150) / 0.5 = 20, a fifteenth of this hour; nothing is left for the next one.

@@ -95,7 +95,10 @@ def play_great_britain(answer):
         end = start + 48 * HOUR if last == "fw48h" else datetime.datetime.fromisoformat(last)
         if end - start > 14 * 24 * HOUR:
             return answer({"error": {"code": "400 Bad Request"}}, 400)
-        entry = lambda t: {"from": f"{t:%Y-%m-%dT%H:%MZ}", "intensity": {"forecast": level(t), "actual": None}}
+
+        def entry(t):
+            return {"from": f"{t:%Y-%m-%dT%H:%MZ}", "intensity": {"forecast": level(t), "actual": None}}
+
         return answer({"data": [entry(t) for t in times(start, end, HOUR / 2)]})
 
     return respond

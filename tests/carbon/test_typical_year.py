@@ -69,7 +69,9 @@ def test_residual_has_the_autocorrelation_of_its_definition():
     weights = np.full(process.N_PARTS, 1.0) * process.IS_VOLATILE
     weights /= weights.sum()
 
-    draw = lambda key: generator.residual(key, jnp.asarray(weights, jnp.float32), jnp.float32(0.6), 200)
+    def draw(key):
+        return generator.residual(key, jnp.asarray(weights, jnp.float32), jnp.float32(0.6), 200)
+
     g = np.asarray(jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(0), 2048)), float)
     lags = np.array([0, 1, 6, 24, 48])
     found = [np.mean(g[:, : 200 - lag] * g[:, lag:]) for lag in lags]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import pytest
 
-from jcenas.engine.predictor import Inputs
+from jcenas.engine.candidates import Inputs
 from jcenas.engine.queue import EMPTY
 from jcenas.engine.state import Catalog, SearchSizes, SearchState
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from jcenas.engine import predictor
-from jcenas.engine.predictor import Inputs
+from jcenas.engine.candidates import Candidates, Evaluated, Inputs
 from jcenas.moo import hypervolume
 from jcenas.moo.kernels import squared_distances
 from jcenas.moo.surrogate import Warp
@@ -71,23 +71,19 @@ def test_improvement_equals_sampled_hypervolume(rng):
     assert float(got[2]) == 0.0  # dearer than the reference
 
 
-by_improvement = jax.jit(predictor.by_improvement, static_argnums=8)
+by_improvement = jax.jit(predictor.by_improvement, static_argnums=3)
 
 
-def ask(errors, told, n=3, asked=LINE, seconds=None, cost=None):
+def candidates_of(inputs, cost, seconds=None):
+    k = inputs.scores.shape[0]
+    seconds = jnp.ones(k) if seconds is None else seconds
+    return Candidates(inputs, cost[:, None], jnp.zeros(k), seconds, jnp.ones(k, bool))
+
+
+def ask(errors, told, n=3, asked=LINE, seconds=None):
     seen = jnp.stack([jnp.asarray(errors, jnp.float32), jnp.full(len(errors), 5.0)], axis=1)
-    k = asked.scores.shape[0]
-    return by_improvement(
-        LINE,
-        seen,
-        jnp.asarray(told),
-        asked,
-        jnp.full(k, 4.0) if cost is None else cost,
-        jnp.ones(k) if seconds is None else seconds,
-        jnp.ones(k, bool),
-        jnp.array([100.0, 10.0]),
-        n,
-    )
+    candidates = candidates_of(asked, jnp.full(asked.scores.shape[0], 4.0), seconds)
+    return by_improvement(Evaluated(LINE, seen, jnp.asarray(told)), candidates, jnp.array([100.0, 10.0]), n)
 
 
 def test_picks_are_distinct_follow_the_trend_and_time():
@@ -131,7 +127,7 @@ def test_the_front_is_whole_and_without_copies(monkeypatch):
     np.testing.assert_array_equal(best, ~np.isin(np.arange(12), [5, 7]))  # row 5 is a copy of row 4
     front = predictor.front_of(seen, best, 12)
     np.testing.assert_array_equal(front.points[front.known, 0], [0, 1, 2, 3, 4, 6, 8, 9, 10, 11])
-    args = (LINE, seen, jnp.ones(12, bool), LINE, seen[:, 1] - 0.5, jnp.ones(12), jnp.ones(12, bool))
+    args = (Evaluated(LINE, seen, jnp.ones(12, bool)), candidates_of(LINE, seen[:, 1] - 0.5))
     wanted = predictor.by_improvement(*args, jnp.array([20.0, 20.0]), 3)
     monkeypatch.setattr(predictor, "FRONT", 4)  # fewer places than the front has points
     jax.tree.map(np.testing.assert_array_equal, predictor.by_improvement(*args, jnp.array([20.0, 20.0]), 3), wanted)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from jcenas.engine import stages
-from jcenas.engine.predictor import Inputs
-from jcenas.engine.stages import Candidates, Evaluated, stage_from_name
+from jcenas.engine.candidates import Candidates, Evaluated, Inputs
+from jcenas.engine.stages import stage_from_name
 from jcenas.errors import InputError
 
 

@@ -120,7 +120,9 @@ def scan(optimizer, key, steps):
 
 
 def test_state_keeps_its_type_and_compiles_once(optimizer, key):
-    types = lambda state: jax.tree.map(jax.typeof, state)
+    def types(state):
+        return jax.tree.map(jax.typeof, state)
+
     _, state = loop(optimizer, key, 3)
     assert types(state) == types(optimizer.init(key))
     assert optimizer.traces == 1

@@ -30,7 +30,10 @@ def test_a_peer_that_cannot_be_installed_is_left_out(monkeypatch, capsys):
 
 def test_a_peer_is_compared_before_it_is_timed():
     points, reference = np.full((2, 1, 2), 0.5), np.ones(2)
-    measure = lambda front, reference: float(np.prod(reference - front[0]))
+
+    def measure(front, reference):
+        return float(np.prod(reference - front[0]))
+
     assert benchmark_hypervolume.peer_ms(measure, points, reference, np.full(2, 0.25), 1) > 0
     with pytest.raises(AssertionError):
         benchmark_hypervolume.peer_ms(measure, points, reference, np.full(2, 0.3), 1)

@@ -43,7 +43,10 @@ def test_fit_finds_which_variable_matters(key):
     before = gp.defaults(3)
     mask = jnp.ones(60, bool)
     after = gp.fit("categorical", before, x, y, mask, steps=60)
-    loss = lambda hyper: gp.negative_log_likelihood("categorical", hyper, x, y, mask)
+
+    def loss(hyper):
+        return gp.negative_log_likelihood("categorical", hyper, x, y, mask)
+
     assert loss(after) < loss(before) - 10
     assert after.log_scale[0] > after.log_scale[1] + 1
     assert after.log_scale[0] > after.log_scale[2] + 1

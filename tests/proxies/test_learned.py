@@ -110,7 +110,10 @@ def test_curve_features_by_hand():
 def test_curves_with_a_known_law_are_continued_exactly():
     random = np.random.default_rng(0)
     end, drop, speed = random.uniform(0.1, 0.9, 60), random.uniform(0.1, 0.5, 60), 0.5
-    at = lambda t: end - drop * speed**t  # a geometric approach: the end is linear in any two values
+
+    def at(t):
+        return end - drop * speed**t  # a geometric approach: the end is linear in any two values
+
     curves = jnp.asarray(np.stack([at(t) for t in range(4)], axis=1), jnp.float32)
     finals, mask = jnp.asarray(end, jnp.float32), jnp.arange(60) < 40
     model = learning_curve.fit(curves, jnp.where(mask, finals, jnp.nan), mask, ridge=1e-6)

@@ -163,7 +163,10 @@ def log_synflow_64(variables, genome, shape, **size):
     with jax.enable_x64(True):
         own = jax.tree.map(lambda x: np.abs(np.asarray(x, np.float64)), extract(variables, genome))
         fixed = FixedNetwork(genome, 10, **size)
-        flow = lambda p: jnp.sum(fixed.apply({**own, "params": p}, jnp.ones((1, *shape))))
+
+        def flow(p):
+            return jnp.sum(fixed.apply({**own, "params": p}, jnp.ones((1, *shape))))
+
         gradient = jax.jit(jax.grad(flow))(own["params"])
         products = jax.tree.map(lambda p, g: float(np.sum(p * g)), own["params"], gradient)
     return np.log(sum(jax.tree.leaves(products)))

@@ -28,7 +28,10 @@ def test_options_of_jit_pass_through():
 
 def test_convolutions_are_taken_from_ynnpack_and_products_left_to_it():
     x, kernel = jnp.ones((2, 8, 8, 32)), jnp.ones((3, 3, 32, 32))
-    by_ynnpack = lambda jit, f, *of: "ynn_fusion" in jit(f).lower(*of).compile().as_text()
+
+    def by_ynnpack(jit, f, *of):
+        return "ynn_fusion" in jit(f).lower(*of).compile().as_text()
+
     assert not by_ynnpack(compilation.jit, conv, x, kernel)
     product = (jnp.dot, x[0, 0], kernel[0, 0])
     assert by_ynnpack(compilation.jit, *product) == by_ynnpack(jax.jit, *product)

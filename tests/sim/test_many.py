@@ -42,7 +42,10 @@ def test_shards_pads_and_keeps_the_order(kit, small):
 @pytest.mark.accelerator
 def test_first_to_reach_by_hand():
     objectives = jnp.array([[5.0, 5.0], [9.0, 9.0], [2.0, 2.0], [1.0, 1.0]])
-    reach = lambda target: int(first_to_reach(objectives, jnp.int32(3), jnp.array([10.0, 10.0]), target))
+
+    def reach(target):
+        return int(first_to_reach(objectives, jnp.int32(3), jnp.array([10.0, 10.0]), target))
+
     assert [reach(t) for t in (0.0, 25.0, 25.5, 64.0, 70.0)] == [0, 1, 3, 3, -1]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jcenas.alloc.policies import Policy
 from jcenas.engine.stages import none, one_shot
 from jcenas.engine.state import SearchSizes
-from jcenas.sim.problem import make_scenario
+from jcenas.sim.problem import ScenarioConfig, make_scenario
 from jcenas.sim.search import make_search
 
 N, G, Q, P, U, HOURS = 30, 3, 4, 9, 5, 6
@@ -159,13 +159,15 @@ def instance(kit, seed):
     shares = rng.choice([0.0, 0.3, 0.5, 1.0], HOURS)
     scenario = make_scenario(
         rng.uniform(50, 500, HOURS),
-        hours=HOURS,
-        carbon_budget_g=float(rng.choice([np.inf, rng.uniform(200, 5000)])),
+        ScenarioConfig(
+            hours=HOURS,
+            carbon_budget_g=float(rng.choice([np.inf, rng.uniform(200, 5000)])),
+            switch_s=float(rng.choice([0.0, 240.0])),
+            score_s=float(rng.uniform(50, 1500)),
+            prepare_s=float(rng.choice([0.0, rng.uniform(0, 20000)])),
+            train_unscored=bool(rng.integers(2)),
+        ),
         power=kit.power_of(**KW),
-        switch_s=float(rng.choice([0.0, 240.0])),
-        score_s=float(rng.uniform(50, 1500)),
-        prepare_s=float(rng.choice([0.0, rng.uniform(0, 20000)])),
-        train_unscored=bool(rng.integers(2)),
     )
     return table, shares, scenario
 

@@ -11,6 +11,7 @@ from jcenas.engine.state import SearchSizes
 from jcenas.errors import InputError
 from jcenas.moo import lamoo, random_search
 from jcenas.sim.problem import (
+    ScenarioConfig,
     full_power,
     make_benchmark,
     make_scenario,
@@ -59,7 +60,9 @@ def test_policies_drive_a_search(name, table, benchmark, key):
         jax.random.key(1),
         jax.tree.map(lambda p: p * 0.9, params),
         benchmark,
-        make_scenario(2 * INTENSITY, hours=7.5, carbon_budget_g=2000.0, power=released_power(), switch_s=60.0),
+        make_scenario(
+            2 * INTENSITY, ScenarioConfig(hours=7.5, carbon_budget_g=2000.0, switch_s=60.0), power=released_power()
+        ),
     )
     assert traces == 1  # another trace, start, budget, accounting and seed compile nothing
     assert ((first.intervals.share >= 0) & (first.intervals.share <= 1)).all()
@@ -74,7 +77,7 @@ def test_many_equals_each_and_keys_count(table, benchmark):
     config = SearchSizes(**SIZES)
     simulate = make_search(config, table, random(table), policy, stage=one_shot())
     keys = jax.random.split(jax.random.key(3), 3)
-    scenario = make_scenario(INTENSITY, noise_scale=1.0)
+    scenario = make_scenario(INTENSITY, ScenarioConfig(noise_scale=1.0))
     one = jax.jit(lambda key: simulate(key, (), benchmark, scenario))
     many = jax.jit(lambda keys: jax.lax.map(lambda key: simulate(key, (), benchmark, scenario), keys))(keys)
     side_by_side = jax.jit(jax.vmap(lambda key: simulate(key, (), benchmark, scenario)))(keys)
@@ -89,7 +92,10 @@ def test_many_equals_each_and_keys_count(table, benchmark):
 def test_a_predictor_beats_chance_with_the_same_evaluations(table, benchmark):
     def log_missing(stage):
         config = SearchSizes(**{**SIZES, "proposals": 64})
-        make = lambda capacity: random_search(table.space, capacity=capacity, batch=64)
+
+        def make(capacity):
+            return random_search(table.space, capacity=capacity, batch=64)
+
         policy = policy_from_name("evaluate-all")
         simulate = make_search(config, table, make, policy, stage=stage, rooms=(64, 96))
         keys = jax.random.split(jax.random.key(0), 6)
@@ -102,7 +108,9 @@ def test_a_predictor_beats_chance_with_the_same_evaluations(table, benchmark):
 
 @pytest.mark.slow
 def test_lamoo_runs_inside(table, benchmark):
-    make = lambda capacity: lamoo(table.space, capacity=capacity, batch=16, reference=(100, 60))
+    def make(capacity):
+        return lamoo(table.space, capacity=capacity, batch=16, reference=(100, 60))
+
     config = SearchSizes(**SIZES, initial=10)
     policy = policy_from_name("evaluate-all")
     run = jax.jit(make_search(config, table, make, policy, stage=none(), rooms=(48, 96)))
@@ -131,8 +139,11 @@ def test_bounds_by_hand(benchmark):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: make_scenario([1.0, 2.0], hours=3), r"3 h needs a trace of that length, this one has 2 h"),
-        (lambda: make_scenario([1.0], carbon_budget_g=0.0), "pays nothing"),
+        (
+            lambda: make_scenario([1.0, 2.0], ScenarioConfig(hours=3)),
+            r"3 h needs a trace of that length, this one has 2 h",
+        ),
+        (lambda: ScenarioConfig(carbon_budget_g=0.0), "pays nothing"),
         (lambda: make_scenario([1.0, 2.0], forecast=np.zeros((1, 24, 3))), "do not fit 2 hours"),
         (lambda: SearchSizes(devices=0), "devices is 0"),
         (lambda: SearchSizes(devices=50), "50 devices cannot be fed by a queue of 16"),

@@ -47,7 +47,9 @@ def alone(digits):
 
 
 def assert_equal_members(found, expected, members):
-    close = lambda a, b: np.testing.assert_allclose(np.asarray(a)[members], b[members], rtol=5e-3, atol=5e-4)
+    def close(a, b):
+        np.testing.assert_allclose(np.asarray(a)[members], b[members], rtol=5e-3, atol=5e-4)
+
     jax.tree.map(close, found, expected)
 
 

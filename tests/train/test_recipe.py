@@ -63,8 +63,12 @@ def test_label_smoothing_by_hand():
 
 
 def test_schedules_by_hand():
-    at = lambda step, **options: float(recipe.learning_rate(1.0, jnp.int32(step), jnp.int32(100), **options))
-    cosine = lambda t: 0.5 * (1 + np.cos(np.pi * t))
+    def at(step, **options):
+        return float(recipe.learning_rate(1.0, jnp.int32(step), jnp.int32(100), **options))
+
+    def cosine(t):
+        return 0.5 * (1 + np.cos(np.pi * t))
+
     np.testing.assert_allclose([at(0, warmup=0), at(49, warmup=0)], [cosine(0.01), 0.5], rtol=1e-5)
     np.testing.assert_allclose([at(9, warmup=0.2), at(19, warmup=0.2)], [0.5 * cosine(0.1), cosine(0.2)], rtol=1e-5)
     rates = [float(recipe.drop_path_rate(0.2, jnp.int32(s), jnp.int32(100))) for s in (0, 50, 100)]

@@ -54,7 +54,10 @@ def test_chunks_divide_the_epoch(bound, digits):
 
 def test_learning_rate_by_hand():
     rates = [float(learning_rate(0.1, jnp.int32(s), jnp.int32(100))) for s in (0, 4, 49, 99)]
-    cosine = lambda t: 0.5 * (1 + np.cos(np.pi * t))
+
+    def cosine(t):
+        return 0.5 * (1 + np.cos(np.pi * t))
+
     np.testing.assert_allclose(rates, [0.1 * 0.2 * cosine(0.01), 0.1 * cosine(0.05), 0.05, 0.0], atol=1e-6)
 
 

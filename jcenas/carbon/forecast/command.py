@@ -117,7 +117,9 @@ def run(
 
 
 def _train(history: CarbonTrace, hour: int, seed: int, say: Callable[[str], None]) -> Forecaster:
-    progress = lambda done, steps, loss: say(f"step {done}/{steps}  loss {loss:.4f}")
+    def progress(done: int, steps: int, loss: float) -> None:
+        say(f"step {done}/{steps}  loss {loss:.4f}")
+
     return train_on_trace(history, jax.random.key(seed), hour=hour, progress=progress)
 
 

@@ -69,7 +69,10 @@ class Layers(nn.Module):
         def norm(name: str, channels: int) -> None:
             shape = (n, channels)
             weights[name] = self.param(name, lambda key: {"scale": jnp.ones(shape), "bias": jnp.zeros(shape)})
-            zero = lambda: {"mean": jnp.zeros(shape), "variance": jnp.ones(shape)}
+
+            def zero():
+                return {"mean": jnp.zeros(shape), "variance": jnp.ones(shape)}
+
             running[name] = self.variable("batch_stats", name, zero)
 
         if max(kind.expansions) > 1:

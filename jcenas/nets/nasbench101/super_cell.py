@@ -145,7 +145,7 @@ def _backward(how: How, saved, cotangents):
         operated = Ran(of_vertex.entered.y, of_vertex.z, of_vertex.used)
         g, convolutions = vertex.operate_back(how, of_vertex.entered.y, operated, now.wire, own, g)
         dx, project = vertex.enter_back(how, x, of_vertex.entered, now.wire, own.project, g, dx)
-        return _put(gradients, v, g), dx, _put(found, v, Convolutions(*convolutions, project))
+        return _put(gradients, v, g), dx, _put(found, v, Convolutions(convolutions[0], convolutions[1], project))
 
     start = jnp.zeros((len(plan.order), *gy.shape), gy.dtype), jnp.zeros_like(x), jax.tree.map(jnp.zeros_like, weights)
     _, dx, found = lax.fori_loop(0, steps, step, start)
@@ -173,7 +173,7 @@ def _put(tree, v: jax.Array, rows):
 
 
 def _where(kept: jax.Array, x: jax.Array) -> jax.Array:
-    """x (B, H, W, C) in the channels, bool (C,) or (1,), that are kept, zero elsewhere."""
+    """X (B, H, W, C) in the channels, bool (C,) or (1,), that are kept, zero elsewhere."""
     return jnp.where(kept[None, None, None], x, jnp.zeros((), x.dtype))
 
 

@@ -124,8 +124,13 @@ def operate(how: How, x: jax.Array, wire: Wire, weights: Convolutions, running: 
 def operate_back(how: How, x: jax.Array, ran: Ran, wire: Wire, weights: Convolutions, g: jax.Array):
     """Gradients of `operate` by x, zero beyond the mask, and by (conv3x3, conv1x1); g (B, H, W, C) is its result's."""
     none = jax.tree.map(jnp.zeros_like, (weights.conv3x3, weights.conv1x1))
-    pooled = lambda x, g: jax.vjp(dw.max_pool_3x3, x)[1](g)[0]
-    masked = lambda dx: jnp.where(wire.mask[None, None, None], dx, jnp.zeros((), dx.dtype))
+
+    def pooled(x, g):
+        return jax.vjp(dw.max_pool_3x3, x)[1](g)[0]
+
+    def masked(dx):
+        return jnp.where(wire.mask[None, None, None], dx, jnp.zeros((), dx.dtype))
+
     if how.choose == "blend":
         return _blend_back(how, x, ran, wire, weights, g)
 
@@ -180,7 +185,10 @@ def _blended(wire: Wire, weights: Convolutions) -> jax.Array:
 
 def _chosen(wire: Wire, weights: Convolutions, running: Convolutions) -> tuple[ConvWeights, Moments]:
     """The norm of the chosen convolution, with no kernel."""
-    pick = lambda a, b: jnp.where(wire.operation == CONV_3X3, a, b)
+
+    def pick(a, b):
+        return jnp.where(wire.operation == CONV_3X3, a, b)
+
     scale, bias = (pick(getattr(weights.conv3x3, n), getattr(weights.conv1x1, n)) for n in ("scale", "bias"))
     return ConvWeights(jnp.zeros(0), scale, bias), jax.tree.map(pick, running.conv3x3, running.conv1x1)
 

@@ -46,7 +46,9 @@ def pool(x, start, combine, stride):
 
 
 def plain_edge(x, mixture, w, stride):
-    both = lambda kernels, i: separable(separable(x, kernels[0], w.first[i], stride), kernels[1], w.last[i])
+    def both(kernels, i):
+        return separable(separable(x, kernels[0], w.first[i], stride), kernels[1], w.last[i])
+
     skip = x
     if stride == 2:
         halves = [x[:, ::2, ::2], x[:, 1::2, 1::2]]
@@ -75,7 +77,9 @@ def test_an_edge_and_its_gradients_equal_the_librarys_operations(stride):
     weight_of_output = normal(2, 8 // stride, 8 // stride, C)
 
     def gradients(edge):
-        loss = lambda x, m, w: jnp.sum(weight_of_output * edge(x, m, w, stride))
+        def loss(x, m, w):
+            return jnp.sum(weight_of_output * edge(x, m, w, stride))
+
         return jax.jit(jax.value_and_grad(loss, (0, 1, 2)))(x, mixture, weights)
 
     found, expected = gradients(mixed_edge), gradients(plain_edge)

@@ -25,7 +25,13 @@ def test_conv_and_both_gradients_equal_automatic_ones(side, stride, size, key):
 def test_conv_of_many_under_vmap_equals_each_alone(key):
     k1, k2 = jax.random.split(key)
     x, kernels = jax.random.normal(k1, (2, 3, 4, 4, 3)), jax.random.normal(k2, (2, 3, 3, 3, 5))
-    loss = lambda conv: lambda x, kernel: jnp.sum(jnp.sin(conv(x, kernel)))
+
+    def loss(conv):
+        def of(x, kernel):
+            return jnp.sum(jnp.sin(conv(x, kernel)))
+
+        return of
+
     found = jax.vmap(jax.value_and_grad(loss(conv_of_many), (0, 1)))(x, kernels)
     alone = jax.value_and_grad(loss(lambda x, kernel: lax_conv(x, kernel, 1)), (0, 1))
     for member in range(2):

@@ -31,8 +31,13 @@ def variables():
     network = MobileSupernet(SPACE, 3)
     shapes = jax.eval_shape(network.init, jax.random.key(0), IMAGES, GENOMES["smallest"])
     rng = np.random.default_rng(1)
-    signed = lambda s: jnp.asarray(rng.uniform(0.2, 0.8, s.shape) * rng.choice([-1, 1]), s.dtype)
-    positive = lambda s: jnp.asarray(rng.uniform(0.5, 1, s.shape), s.dtype)
+
+    def signed(s):
+        return jnp.asarray(rng.uniform(0.2, 0.8, s.shape) * rng.choice([-1, 1]), s.dtype)
+
+    def positive(s):
+        return jnp.asarray(rng.uniform(0.5, 1, s.shape), s.dtype)
+
     params, stats = shapes["params"], shapes["batch_stats"]
     return {"params": jax.tree.map(signed, params), "batch_stats": jax.tree.map(positive, stats)}
 

@@ -61,11 +61,16 @@ def test_output_and_gradients_equal_automatic_ones(statistics):
 
     @jax.jit
     def ours(x, genome, weights):
-        loss = lambda x, w: jnp.sum(weight_of_output * branch_cell(x, genome, w, RUNNING, statistics)[0])
+        def loss(x, w):
+            return jnp.sum(weight_of_output * branch_cell(x, genome, w, RUNNING, statistics)[0])
+
         return jax.value_and_grad(loss, (0, 1))(x, weights)
 
     for genome in GENOMES:
-        loss = lambda x, w, genome=genome: jnp.sum(weight_of_output * plain_cell(x, genome, w, statistics))
+
+        def loss(x, w, genome=genome):
+            return jnp.sum(weight_of_output * plain_cell(x, genome, w, statistics))
+
         expected = jax.jit(jax.value_and_grad(loss, (0, 1)))(IMAGES, WEIGHTS)
         found = ours(IMAGES, jnp.asarray(genome, jnp.int32), WEIGHTS)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3), found, expected)
