@@ -124,7 +124,15 @@ def _measure(config: SearchConfig, images: RunImages, problem: NetworkProblem, p
 @functools.lru_cache(maxsize=16)
 def _programs(essence: SearchConfig, images: RunImages, device: sharding.Device) -> DevicePrograms:
     """Kept from one search of a process to the next: `_COMPILED_IN` and the images decide the programs."""
-    return DevicePrograms(essence, make_problem(essence, images.data), images.data, device)
+    try:
+        return DevicePrograms(essence, make_problem(essence, images.data), images.data, device)
+    except InputError as error:
+        if "images must be" not in str(error):
+            raise
+        remedy = "--image-size N resizes them" if images.record.get("class_names") else "pad, crop or resize them"
+        raise InputError(
+            f"--problem {essence.problem}, --images {images.record['source']}: {error}; {remedy}"
+        ) from error
 
 
 def room_of(config: SearchConfig, problem: NetworkProblem, devices: int) -> int:

@@ -95,6 +95,17 @@ def test_nothing_is_written_before_the_images_are_checked(tmp_path, options, mes
     assert not list(tmp_path.iterdir())
 
 
+def test_sides_that_the_networks_do_not_take(tmp_path, rng):
+    np.savez(tmp_path / "odd.npz", x=rng.integers(0, 256, (40, 6, 6), np.uint8), y=np.arange(40) % 4)
+    for problem in ("nasbench201", "darts"):
+        options = {"images": str(tmp_path / "odd.npz"), "problem": problem, "runs": tmp_path / "runs"}
+        with pytest.raises(
+            InputError, match=r"odd\.npz: images must be .* multiples of 4, not .*; pad, crop or resize"
+        ):
+            search(SearchConfig(**SMALL, **options))
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.slow
 def test_a_search_on_arrays_is_recorded_and_goes_on_with_the_same_ones_only(tmp_path, rng, monkeypatch):
     monkeypatch.setattr(prepare, "MOST_ROOM", 64)

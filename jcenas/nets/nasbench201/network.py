@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jcenas.errors import InputError
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv, conv_of_many
 from jcenas.nets.nasbench201.cell import CellWeights, Statistics, branch_cell
@@ -184,11 +185,11 @@ class CellNetwork(nn.Module):
         """Logits (B, classes) of images (B, H, W, C), H and W multiples of 4; genome int32 (6,), or a mixture (6, 5).
 
         Raises:
-            ValueError: image sides that the two reductions cannot halve.
+            InputError: image sides that the two reductions cannot halve.
             AssertionError: a genome of another shape.
         """
         if images.ndim != 4 or images.shape[1] % 4 or images.shape[2] % 4:
-            raise ValueError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
+            raise InputError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
         expected = (len(EDGES), len(OPERATIONS)) if self.choose == "mix" else (len(EDGES),)
         chex.assert_shape(genome, expected, custom_message="genome")
         x = conv(images, self.param("stem", he_normal(), (3, 3, images.shape[-1], self.channels)), 1)
