@@ -82,7 +82,7 @@ def measure_cells(
     missing = [cell for cell in mine if tuple(int(v) for v in cell) not in done]
     if not missing:
         return
-    data = images.load_images(config.dataset, [], seed=config.seed)
+    data = images.load_images(config.images, [], seed=config.seed)
     trainer = make_trainer(network_of(config, data), train_config(config), data)
     keys = jax.random.split(jax.random.key(TRAIN_SEED), SEEDS)
     compiled = jax.jit(make_measure(trainer, budgets)).lower(keys, members(missing[0]), data).compile()
@@ -110,7 +110,7 @@ def score_all(folder: pathlib.Path, config: SearchConfig, epochs: int, cells: np
     """Train the supernet and score all cells in one call; right answers on validation, int32 (n,), to a file."""
     if (folder / SCORES).exists():
         return
-    data = images.load_images(config.dataset, [], seed=config.seed)
+    data = images.load_images(config.images, [], seed=config.seed)
     network = network_of(config, data)
     trainer = make_trainer(network, train_config(config), data)
     state = jax.jit(trainer.init)(jax.random.key(SUPERNET_SEED), jnp.int32(epochs * trainer.steps_per_epoch))
@@ -126,7 +126,7 @@ def score_all(folder: pathlib.Path, config: SearchConfig, epochs: int, cells: np
 
 def synflow_of(cells: np.ndarray, config: SearchConfig) -> np.ndarray:
     """Logarithm of synflow of cells (n, 6), float32 (n,); -inf where no path is left."""
-    data = images.load_images(config.dataset, [], seed=config.seed)
+    data = images.load_images(config.images, [], seed=config.seed)
     proxy = make_proxy(synflow, network_of(config, data))
     start = proxy.prepare(jax.random.key(SYNFLOW_SEED), data)
     return np.asarray(jax.jit(proxy.score)(start, jnp.asarray(cells)))
@@ -154,7 +154,7 @@ def pack(
     rows = {tuple(row["genome"]): row for row in finished(folder)}  # once each, whoever did it
     rows = [rows[genome] for genome in sorted(rows)]
     score = dict(zip(map(tuple, scored.tolist()), np.load(folder / SCORES), strict=True))
-    data = images.load_images(config.dataset, [], seed=config.seed)
+    data = images.load_images(config.images, [], seed=config.seed)
     provenance = {
         "command": command,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -162,7 +162,7 @@ def pack(
         "seconds": f"CPU time of one core; {recording.environment()['cpu']}",
         "versions": recording.environment()["versions"],
         "recipe": {
-            k: config.to_json()[k] for k in ("dataset", "channels", "cells", "epochs", "supernet_epochs", "seed")
+            k: config.to_json()[k] for k in ("images", "channels", "cells", "epochs", "supernet_epochs", "seed")
         },
     }
     target.parent.mkdir(parents=True, exist_ok=True)

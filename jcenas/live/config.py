@@ -7,8 +7,10 @@ from typing import Literal
 from jcenas import registry
 from jcenas.carbon.power import PowerModel
 from jcenas.errors import InputError
+from jcenas.train.own_images import is_own
 
 REAL_TIME_HOUR_S = 3600.0
+ARRAYS = "arrays"  # as `images`: a Python program hands them over
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,8 +23,11 @@ class SearchConfig:
             problem`.
         name: run folder below `runs`; empty takes the UTC time of the start.
         runs: folder that holds the run folders.
-        dataset: images to learn: digits, mnist, fashion-mnist, flowers, cifar10 or another of `jcenas list images`. All
-            but digits are read below JCENAS_DATA.
+        images: images to learn: digits, mnist, fashion-mnist, flowers, cifar10 or another of `jcenas list images` (all
+            but digits are read below JCENAS_DATA); or your own: FILE.npz with arrays x and y, or x_train, y_train,
+            x_test, y_test; or a folder of class folders, perhaps below train/, test/ and val/.
+        image_size: side in pixels to which the images of a folder are resized; if not given, the most common size's
+            shorter side, at most 64.
         cost: second objective beside the validation error: params (parameters), flops (multiply-adds), latency
             (measured on this device with batch `latency_batch`), or energy (of one inference, modelled).
         latency_batch: images per call when latency is measured.
@@ -56,7 +61,8 @@ class SearchConfig:
         learning_rate: peak of the cosine schedule.
         proposals: cells proposed in an hour; the stage scores as many of them as it has time for.
         reference_error: validation error beyond which a network is of no use: it bounds the hypervolume; by the data
-            set if not given (digits and mnist 0.1, fashion-mnist 0.3, cifar10 0.7, flowers 0.9).
+            set if not given (digits and mnist 0.1, fashion-mnist 0.3, cifar10 0.7, flowers 0.9; of your own, nine
+            tenths of a guess's error).
         power: electric power of a device by state, and PUE.
         seed: of the split of the images, the optimiser and all weights.
 
@@ -67,7 +73,8 @@ class SearchConfig:
     problem: str = "nasbench201"
     name: str = ""
     runs: Path = Path("runs")
-    dataset: str = "digits"
+    images: str = "digits"
+    image_size: int | None = None
     cost: str = "params"
     latency_batch: Literal[1, 64] = 1
     optimizer: str = "lamoo"
@@ -101,7 +108,7 @@ class SearchConfig:
                 object.__setattr__(self, field, usual.get(field, 1))
         for field in ("hours", "channels", "cells", "epochs", "supernet_epochs", "batch_size"):
             self._at_least(field, 1)
-        for field in ("proposals", "evaluations", "devices"):
+        for field in ("proposals", "evaluations", "devices", "image_size"):
             self._at_least(field, 1)
         for field in ("hour_seconds", "learning_rate", "carbon_budget"):
             value = getattr(self, field)
@@ -109,7 +116,7 @@ class SearchConfig:
                 raise InputError(f"{_flag(field)} {value}: must be a positive number")
         if self.reference_error is not None and not 0 < self.reference_error <= 1:
             raise InputError(f"--reference-error {self.reference_error}: must be in (0, 1]")
-        registry.check("images", self.dataset)
+        self._check_images()
         registry.check("cost", self.cost)
         registry.check("optimizer", self.optimizer)
         registry.check("stage", self.stage)
@@ -117,6 +124,18 @@ class SearchConfig:
             raise InputError(f"--seed {self.seed}: must be in 0..2147483647")
         if self.name and (Path(self.name).name != self.name or self.name in {".", ".."}):
             raise InputError(f"--name {self.name}: must be a plain folder name; use --runs for the folder above it")
+
+    def _check_images(self) -> None:
+        """A name of the registry, or a path, which becomes absolute: a run may go on from another folder."""
+        if self.images == ARRAYS or self.images in registry.entries("images"):
+            return
+        if is_own(self.images):
+            object.__setattr__(self, "images", str(Path(self.images).expanduser().absolute()))
+            return
+        try:
+            registry.check("images", self.images)
+        except InputError as error:
+            raise InputError(f"--images {self.images}: no such file or folder, and {error}") from error
 
     def _at_least(self, field: str, least: int) -> None:
         value = getattr(self, field)
@@ -140,6 +159,9 @@ class SearchConfig:
         Raises:
             InputError: fields that this version does not know.
         """
+        values = dict(values)
+        if "dataset" in values and "images" not in values:  # its name in older versions
+            values["images"] = values.pop("dataset")
         known = {f.name for f in dataclasses.fields(cls)}
         if unknown := set(values) - known:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Everything before the first write: data, devices, compiled programs, what trainings take, the check of the budget."""
+"""Everything before the first write: images, compiled programs, what trainings take, the check of the budget."""
 
 import dataclasses
 import functools
@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jcenas import registry
 from jcenas.alloc.names import FILE_SUFFIX
 from jcenas.alloc.policies import policy_from_name
 from jcenas.engine.grid import GridHours
@@ -19,25 +18,24 @@ from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import stage_from_name
 from jcenas.engine.state import SearchSizes
 from jcenas.errors import InputError
+from jcenas.live import images as run_images
 from jcenas.live.config import SearchConfig
+from jcenas.live.images import RunImages
 from jcenas.live.programs import DevicePrograms, make_problem
 from jcenas.live.steps import Steps
 from jcenas.moo.types import Space
 from jcenas.problems.network import NetworkProblem
 from jcenas.runtime import sharding
-from jcenas.tables.store import locate
-from jcenas.train import images
 from jcenas.train.images import ImageSet
 
-REFERENCE_ERROR = 0.9  # of a data set whose entry does not say its `reference_error`
 MOST_ROOM = 4096  # evaluations for which arrays are made at first; they grow where that does not suffice
-_COMPILED_IN = ("problem", "dataset", "seed", "channels", "cells", "batch_size", "learning_rate", "stage")
+_COMPILED_IN = ("problem", "seed", "channels", "cells", "batch_size", "learning_rate", "stage")
 
 
 class Prepared(NamedTuple):
     """What a run needs that is not in its folder."""
 
-    data: ImageSet
+    images: RunImages
     programs: list[DevicePrograms]
     problem: NetworkProblem
     supernet_s: float  # device-seconds that the stage's supernet is expected to take
@@ -56,43 +54,58 @@ def check(config: SearchConfig) -> None:
     check_needs(policy_from_name(config.policy), told, where="jcenas search")
 
 
-def prepare(config: SearchConfig, log: Callable[[str], None], known: dict | None = None) -> Prepared:
-    """Read the images, compile for every device, and time a chunk of steps.
+def load_images(config: SearchConfig, log: Callable[[str], None], given: ImageSet | None = None) -> RunImages:
+    """Read the images.
 
     Args:
         config: of the run.
+        log: told what the user should know of them.
+        given: images that a program hands over.
+
+    Raises:
+        InputError: missing or unusable images, too few devices, or a batch larger than the training part.
+    """
+    images = run_images.load(config, sharding.local_devices(config.devices)[0], given)
+    for note in images.notes:
+        log(f"images: {note}")
+    count = images.data.train.labels.shape[0]
+    if config.batch_size > count:
+        raise InputError(f"--batch-size {config.batch_size} is larger than the {count} training images")
+    return images
+
+
+def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None], known: dict | None = None) -> Prepared:
+    """Compile for every device, and time a chunk of steps.
+
+    Args:
+        config: of the run.
+        images: to learn.
         log: told what takes long.
         known: what an earlier start of the run found: `reference`, `seconds_at`, `supernet_s`; None: measure them.
 
     Raises:
-        InputError: missing data, too few devices, or a batch larger than the training part.
+        InputError: too few devices, or images that the networks do not take.
     """
     devices = sharding.local_devices(config.devices)
-    data = _images(config.dataset, config.seed)
-    if config.batch_size > data.train.labels.shape[0]:
-        raise InputError(
-            f"--batch-size {config.batch_size} is larger than the {data.train.labels.shape[0]} training images"
-        )
     began = time.perf_counter()
     log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
     essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
-    programs = [_programs(essence, device) for device in devices]
+    programs = [_programs(essence, images, device) for device in devices]
     compiled = time.perf_counter()
     log(f"compiled in {compiled - began:.1f} s")
-    problem = make_problem(config, data)
-    known = _measure(config, problem, programs[0]) if known is None else known
+    problem = make_problem(config, images.data)
+    known = _measure(config, images, problem, programs[0]) if known is None else known
     problem = dataclasses.replace(problem, reference=tuple(known["reference"]), seconds_at=tuple(known["seconds_at"]))
     seconds = {"compiling": compiled - began, "timing": time.perf_counter() - compiled}
-    return Prepared(data, programs, problem, known["supernet_s"], seconds, sharding.describe(devices))
+    return Prepared(images, programs, problem, known["supernet_s"], seconds, sharding.describe(devices))
 
 
-def _measure(config: SearchConfig, problem: NetworkProblem, programs: DevicePrograms) -> dict:
+def _measure(config: SearchConfig, images: RunImages, problem: NetworkProblem, programs: DevicePrograms) -> dict:
     """The reference point, and what trainings take: a light and a heavy network, a chunk of steps each."""
     dearest = None
     if problem.measured:
         dearest = max(programs.latency_s(genome, config.latency_batch) for genome in problem.dearest)
-    facts = registry.check("images", config.dataset).entry.options
-    error = config.reference_error or facts.get("reference_error", REFERENCE_ERROR)
+    error = config.reference_error or images.reference_error
     ends = problem.lightest, problem.dearest[0]
     programs.seconds_per_epoch(ends[0])  # the first call is slower
     light, heavy = (config.epochs * programs.seconds_per_epoch(genome) for genome in ends)
@@ -108,16 +121,18 @@ def _measure(config: SearchConfig, problem: NetworkProblem, programs: DeviceProg
     }
 
 
-@functools.lru_cache(maxsize=2)
-def _images(dataset: str, seed: int) -> ImageSet:
-    return images.load_images(dataset, [locate(name) for name in images.source(dataset).files], seed=seed)
-
-
 @functools.lru_cache(maxsize=16)
-def _programs(essence: SearchConfig, device: sharding.Device) -> DevicePrograms:
-    """Kept from one search of a process to the next: only what `_COMPILED_IN` names decides the programs."""
-    data = _images(essence.dataset, essence.seed)
-    return DevicePrograms(essence, make_problem(essence, data), data, device)
+def _programs(essence: SearchConfig, images: RunImages, device: sharding.Device) -> DevicePrograms:
+    """Kept from one search of a process to the next: `_COMPILED_IN` and the images decide the programs."""
+    try:
+        return DevicePrograms(essence, make_problem(essence, images.data), images.data, device)
+    except InputError as error:
+        if "images must be" not in str(error):
+            raise
+        remedy = "--image-size N resizes them" if images.record.get("class_names") else "pad, crop or resize them"
+        raise InputError(
+            f"--problem {essence.problem}, --images {images.record['source']}: {error}; {remedy}"
+        ) from error
 
 
 def room_of(config: SearchConfig, problem: NetworkProblem, devices: int) -> int:

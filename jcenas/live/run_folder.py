@@ -63,7 +63,13 @@ def planned_path(config: SearchConfig) -> Path:
 
 
 def create(
-    path: Path, config: SearchConfig, *, devices: list[str], trace: dict, fill: Callable[[Path], None]
+    path: Path,
+    config: SearchConfig,
+    *,
+    devices: list[str],
+    trace: dict,
+    images: dict,
+    fill: Callable[[Path], None],
 ) -> RunFolder:
     """Make the folder whole under another name, then give it its own: a kill leaves no half of it.
 
@@ -72,6 +78,7 @@ def create(
         config: of the run.
         devices: kinds of the devices.
         trace: record of the carbon trace.
+        images: record of the images.
         fill: writes what else belongs in a new folder.
 
     Raises:
@@ -82,6 +89,7 @@ def create(
         "versions": {name: _version(name) for name in _PACKAGES},
         "devices": devices,
         "trace": trace,
+        "images": images,
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     part = path.with_name(f".{path.name}.part")

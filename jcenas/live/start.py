@@ -4,6 +4,7 @@ CE-NAS (NeurIPS 2024, arXiv 2406.01414): cheap sampling (an optimiser proposes c
 the grid is dirty, costly evaluation (training from scratch) while it is clean.
 """
 
+import dataclasses
 import sqlite3
 import threading
 import time
@@ -16,22 +17,25 @@ from jcenas.engine import grid as grids
 from jcenas.engine.grid import GridHours
 from jcenas.errors import InputError
 from jcenas.live import finish, prepare, run_folder, trace_files
-from jcenas.live.config import SearchConfig
+from jcenas.live.config import ARRAYS, SearchConfig
 from jcenas.live.database import RunDatabase, write_error
 from jcenas.live.executors.local import LocalExecutor
 from jcenas.live.finish import SearchResult
+from jcenas.live.images import check_same
 from jcenas.live.ledger import Ledger
 from jcenas.live.loop import Limits, Loop
 from jcenas.live.prepare import Prepared
 from jcenas.live.progress import Observer, Quiet
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import RunState
+from jcenas.train.images import ImageSet
 
 
 def search(
     config: SearchConfig | None = None,
     *,
     resume: Path | str | None = None,
+    images: ImageSet | None = None,
     observer: Observer | None = None,
     stop: threading.Event | None = None,
 ) -> SearchResult:
@@ -40,6 +44,8 @@ def search(
     Args:
         config: of a new run.
         resume: run folder to go on with, instead of a config.
+        images: to learn, for example of `jcenas.train.image_set`, instead of those that the config names; again where a
+            run with such images goes on.
         observer: who is told of the progress; nobody if None.
         stop: set it from elsewhere to stop cleanly after the chunk of steps in flight.
 
@@ -56,7 +62,7 @@ def search(
     with observer or Quiet() as watched:
         if resume is not None and (known := _known_result(Path(resume))) is not None:
             return known
-        began = _resumed(Path(resume), watched) if resume is not None else _new(config, watched)
+        began = _resumed(Path(resume), images, watched) if resume is not None else _new(config, images, watched)
         try:
             return _run(*began, watched, stop or threading.Event())
         except sqlite3.OperationalError as error:
@@ -70,9 +76,13 @@ def search(
             began[0].close()
 
 
-def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
+def _new(
+    config: SearchConfig | None, given: ImageSet | None, watched: Observer
+) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Check everything, then make the run folder."""
     assert config is not None
+    if given is not None:
+        config = dataclasses.replace(config, images=ARRAYS)
     path = run_folder.planned_path(config)
     prepare.check(config)
     grid = grids.choose(
@@ -82,13 +92,14 @@ def _new(config: SearchConfig | None, watched: Observer) -> tuple[RunFolder, Sea
         watched.log(f"trace: {note}")
     if config.forecast == "model" and len(grid.before) < grids.WEEK_H:
         watched.log(f"forecast: {grid.told(config.forecast)}")
-    prepared = prepare.prepare(config, watched.log)
+    prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
     prepare.check_budget(config, prepared, grid)
     folder = run_folder.create(
         path,
         config,
         devices=prepared.device_names,
         trace=trace_files.describe(grid),
+        images=prepared.images.record,
         fill=lambda part: _fill(part, config, grid, prepared),
     )
     return folder, config, grid, prepared
@@ -110,7 +121,9 @@ def _known_result(path: Path) -> SearchResult | None:
         folder.close()
 
 
-def _resumed(path: Path, watched: Observer) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
+def _resumed(
+    path: Path, given: ImageSet | None, watched: Observer
+) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Open a run folder, and prepare as it was prepared."""
     folder, config = run_folder.reopen(path)
     try:
@@ -119,7 +132,9 @@ def _resumed(path: Path, watched: Observer) -> tuple[RunFolder, SearchConfig, Gr
         database = RunDatabase(folder.database)
         known = {name: database.get_meta(name) for name in ("reference", "seconds_at", "supernet_s")}
         database.close()
-        return folder, config, grid, prepare.prepare(config, watched.log, known)
+        images = prepare.load_images(config, watched.log, given)
+        check_same(record.get("images"), images)
+        return folder, config, grid, prepare.prepare(config, images, watched.log, known)
     except BaseException:
         folder.close()
         raise
@@ -209,6 +224,7 @@ def _finish(
     wall = loop.wall_s()
     summary = finish.summarise(state, ledger, config, grid, devices=len(prepared.programs), wall_s=wall, status=status)
     summary["stopped_by"] = why
+    summary["images"] = prepared.images.brief
     with database.transaction():
         database.set_meta("summary", summary)
         database.set_meta("status", status)

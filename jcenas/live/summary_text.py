@@ -13,7 +13,11 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
     """What was found, what it emitted and which numbers are modelled, for a terminal."""
     s = result.summary
     scored = f", {s['scored']} scored" if s["scored"] else ""
-    lines = ["", f"{result.status}: {s['evaluations']} trained from scratch, {s['failed']} failed{scored}"]
+    lines = [
+        "",
+        *_images(s.get("images")),
+        f"{result.status}: {s['evaluations']} trained from scratch, {s['failed']} failed{scored}",
+    ]
     if result.pareto.empty:
         lines.append("no training was finished: give more --hours, or a policy that evaluates")
     else:
@@ -39,6 +43,17 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
         f"run folder: {result.folder}" + (f"   report: {page}" if page else ""),
     ]
     return lines
+
+
+def _images(used: dict[str, Any] | None) -> list[str]:
+    """What was learnt; runs of older versions do not say."""
+    if used is None:
+        return []
+    kind = "grey" if used["channels"] == 1 else "colour"
+    counts = f"{used['train']} for training, {used['validation']} for validation, {used['test']} for the test"
+    left_out = f"; {used['left_out']} files left out" if used.get("left_out") else ""
+    size = f"{used['side']} x {used['side']}, {kind}"
+    return [f"images: {used['source']}, {used['classes']} classes, {size}: {counts}{left_out}"]
 
 
 def _charged(s: dict[str, Any]) -> list[str]:

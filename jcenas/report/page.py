@@ -101,7 +101,7 @@ def _header(run: Run, facts: Headline) -> str:
     settings = run.config.get("config", {})
     trace = run.config.get("trace", {})
     named = [f"{kind} {settings[kind]}" for kind in ("optimizer", "stage", "policy") if settings.get(kind)]
-    items = [settings.get("dataset"), *named, trace.get("zone") or trace.get("source")]
+    items = [settings.get("images", settings.get("dataset")), *named, trace.get("zone") or trace.get("source")]
     items += [f"{facts.hours:.0f} trace hours", str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC"]
     words = " · ".join(escape(str(word)) for word in items if word)
     status = escape(facts.status)

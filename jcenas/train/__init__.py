@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from jcenas.train.images import ImageSet as ImageSet
     from jcenas.train.images import ImageSource as ImageSource
     from jcenas.train.images import Split as Split
+    from jcenas.train.images import image_set as image_set
     from jcenas.train.images import load_images as load_images
     from jcenas.train.population import Population as Population
     from jcenas.train.population import make_population as make_population

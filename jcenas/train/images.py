@@ -8,6 +8,7 @@ import dataclasses
 import importlib.util
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +19,10 @@ from flax import struct
 
 from jcenas import registry
 from jcenas.errors import InputError
+from jcenas.train.image_arrays import Arrays, checked_parts
 
 Augmentation = Literal["shift", "shift-flip"]
+_COUNTED = 1024  # images whose pixels are counted at once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,10 +96,61 @@ def load_images(name: str, files: list[Path], *, seed: int = 0) -> ImageSet:
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         where = ", ".join(str(f) for f in files)
         raise InputError(f"{where}: not a readable '{name}' image file ({error}); import it again") from error
-    return _split(parts, facts, np.random.default_rng(seed))
+    return split_parts(parts, facts, seed=seed)
 
 
-Arrays = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C) uint8, labels (N,)
+def image_set(
+    images: Any,
+    labels: Any,
+    *,
+    validation: float | tuple[Any, Any] = 0.2,
+    test: float | tuple[Any, Any] = 0.2,
+    flip: bool = False,
+    seed: int = 0,
+) -> ImageSet:
+    """Make an image set of arrays; the same seed gives the same split.
+
+    Args:
+        images: (N, H, H) or (N, H, H, C), C of 1 or 3; integers in 0..255 or floats in [0, 1].
+        labels: (N,) integers from 0 without gaps.
+        validation: share of the training images that is held out for the search, or images and labels of their own.
+        test: share of all images that is held out for the report, or images and labels of their own.
+        flip: whether a mirrored image is still of its class.
+        seed: of the split, which keeps the classes' shares.
+
+    Raises:
+        InputError: arrays of another form, one class only, or too few images of a class.
+    """
+    parts, shares = {"train": (images, labels)}, {}
+    for part, given in (("validation", validation), ("test", test)):
+        if isinstance(given, tuple):
+            parts[part] = given
+        elif 0 < given < 1:
+            shares[part] = given
+        else:
+            raise InputError(f"{part} {given}: must be a share between 0 and 1, or a pair of images and labels")
+    return split_parts(checked_parts(parts, "images"), ImageSource(flip=flip, **shares), seed=seed)
+
+
+def split_parts(parts: Mapping[str, Arrays], facts: ImageSource, *, seed: int = 0) -> ImageSet:
+    """Lay checked parts on the device; a test and a validation part that are not there are held out of "train"."""
+    generator = np.random.default_rng(seed)
+    parts = dict(parts)
+    if "all" in parts:
+        parts["train"] = parts.pop("all")
+    if "test" not in parts:
+        parts["train"], parts["test"] = _hold_out(parts["train"], facts.test, generator)
+    if "validation" not in parts:
+        parts["train"], parts["validation"] = _hold_out(parts["train"], facts.validation, generator)
+    mean, deviation = _moments(parts["train"][0])
+    device = {p: Split(images=jnp.asarray(x), labels=jnp.asarray(y, jnp.int32)) for p, (x, y) in parts.items()}
+    return ImageSet(
+        **device,
+        mean=jnp.asarray(mean, jnp.float32),
+        deviation=jnp.asarray(deviation + 1e-6, jnp.float32),
+        classes=int(max(y.max() for _, y in parts.values())) + 1,
+        flip=facts.flip,
+    )
 
 
 def read_digits() -> dict[str, Arrays]:
@@ -155,30 +209,25 @@ def _image_array(file, name: str) -> np.ndarray:
     return images[..., None] if images.ndim == 3 else images
 
 
-def _split(parts: dict[str, Arrays], facts: ImageSource, generator: np.random.Generator) -> ImageSet:
-    parts = dict(parts)
-    if "all" in parts:
-        parts["train"], parts["test"] = _hold_out(parts.pop("all"), facts.test, generator)
-    if "validation" not in parts:
-        parts["train"], parts["validation"] = _hold_out(parts["train"], facts.validation, generator)
-    pixels = parts["train"][0].reshape(-1, parts["train"][0].shape[-1]) / 255.0
-    device = {p: Split(images=jnp.asarray(x), labels=jnp.asarray(y, jnp.int32)) for p, (x, y) in parts.items()}
-    return ImageSet(
-        **device,
-        mean=jnp.asarray(pixels.mean(0), jnp.float32),
-        deviation=jnp.asarray(pixels.std(0) + 1e-6, jnp.float32),
-        classes=int(max(y.max() for _, y in parts.values())) + 1,
-        flip=facts.flip,
-    )
+def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (C,) of pixels / 255 of each channel, by counting values: no copy of the images."""
+    channels, values = images.shape[-1], np.arange(256) / 255
+    counts = np.zeros((channels, 256), np.int64)
+    for first in range(0, len(images), _COUNTED):
+        for channel in range(channels):
+            counts[channel] += np.bincount(images[first : first + _COUNTED, ..., channel].ravel(), minlength=256)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ values
+    return mean, np.sqrt(np.sum(shares * (values - mean[:, None]) ** 2, axis=1))
 
 
 def _hold_out(arrays: Arrays, share: float, generator: np.random.Generator) -> tuple[Arrays, Arrays]:
-    """Split off a share of every class, so that small sets keep their class balance."""
+    """Split off a share of every class, so that small sets keep their class balance; of two or more, at least one."""
     images, labels = arrays
     order = generator.permutation(len(labels))
     held = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = order[labels[order] == label]
-        held[members[: round(share * len(members))]] = True
+        held[members[: min(max(round(share * len(members)), 1), len(members) - 1)]] = True
     kept, out = order[~held[order]], order[held[order]]
     return (images[kept], labels[kept]), (images[out], labels[out])

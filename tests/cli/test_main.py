@@ -41,7 +41,10 @@ def test_every_command_has_help(name, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["search", "--hours", "0"], "--hours 0: must be at least 1"),
-        (["search", "--dataset", "svhn"], "unknown data set 'svhn'; the data sets are digits"),
+        (
+            ["search", "--images", "svhn"],
+            "--images svhn: no such file or folder, and unknown data set 'svhn'; the data sets are digits",
+        ),
         (["search", "--power.pue", "0.5"], "pue is 0.5"),
         (["search", "--polcy", "x"], "Unrecognized options: --polcy, x Did you mean --policy"),
         (["search", "--hours", "many"], "invalid value|many"),
@@ -88,7 +91,7 @@ def test_bad_input_is_one_line_and_code_2(arguments, message, monkeypatch, capsy
 def test_a_missing_data_set_names_the_remedy(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JCENAS_DATA", str(tmp_path / "nothing"))
-    assert run(monkeypatch, "search", "--dataset", "flowers") == 2
+    assert run(monkeypatch, "search", "--images", "flowers") == 2
     assert "jcenas data import images/flowers17_16x16_uint8.npz PATH" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 

@@ -41,7 +41,8 @@ def test_it_can_be_a_key():
         ("stage", "zero-shot", "needs a NAME after a colon"),
         ("cost", "money", "unknown cost 'money'"),
         ("optimizer", "nsga3", "unknown optimizer 'nsga3'; did you mean 'nsga2'"),
-        ("dataset", "digit", "'digit'"),
+        ("images", "digit", "'digit'"),
+        ("image_size", 0, "--image-size 0"),
     ],
 )
 def test_a_bad_value_names_its_flag(field, value, message):
