@@ -1,6 +1,7 @@
 """Carbon of live searches on digits to reach what LaMOO without a cheap stage has at the end, by configuration.
 
 Command:  python -m experiments.search.carbon_ratio --runs FOLDER [--seeds 10] [--smoke]
+          [--measured-in FILE --note TEXT]   where FOLDER was filled on another machine
 Expected: with the default configuration at least 3 times less carbon than the baseline at the median of 10 seeds,
           everything charged.
 Cost:     about three minutes a search on 2 CPU cores, which must be quiet: 19 configurations of 10 seeds take ten
@@ -19,6 +20,7 @@ it was stopped, and what is finished is not run again.
 
 import argparse
 import itertools
+import json
 import pathlib
 import subprocess
 import sys
@@ -202,6 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
     parser.add_argument("--hours", type=int, default=SearchConfig.hours)
     for name, values in GRID.items():
         parser.add_argument(f"--{name}", nargs="+", default=values)
+    parser.add_argument("--measured-in", type=pathlib.Path, help="JSON of `recording.environment()` on that machine")
+    parser.add_argument("--note", action="append", default=[], help="what else a reader must know of the runs")
     parser.add_argument("--smoke", action="store_true", help="the default, one seed, few hours; records nothing")
     options = parser.parse_args(arguments)
     if options.smoke:
@@ -218,11 +222,15 @@ def main(arguments: Sequence[str] | None = None) -> list[list[Any]]:
     named = {"seeds": [options.seeds], "hours": [options.hours]} | chosen
     usual = {"hours": [SearchConfig.hours]} | GRID
     flags = [f"--{name} {' '.join(map(str, values))}" for name, values in named.items() if values != usual.get(name)]
-    _record(rows, options.seeds, options.hours, flags)
+    measured_in = None if options.measured_in is None else json.loads(options.measured_in.read_text(encoding="utf-8"))
+    _record(rows, options, flags, measured_in)
     return rows
 
 
-def _record(rows: list[list[Any]], seeds: int, hours: int, flags: Sequence[str]) -> None:
+def _record(
+    rows: list[list[Any]], options: argparse.Namespace, flags: Sequence[str], measured_in: dict[str, Any] | None
+) -> None:
+    seeds, hours = options.seeds, options.hours
     recording.record(
         NAME,
         title=f"Carbon of live searches to reach LaMOO's hypervolume of {hours} hours, digits, {seeds} seeds",
@@ -234,8 +242,10 @@ def _record(rows: list[list[Any]], seeds: int, hours: int, flags: Sequence[str])
             "Ratio: the baseline's emissions over those at which a search has reached its final hypervolume, "
             "everything charged; a search that never does counts as 0. Set-up: compiling and timing, which take most "
             "of a demonstration of two minutes; programs that an earlier run compiled come from the cache.",
+            *options.note,
             verdict(rows),
         ],
+        measured_in=measured_in,
         expected=f"a ratio of at least {GOAL:g} with the default configuration",
     )
 
