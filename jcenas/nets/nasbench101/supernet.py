@@ -26,7 +26,7 @@ from jcenas.nets.layers.operations import Moments
 from jcenas.nets.nasbench101.cost import vertex_channels, wiring
 from jcenas.nets.nasbench101.network import ConvNorm, check_images, halve
 from jcenas.nets.nasbench101.super_cell import Plan, Used, make_plan, super_cell
-from jcenas.nets.nasbench101.vertex import ConvWeights, Convolutions, How
+from jcenas.nets.nasbench101.vertex import Convolutions, ConvWeights, How
 from jcenas.nets.nasbench201.network import STATISTICS_MOMENTUM, Statistics, he_normal
 from jcenas.spaces import nasbench101 as nb
 
@@ -168,10 +168,10 @@ def extract(network: Supernet101, variables: dict[str, Any], genome: ArrayLike) 
                 taken.append((f"input{number}", "project", v, widths[v]))
         for i in range(network.cells):
             place = f"stack{stack}_cell{i}"
-            whole = params[place], stats[place]
+            whole, running = params[place], stats[place]
             params[place], stats[place] = {}, {}
             for name, source, v, channels in taken:
-                params[place][name], stats[place][name] = _take(source, *(tree[source] for tree in whole), v, channels)
+                params[place][name], stats[place][name] = _take(source, whole[source], running[source], v, channels)
     return {"params": params, "batch_stats": stats}
 
 
@@ -180,5 +180,7 @@ def _take(source: str, weights: dict[str, Any], running: dict[str, Any], v: int,
     kernel = weights["kernel"][v][..., :channels]
     if source != "project":  # which reads all channels of the cell's input
         kernel = kernel[..., :channels, :]
-    norm, moved = ({name: a[v, :channels] for name, a in tree.items() if name != "kernel"} for tree in (weights, running))
+    norm, moved = (
+        {name: a[v, :channels] for name, a in tree.items() if name != "kernel"} for tree in (weights, running)
+    )
     return {"kernel": kernel, "norm": norm}, {"norm": moved}
