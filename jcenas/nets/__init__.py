@@ -9,6 +9,7 @@ from jcenas.nets.mobilenet.network import MobileNetwork
 from jcenas.nets.mobilenet.supernet import MobileSupernet
 from jcenas.nets.nasbench101.cost import Macro101
 from jcenas.nets.nasbench101.network import Network101
+from jcenas.nets.nasbench101.supernet import Supernet101
 from jcenas.nets.nasbench201.cost import Macro
 from jcenas.nets.nasbench201.fixed import FixedNetwork, extract
 from jcenas.nets.nasbench201.network import CellNetwork
@@ -26,6 +27,7 @@ __all__ = [
     "MobileNetwork",
     "MobileSupernet",
     "Network101",
+    "Supernet101",
     "extract",
 ]
 

@@ -117,7 +117,7 @@ def _forward(how: How, x, plan: Plan, weights: Convolutions, running: Convolutio
         nodes, y, ran = carry
         v = order[i]
         now, own, stats = (_at(v, tree) for tree in (plan.vertices, weights, running))
-        others = _where(now.wire.mask, _sum(now.sources, nodes))
+        others = _where(now.wire.mask, _sum(how, now.sources, nodes))
         entered = vertex.enter(how, x, others, now.wire, own.project, stats.project)
         operated = vertex.operate(how, entered.y, now.wire, own, stats)
         y += _shift(_where(now.joined[None], operated.y), now.offset)
@@ -141,11 +141,11 @@ def _backward(how: How, saved, cotangents):
         gradients, dx, found = carry
         v = order[steps - 1 - i]
         now, own, of_vertex = (_at(v, tree) for tree in (plan.vertices, weights, ran))
-        g = _where(now.wire.mask & now.joined, _shift_back(gy, now.offset)) + _sum(now.targets, gradients)
+        g = _where(now.wire.mask & now.joined, _shift_back(gy, now.offset)) + _sum(how, now.targets, gradients)
         operated = Ran(of_vertex.entered.y, of_vertex.z, of_vertex.used)
-        g, convolutions = vertex.operate_back(how, of_vertex.entered.y, operated, now.wire, own, g)
+        g, (conv3x3, conv1x1) = vertex.operate_back(how, of_vertex.entered.y, operated, now.wire, own, g)
         dx, project = vertex.enter_back(how, x, of_vertex.entered, now.wire, own.project, g, dx)
-        return _put(gradients, v, g), dx, _put(found, v, Convolutions(convolutions[0], convolutions[1], project))
+        return _put(gradients, v, g), dx, _put(found, v, Convolutions(conv3x3, conv1x1, project))
 
     start = jnp.zeros((len(plan.order), *gy.shape), gy.dtype), jnp.zeros_like(x), jax.tree.map(jnp.zeros_like, weights)
     _, dx, found = lax.fori_loop(0, steps, step, start)
@@ -173,13 +173,19 @@ def _put(tree, v: jax.Array, rows):
 
 
 def _where(kept: jax.Array, x: jax.Array) -> jax.Array:
-    """X (B, H, W, C) in the channels, bool (C,) or (1,), that are kept, zero elsewhere."""
+    """Map x (B, H, W, C) in the channels, bool (C,) or (1,), that are kept, zero elsewhere."""
     return jnp.where(kept[None, None, None], x, jnp.zeros((), x.dtype))
 
 
-def _sum(kept: jax.Array, maps: jax.Array) -> jax.Array:
-    """Sum of those of the maps (n, B, H, W, C) whose place in bool (m,), m <= n, is true."""
-    return sum((_where(kept[i][None], maps[i]) for i in range(len(kept))), start=jnp.zeros_like(maps[0]))
+def _sum(how: How, kept: jax.Array, maps: jax.Array) -> jax.Array:
+    """Sum of those of the maps (M, B, H, W, C) that are kept, bool (M,)."""
+    if how.choose == "blend":
+        return sum((_where(keep[None], x) for keep, x in zip(kept, maps, strict=True)), start=jnp.zeros_like(maps[0]))
+
+    def add(i: jax.Array, total: jax.Array) -> jax.Array:
+        return lax.cond(kept[i], lambda: total + _at(i, maps), lambda: total)
+
+    return lax.fori_loop(0, len(kept), add, jnp.zeros_like(maps[0]))  # written out it takes XLA:CPU seconds to compile
 
 
 def _shift(x: jax.Array, by: jax.Array) -> jax.Array:

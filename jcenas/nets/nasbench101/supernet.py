@@ -168,11 +168,10 @@ def extract(network: Supernet101, variables: dict[str, Any], genome: ArrayLike) 
                 taken.append((f"input{number}", "project", v, widths[v]))
         for i in range(network.cells):
             place = f"stack{stack}_cell{i}"
-            whole = params[place], stats[place]
+            whole, running = params[place], stats[place]
             params[place], stats[place] = {}, {}
             for name, source, v, channels in taken:
-                weights, running = (tree[source] for tree in whole)
-                params[place][name], stats[place][name] = _take(source, weights, running, v, channels)
+                params[place][name], stats[place][name] = _take(source, whole[source], running[source], v, channels)
     return {"params": params, "batch_stats": stats}
 
 

@@ -123,16 +123,9 @@ def operate(how: How, x: jax.Array, wire: Wire, weights: Convolutions, running: 
 
 def operate_back(how: How, x: jax.Array, ran: Ran, wire: Wire, weights: Convolutions, g: jax.Array):
     """Gradients of `operate` by x, zero beyond the mask, and by (conv3x3, conv1x1); g (B, H, W, C) is its result's."""
-    none = jax.tree.map(jnp.zeros_like, (weights.conv3x3, weights.conv1x1))
-
-    def pooled(x, g):
-        return jax.vjp(dw.max_pool_3x3, x)[1](g)[0]
-
-    def masked(dx):
-        return jnp.where(wire.mask[None, None, None], dx, jnp.zeros((), dx.dtype))
-
     if how.choose == "blend":
         return _blend_back(how, x, ran, wire, weights, g)
+    none = jax.tree.map(jnp.zeros_like, (weights.conv3x3, weights.conv1x1))
 
     def normed(gradients, place):
         def pull(x, z, g):
@@ -140,14 +133,14 @@ def operate_back(how: How, x: jax.Array, ran: Ran, wire: Wire, weights: Convolut
             dz, dscale, dbias = _norm_relu_back(z, ran.used, own, wire.mask, g, how)
             dx, dkernel = gradients(x, own.kernel, dz)
             found = ConvWeights(dkernel, dscale, dbias)
-            return masked(dx), (found, none[1]) if place == CONV_3X3 else (none[0], found)
+            return _masked(wire, dx), (found, none[1]) if place == CONV_3X3 else (none[0], found)
 
         return pull
 
     branches = [
         normed(conv_gradients, CONV_3X3),
         normed(ops.pointwise_gradients, CONV_1X1),
-        lambda x, z, g: (pooled(x, g), none),
+        lambda x, z, g: (jax.vjp(dw.max_pool_3x3, x)[1](g)[0], none),
         lambda x, z, g: (g, none),
     ]
     return lax.switch(wire.operation, branches, x, ran.z, g)
@@ -170,6 +163,10 @@ def _norm_relu_back(z, used: Moments, weights: ConvWeights, mask, g, how: How):
     g = jnp.where(passed, g, jnp.zeros((), g.dtype))
     dz, dscale, dbias = ops.norm_gradients(z, g, used, weights.scale, of_batch=how.statistics == "batch")
     return dz.astype(z.dtype), dscale, dbias
+
+
+def _masked(wire: Wire, x: jax.Array) -> jax.Array:
+    return jnp.where(wire.mask[None, None, None], x, jnp.zeros((), x.dtype))
 
 
 def _kind(wire: Wire) -> jax.Array:
@@ -200,7 +197,7 @@ def _blend_back(how: How, x, ran: Ran, wire: Wire, weights: Convolutions, g):
     dz, dscale, dbias = _norm_relu_back(ran.z, ran.used, norm, mask, g, how)
     dx, dkernel = jax.vjp(conv_of_many, x, _blended(wire, weights))[1](dz)
     dpool = jax.vjp(dw.max_pool_3x3, x)[1](jnp.where(kind == POOL - CONV_1X1, g, none))[0]
-    dx = jnp.where(wire.mask[None, None, None], lax.select_n(kind, dx, dpool, g), none)
+    dx = _masked(wire, lax.select_n(kind, dx, dpool, g))
 
     def part(operation: int, dkernel: jax.Array) -> ConvWeights:
         own = wire.operation == operation
