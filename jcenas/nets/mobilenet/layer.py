@@ -6,8 +6,8 @@ batch norm of its own, not the centre of the largest kernel: every one then star
 and keeps the statistics of its own maps, for a few numbers a channel more.
 
 * ``"branch"``: `lax.switch` runs the chosen depthwise convolution, most of a layer's time on CPUs, and `lax.cond` a
-  chosen layer. A branch for every expansion as well would save CPUs two fifths of the work of a mean genome, and take
-  three times as long to compile.
+  chosen layer. A branch for every expansion as well would save CPUs two fifths of the work of a mean genome, in a
+  program three times as large.
 * ``"blend"``: the chosen kernel runs inside the largest, and every layer, whether chosen or not. No control flow.
 """
 
