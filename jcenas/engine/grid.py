@@ -5,6 +5,7 @@ What lies before all records is unknown and is said to be: nothing wraps round.
 """
 
 import dataclasses
+import functools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -40,7 +41,7 @@ class GridHours:
     before: np.ndarray
     mean_g_per_kwh: float
 
-    @property
+    @functools.cached_property
     def series(self) -> np.ndarray:
         """Hours before the start and from it on, float64 (B + hours,)."""
         return np.concatenate([self.before, self.trace.hourly()])

@@ -125,13 +125,14 @@ class Loop:
         waiting = state.search.queue
         if steps.stage.at_once:
             self._score_together(rows, new, end)
-            if self.evaluating > 0 and not self._over(end):
-                fresh = np.where(new & self._scored(rows), rows, EMPTY)
-                waiting = steps.rank(state.search, state.catalog(), waiting, fresh)
+        catalog = state.catalog()
+        if steps.stage.at_once and self.evaluating > 0 and not self._over(end):
+            fresh = np.where(new & self._scored(rows), rows, EMPTY)
+            waiting = steps.rank(state.search, catalog, waiting, fresh)
         if self._over(end):
             return
         untried = new & self.limits.train_unscored
-        line = steps.line_up(state.search, state.catalog().seconds, waiting, rows, untried)
+        line = steps.line_up(state.search, catalog.seconds, waiting, rows, untried)
         turn = hour + float(who.turn) * (end - hour)
         report = self.executor.work(self._plan(hour, end, turn, line, rows[new]))
         self._learn(float(hour), line, report, rows, new)
@@ -153,7 +154,7 @@ class Loop:
     def _plan(self, hour: int, end: float, turn: float, line: LineUp, proposals: np.ndarray) -> Plan:
         """The hour's work: assigned devices, trainings in their order, proposals to score."""
         state, devices = self.state, self.executor.devices
-        jobs, fits, needs = (np.asarray(x) for x in (line.jobs, line.fits, line.needs_s))
+        jobs, fits = np.asarray(line.jobs), np.asarray(line.fits)
         chosen = np.flatnonzero(fits)
         if self.limits.evaluations is not None:
             chosen = chosen[: max(0, self.limits.evaluations - state.evaluations)]
@@ -170,7 +171,6 @@ class Loop:
             end,
             plans,
             [state.job(int(jobs[place])) for place in chosen],
-            [float(needs[place]) for place in chosen],
             to_score,
         )
 

@@ -25,7 +25,6 @@ class Plan(NamedTuple):
     end: float
     devices: Sequence[DevicePlan]
     jobs: Sequence[Job]  # trainings, in the order in which free devices take them
-    needs_s: Sequence[float]  # device-seconds that each is expected to need still
     to_score: Sequence[Job]  # proposals for sampling devices
 
 

@@ -44,7 +44,7 @@ class Bench:
         return True
 
     def work(self, devices, jobs=JOBS, *, hour=0, to_score=()):
-        return self.executor.work(Plan(float(hour), hour + 1.0, devices, jobs, [0.0] * len(jobs), to_score))
+        return self.executor.work(Plan(float(hour), hour + 1.0, devices, jobs, to_score))
 
     def spent(self):
         query = "SELECT device, state, proposal, start_hour * 3600 AS b, end_hour * 3600 AS e FROM intervals"
