@@ -22,6 +22,10 @@ MOST_BYTES = 2_500_000_000
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
 jax.config.update("jax_num_cpu_devices", 4)
+# Most of the tests' time is compilation, and two fifths of that is LLVM's optimisation of programs that run for an
+# instant. What a test starts as a process is compiled as users do it; JAX_DISABLE_MOST_OPTIMIZATIONS=0 makes all so.
+if "JAX_DISABLE_MOST_OPTIMIZATIONS" not in os.environ:
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 def data_folder() -> pathlib.Path | None:

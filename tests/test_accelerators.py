@@ -106,9 +106,13 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+FAST = {"a candidate's training", "one-shot scores", "synflow", "a forecast", "PPO"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in PROGRAMS]
+)
 def test_it_lowers_and_stays_on_the_device(name):
     function, arguments = PROGRAMS[name]()
     traced = jax.jit(function).trace(*arguments)
-    for platform in ("cuda", "tpu"):
-        traced.lower(lowering_platforms=(platform,))  # fails where a platform lacks an operation, and at any callback
+    traced.lower(lowering_platforms=("cuda", "tpu"))  # fails where either lacks an operation, and at any callback

@@ -136,7 +136,14 @@ class Pair:
         return database, state, why
 
 
-@pytest.fixture(scope="module", params=[(stage, devices) for stage in STAGES for devices in (1, 8)], ids=str)
+FAST = {("one-shot", 1), ("predictor", 8)}
+PAIRS = [(stage, devices) for stage in STAGES for devices in (1, 8)]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(pair, marks=() if pair in FAST else pytest.mark.slow, id=str(pair)) for pair in PAIRS],
+)
 def pair(request, table, grid):
     return Pair(table, grid, *request.param)
 

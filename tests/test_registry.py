@@ -168,6 +168,7 @@ def jcenas(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
 
 
+@pytest.mark.slow
 def test_a_package_brings_one_of_each_kind(tmp_path):
     points = [(kind, "theirs", f"their_search:{name}") for kind, name in POINTS.items()]
     install(tmp_path, "their-package", points, their_search=MODULE)

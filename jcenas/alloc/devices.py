@@ -1,4 +1,4 @@
-"""From a share of the devices to whole devices."""
+"""Rounding of a share of the devices to whole devices."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""What reinforcement learning asks of an environment: three pure functions' worth, with the two ends kept apart.
+"""Reinforcement-learning environments as pure functions, with termination and truncation kept apart.
 
 An episode is *terminated* when the task itself is over (no value behind it) and *truncated* when it is merely cut (the
 value of the last observation still counts).
@@ -11,7 +11,7 @@ import jax
 
 
 class Step(NamedTuple):
-    """What one action led to."""
+    """Transition of the environment: what one action led to."""
 
     state: Any
     observation: jax.Array  # (f,) float32, of the new state, before any reset

@@ -15,7 +15,7 @@ LOG_2_PI = 1.8378770664093453
 
 
 class Outputs(NamedTuple):
-    """What the network says of one observation."""
+    """Outputs of the actor-critic for one observation: the action's distribution and the value."""
 
     head: jax.Array  # (a,) logits, or (1,) mean of a normal action
     log_deviation: jax.Array  # (), of the normal action

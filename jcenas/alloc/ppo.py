@@ -25,7 +25,7 @@ from jcenas.alloc.returns import Normaliser, generalised_advantages
 
 @dataclass(frozen=True, kw_only=True)
 class PpoConfig:
-    """Settings; the defaults are the usual ones of the literature.
+    """Hyper-parameters of PPO; the defaults are the usual ones of the literature.
 
     Attributes:
       environments: E, side by side.
@@ -77,7 +77,7 @@ class PpoState(struct.PyTreeNode):
 
 
 class Metrics(NamedTuple):
-    """Of one update."""
+    """Training metrics of one update."""
 
     episode_return: jax.Array  # () float32, mean over the episodes that ended; NaN if none did
     episodes: jax.Array  # () int32
@@ -98,7 +98,7 @@ class Transition(NamedTuple):
 
 
 class Ppo(NamedTuple):
-    """Training in pieces."""
+    """Training as two pure functions: the first state, and one update."""
 
     init: Callable[[jax.Array], PpoState]
     update: Callable[[PpoState], tuple[PpoState, Metrics]]

@@ -43,11 +43,11 @@ class GridHours:
 
     @functools.cached_property
     def series(self) -> np.ndarray:
-        """Hours before the start and from it on, float64 (B + hours,)."""
+        """Intensities of the hours before the start and from it on, float64 (B + hours,)."""
         return np.concatenate([self.before, self.trace.hourly()])
 
     def intensity(self, hours: int) -> np.ndarray:
-        """Of the first hours of the run, float32 (hours,)."""
+        """Intensities of the first hours of the run, gCO2eq/kWh, float32 (hours,)."""
         return self.trace.hourly()[:hours].astype(np.float32)
 
     def past(self, hour: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +110,7 @@ class GridHours:
 
 
 def choose(*, trace: Path | None, zone: str, start: str, hours: int, column: str = "", wrap: bool = False) -> GridHours:
-    """The hours of a run.
+    """Choose the carbon-intensity hours of a run: from a trace file, or of a zone's typical year.
 
     Args:
       trace: file, see `jcenas.carbon.read_trace`; None takes the zone's typical year.

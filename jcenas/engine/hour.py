@@ -184,7 +184,7 @@ def settle(
     done: jax.Array,
     left_s: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Who waits, who is cut, and what the cut ones still need, after an hour: int32 (Q,), int32 (G,), float32 (G,).
+    """Queue, cut trainings and the seconds that those still need, after an hour: int32 (Q,), int32 (G,), float32 (G,).
 
     Args:
       sizes: Q and G.

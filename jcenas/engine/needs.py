@@ -13,7 +13,7 @@ _REASONS = {
 
 
 def check_needs(policy: Policy, available: Set[str], *, where: str) -> None:
-    """Refuse a policy that needs what there is not.
+    """Refuse a policy that needs a forecast, a budget or the future where the runner has none.
 
     Args:
       policy: as named.

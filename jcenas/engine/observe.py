@@ -15,7 +15,7 @@ from jcenas.alloc.observation import Observation
 
 
 class Status(struct.PyTreeNode):
-    """Where the search stands."""
+    """Progress of the search: queue, cut trainings, hypervolume and evaluations."""
 
     queued: jax.Array  # () int32, scored proposals that wait for training
     capacity: jax.Array  # () int32, most proposals that the queue holds
@@ -25,7 +25,7 @@ class Status(struct.PyTreeNode):
 
 
 class Outlook(struct.PyTreeNode):
-    """What is known of the grid at the start of one hour, gCO2eq/kWh."""
+    """Carbon intensity, known and forecast, at the start of one hour, gCO2eq/kWh."""
 
     intensity: jax.Array  # () float32, of this hour
     past: jax.Array  # (W,) float32, of the hours before, the latest last
@@ -35,7 +35,7 @@ class Outlook(struct.PyTreeNode):
 
 
 class Budget(struct.PyTreeNode):
-    """What may still be spent, and at which power."""
+    """Time and carbon budget, what is left of them, and the power of the devices that spend them."""
 
     duration_s: jax.Array  # () float32, time budget, s of device time
     left_s: jax.Array  # () float32, of it, not yet spent

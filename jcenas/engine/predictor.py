@@ -1,4 +1,4 @@
-"""The predictor stage: which proposals to train next, by a Gaussian process on what training found so far.
+"""The predictor stage: expected hypervolume improvement under a Gaussian process fitted to the finished trainings.
 
 The process sees an architecture in two ways and adds their covariances: the *scores* that need no training (synflow,
 multiply-adds) give a smooth trend over the whole space, and what the architecture *computes* (path encoding of
@@ -44,7 +44,7 @@ ROOM = 384  # evaluations that the process holds
 
 
 class Prediction(NamedTuple):
-    """What the process believes of the candidates, as `warp` scales errors."""
+    """Posterior of the Gaussian process at the candidates, as `warp` scales errors."""
 
     mean: jax.Array  # (k,)
     deviation: jax.Array  # (k,) positive
@@ -61,13 +61,13 @@ class Prediction(NamedTuple):
 
 
 def covariance(a: Inputs, b: Inputs) -> jax.Array:
-    """Prior covariance of architectures, float32 (n, k)."""
+    """Prior covariance of architectures, float32 (n, k): the sum of two squared-exponential kernels."""
     trend = TREND * jnp.exp(-TREND_RATE * squared_distances(a.scores, b.scores))
     return trend + LOCAL * jnp.exp(-LOCAL_RATE * squared_distances(a.computes, b.computes))
 
 
 def quantile(values: jax.Array, mask: jax.Array, share: float) -> jax.Array:
-    """The valid value (n,) with `share` of them below, (); 0 without any."""
+    """Quantile of the valid values (n,), (): the value with `share` of them below; 0 without any."""
     last = jnp.maximum(jnp.sum(mask) - 1, 0)
     place = jnp.round(share * last).astype(jnp.int32)
     return jnp.where(jnp.any(mask), jnp.sort(jnp.where(mask, values, jnp.inf))[place], 0)
@@ -79,7 +79,7 @@ def failed(errors: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def warp_of(errors: jax.Array, mask: jax.Array) -> Warp:
-    """The map of errors to what the process sees: 0 is the 40 % quantile, and the best one lies at -1.2."""
+    """Logarithmic warp of errors to the process's targets: 0 is the 40 % quantile, and the best one lies at -1.2."""
     low = quantile(errors, mask, 0.0)
     shift = jnp.maximum((quantile(errors, mask, 0.25) - low) / 2, 0.02 * low + 1e-3)
     mean = jnp.log(quantile(errors, mask, 0.4) - low + shift)
@@ -88,7 +88,7 @@ def warp_of(errors: jax.Array, mask: jax.Array) -> Warp:
 
 
 def predict(known: Inputs, errors: jax.Array, mask: jax.Array, asked: Inputs) -> Prediction:
-    """Condition the process on errors (c,), %, of known architectures where the mask (c,) is True."""
+    """Posterior of the process given errors (c,), %, of known architectures where the mask (c,) is True."""
     scale = warp_of(errors, mask)
     targets = jnp.where(mask, scale.forward(jnp.where(mask, errors, scale.low)), 0)
     matrix = jnp.where(mask[:, None] & mask[None, :], covariance(known, known), 0)
@@ -101,7 +101,7 @@ def predict(known: Inputs, errors: jax.Array, mask: jax.Array, asked: Inputs) ->
 
 
 class Front(NamedTuple):
-    """Evaluations that none dominates."""
+    """Pareto front of the evaluations, padded."""
 
     points: jax.Array  # (f, 2) float32, errors and costs
     known: jax.Array  # (f,) bool, False in padded rows
@@ -114,7 +114,7 @@ def on_front(seen: jax.Array, told: jax.Array) -> jax.Array:
 
 
 def front_of(seen: jax.Array, best: jax.Array, f: int) -> Front:
-    """The marked (c,) of evaluations (c, 2), at most f of them, in f places."""
+    """The front of evaluations (c, 2), those that `best` (c,) marks, in f places that must hold them."""
     places = queue.compact(jnp.arange(seen.shape[0]), best, f, 0)
     return Front(seen[places], jnp.arange(f) < jnp.sum(best))
 
@@ -122,7 +122,7 @@ def front_of(seen: jax.Array, best: jax.Array, f: int) -> Front:
 def improvement(
     mean: jax.Array, deviation: jax.Array, scale: Warp, cost: jax.Array, front: Front, reference: jax.Array
 ) -> jax.Array:
-    """Expected gain of hypervolume, float32 (k,), of candidates of known cost and log-normal error.
+    """Expected hypervolume improvement, float32 (k,), of candidates of known cost and log-normal error.
 
     With the front as steps of the best error at each cost, a candidate gains the width of each step that is not cheaper
     than itself times E[max(best - error, 0)], and with error = exp(a + b z) - s that expectation is Black and Scholes'.
@@ -190,7 +190,7 @@ def by_improvement(
 
 
 def _believe(evaluated: Evaluated, asked: Inputs) -> Prediction:
-    """Condition on the valid evaluations; of more than `ROOM` on those that the fewest dominate."""
+    """Posterior given the valid evaluations; of more than `ROOM`, given those that the fewest dominate."""
     known, seen, fine = evaluated
     if seen.shape[0] <= ROOM:
         return predict(known, seen[:, 0], fine, asked)
@@ -212,7 +212,7 @@ def _from_short_list(
 def _pick(
     belief: Prediction, listed: Candidates, front: Front, reference: jax.Array, n: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Pick n times the best of the short list; each pick joins the front where it is believed to end.
+    """Pick n of the short list as a kriging believer: each pick joins the front where the process expects it.
 
     Returns:
       Places in the short list, int32 (n,), and which of them count, bool (n,).

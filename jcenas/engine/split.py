@@ -9,7 +9,7 @@ from jcenas.alloc.devices import devices_for_share
 
 
 class Split(NamedTuple):
-    """Who does what in an hour. The first devices evaluate.
+    """Assignment of the devices to evaluating and sampling in an hour. The first devices evaluate.
 
     One device alone slices its hour: it samples first and evaluates in the last `share` of it.
     """

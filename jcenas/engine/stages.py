@@ -38,7 +38,7 @@ class Rank(Protocol):
 
 
 class Stage(NamedTuple):
-    """A cheap stage.
+    """A cheap stage: what scores proposals before they are trained, and how they are ranked.
 
     Attributes:
       name: as the command line writes it.
@@ -58,7 +58,7 @@ class Stage(NamedTuple):
 
 
 def _nobody(evaluated: Evaluated, candidates: Candidates, reference: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
-    """Nobody waits."""
+    """Empty queue: what is proposed is trained unscored, or not at all."""
     del evaluated, candidates, reference
     return jnp.zeros(n, jnp.int32), jnp.zeros(n, bool)
 

@@ -20,7 +20,7 @@ from jcenas.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSizes:
-    """What fixes the shapes of a search's arrays.
+    """Static sizes of a search: devices, and room for evaluations, queue and proposals.
 
     Attributes:
       devices: G.
@@ -81,7 +81,7 @@ class Catalog(struct.PyTreeNode):
 
 
 class SearchState(struct.PyTreeNode):
-    """Everything that one hour of a search hands to the next."""
+    """State of a search between two hours: optimiser, evaluations, queue, cut trainings, clock and emissions."""
 
     optimizer: Any
     rows: jax.Array  # (C,) int32, catalogue rows of finished evaluations in the order of their end; EMPTY behind
@@ -107,7 +107,7 @@ class SearchState(struct.PyTreeNode):
 
     @classmethod
     def empty(cls, optimizer: Any, sizes: SearchSizes, *, objectives: int, catalog: int) -> "SearchState":
-        """Before the first hour, nothing evaluated.
+        """The state before the first hour, nothing evaluated.
 
         Args:
           optimizer: its first state.

@@ -19,7 +19,7 @@ from jcenas.moo.svm import SVM, SvmConfig
 
 
 class Tree(struct.PyTreeNode):
-    """A partition; what it says of nodes that do not exist is without meaning."""
+    """Tree of classifiers that partitions the space; what it says of nodes that do not exist is without meaning."""
 
     machines: tuple[SVM, ...]  # one per level with inner nodes, leaves (2^level, ...); empty where none were trained
     count: jax.Array  # (N,) int32, samples in the node

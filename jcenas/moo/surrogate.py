@@ -87,7 +87,7 @@ class SurrogateConfig:
 
 
 class Samples(NamedTuple):
-    """Evaluated genomes as the processes see them."""
+    """Evaluated genomes, as the processes see them."""
 
     inputs: jax.Array  # (c, d)
     objectives: jax.Array  # (c, m)
@@ -95,7 +95,7 @@ class Samples(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """Candidates."""
+    """Candidates of the choice, as the processes see them."""
 
     inputs: jax.Array  # (k, d)
     allowed: jax.Array  # (k,) bool, True where a candidate may be picked

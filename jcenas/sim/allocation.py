@@ -1,4 +1,4 @@
-"""The allocator's training ground: cluster, clock, grid and budgets of the search, the search itself a recorded curve.
+"""Reinforcement-learning environment of the allocation policy: the cluster of a search, its progress a recorded curve.
 
 A whole search costs half a second; here an interval costs microseconds, because the optimiser is replaced by learning
 curves of real searches (`jcenas.sim.curves`). What the allocator decides, when to train and on how many devices at
@@ -31,7 +31,7 @@ ROUNDING = 1e-3  # of a training
 
 @dataclass(frozen=True, kw_only=True)
 class AllocationConfig:
-    """The training ground.
+    """Settings of the environment.
 
     Attributes:
       devices: of the cluster.
@@ -65,7 +65,7 @@ class AllocationConfig:
 
 
 class AccountingCase(struct.PyTreeNode):
-    """What an episode is charged, and how its searches learn."""
+    """Power of the devices, and learning curves of the searches, in one accounting."""
 
     curves: Curves
     power: Power
@@ -80,7 +80,7 @@ class TrainingGround(struct.PyTreeNode):
 
 
 class Episode(struct.PyTreeNode):
-    """State of one search."""
+    """State of one episode: a search on a grid, within its budgets."""
 
     intensity: jax.Array  # (PAST_H + hours + LEAD_H,) float32
     forecast_error: jax.Array  # (LEAD_H,) float32, relative error of the forecast by lead
@@ -97,7 +97,7 @@ class Episode(struct.PyTreeNode):
 
 
 def observed(config: AllocationConfig, episode: Episode) -> Observation:
-    """What the policy sees."""
+    """Observation of the policy in an episode."""
     hour = episode.hour
     now = jax.lax.dynamic_slice(episode.intensity, (hour + PAST_H,), (LEAD_H,))
     past = jax.lax.dynamic_slice(episode.intensity, (hour,), (PAST_H,))

@@ -1,4 +1,4 @@
-"""How fast a search learns, by how many devices train at once: what the allocator's training ground is made of.
+"""Learning curves of searches: hypervolume against evaluations, by the number of devices that train at once.
 
 Trainings that run side by side cannot learn from each other, so the hundredth evaluation of eight devices is worth less
 than the hundredth of one. A search is therefore recorded at several *widths*. Where it stands is one number, its level
@@ -51,7 +51,7 @@ def hypervolume_of(level: jax.Array) -> jax.Array:
 
 
 def advance(curve: Curves, level: jax.Array, width: jax.Array, finished: jax.Array) -> jax.Array:
-    """The level after some more evaluations, float32 ().
+    """Advance along a learning curve: the level after some more evaluations, float32 ().
 
     Args:
       curve: one, levels (W, K).
@@ -129,7 +129,7 @@ def levels_of(evaluations: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def pooled(levels: np.ndarray) -> np.ndarray:
-    """The nearest numbers, by least squares, that do not rise along the first axis; of the same shape (W, ...).
+    """Isotonic regression along the first axis: the nearest numbers, by least squares, that do not rise, (W, ...).
 
     The min-max formula of isotonic regression (Barlow, Bartholomew, Bremner and Brunk 1972).
     """

@@ -1,4 +1,4 @@
-"""What a simulated search is about: the benchmark (shared by all searches) and the scenario (one search's numbers).
+"""The problem of a simulated search: the benchmark (shared by all searches) and the scenario (one search's numbers).
 
 Every number here is an array, so another budget, trace, table or accounting of the same shapes compiles nothing.
 
@@ -62,13 +62,13 @@ class Scenario(struct.PyTreeNode):
 
 
 def released_power() -> Power:
-    """The accounting of CE-NAS's released simulator: 1 kW for each device that trains, everything else free."""
+    """Powers in CE-NAS's released simulator: 1 kW for each device that trains, everything else free."""
     one, zero = jnp.float32(RELEASED_KW), jnp.float32(0.0)
     return Power(training_kw=one, scoring_kw=zero, idle_kw=zero, switching_kw=zero)
 
 
 def full_power(model: PowerModel | None = None) -> Power:
-    """The accounting of everything: training, scoring, idling and switching (as training), with PUE."""
+    """Powers of the full accounting: training, scoring, idling and switching (as training), with PUE."""
     model = model or PowerModel()
     states = ("training", "scoring", "idle", "switching")
     return Power(**{f"{state}_kw": jnp.float32(model.power_kw(state)) for state in states})
@@ -77,7 +77,7 @@ def full_power(model: PowerModel | None = None) -> Power:
 def make_benchmark(
     table: Table, *, error: str = "error", cost: str, reference, estimate=None, seconds_scale: float = 1.0
 ) -> Benchmark:
-    """Choose a table's columns.
+    """Make the benchmark of a search from a table's columns.
 
     Args:
       table: the benchmark.

@@ -229,7 +229,7 @@ def _proposals(
 
 
 def status_of(state: SearchState, sizes: SearchSizes, benchmark: Benchmark) -> Status:
-    """Where the search stands."""
+    """Progress of the search, as policies are told."""
     return Status(
         queued=jnp.sum(state.queue != EMPTY, dtype=jnp.int32),
         capacity=jnp.int32(sizes.queue),
@@ -240,7 +240,7 @@ def status_of(state: SearchState, sizes: SearchSizes, benchmark: Benchmark) -> S
 
 
 def outlook_of(hour: jax.Array, scenario: Scenario) -> Outlook:
-    """What is known of the grid at the begin of `hour`, int32 ()."""
+    """Carbon intensity, known and forecast, at the begin of `hour`, int32 ()."""
     w, hours = scenario.past.shape[0], scenario.intensity.shape[0]
     series = jnp.concatenate([scenario.past, scenario.intensity])
     known = jnp.concatenate([scenario.past_known, jnp.ones(hours, bool)])
@@ -255,7 +255,7 @@ def outlook_of(hour: jax.Array, scenario: Scenario) -> Outlook:
 
 
 def budget_of(state: SearchState, devices: int, scenario: Scenario) -> Budget:
-    """What may still be spent."""
+    """Time and carbon budget, as policies are told."""
     return Budget(
         duration_s=scenario.duration_s,
         left_s=scenario.duration_s - state.clock_s,

@@ -8,6 +8,7 @@ valid: (7^8 * 3 * 6 * 10)^2, about 1.1e18, of which some are isomorphic.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping
 
 import jax
@@ -112,7 +113,8 @@ class Darts:
         reads = jax.nn.one_hot(self.cells(genomes).inputs, BLOCKS + 1).sum(axis=-2)  # (..., 2, B, 5)
         blocks, nodes = np.array([(b, i) for b in range(1, BLOCKS) for i in range(b + CELL_INPUTS)]).T
         reads = reads[..., blocks, nodes]
-        return jnp.concatenate([operations.reshape(*lead, -1), reads.reshape(*lead, -1)], axis=-1)
+        parts = [x.reshape(*lead, math.prod(x.shape[len(lead) :])) for x in (operations, reads)]
+        return jnp.concatenate(parts, axis=-1)
 
     def cells(self, genomes: ArrayLike) -> Cells:
         """The arrays of the networks of genomes (..., 22)."""

@@ -276,7 +276,9 @@ class NasBench101:
         rows, columns = np.array(edges(self.vertices)).T
         labels = jax.nn.one_hot(genomes[..., len(rows) :], len(OPERATIONS)) * used[..., 1:-1, None]
         wires = matrix[..., rows, columns].astype(jnp.float32)
-        return jnp.concatenate([wires, labels.reshape(*labels.shape[:-2], -1)], axis=-1)
+        return jnp.concatenate(
+            [wires, labels.reshape(*labels.shape[:-2], labels.shape[-2] * labels.shape[-1])], axis=-1
+        )
 
     def to_string(self, genome: ArrayLike) -> str:
         """The pruned cell of one genome (d,), see `to_string` of this module.

@@ -1,5 +1,7 @@
 """PPO: advantages by hand, probe problems with known answers, determinism, checkpoints."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,50 +92,74 @@ def probe(reward, *, length=1, actions=2, truncated=False, clock=True):
         gain = jnp.asarray(reward(state[0], action, state[1]), jnp.float32)
         state = (state[0], state[1] + 1)
         end = state[1] >= length
-        return Step(state, see(state), gain, end & (not truncated), end & truncated)
+        return Step(state, see(state), gain, end & jnp.logical_not(truncated), end & truncated)
 
     return Environment(reset, step, 2, actions)
 
 
-def learn(environment, **changes):
-    config = PpoConfig(**{**CONFIG.__dict__, **changes})
-    state, metrics = jax.jit(make_train(config, environment))(jax.random.key(0))
-    network = ActorCritic(environment.actions, config.width)
+REWARDS = {
+    "one": lambda coin, action, step: jnp.float32(1.0),
+    "as the coin": lambda coin, action, step: jnp.where((coin > 0) == (action == 1), 1.0, -1.0),
+    # Of the first observation, 2 steps later: only discounting carries it back.
+    "the coin, later": lambda coin, action, step: jnp.where(step == 2, coin, 0.0),
+}
+
+
+@jax.jit
+def train_probe(which, length, truncated, clock):
+    """Train on a probe of two actions: one program for all of them."""
+
+    def reward(*seen):
+        return jax.lax.switch(which, list(REWARDS.values()), *seen)
+
+    environment = probe(reward, length=length, truncated=truncated, clock=clock)
+    return make_train(CONFIG, environment)(jax.random.key(0))
+
+
+def asking(state, actions):
+    """What a trained network says of an observation."""
+    network = ActorCritic(actions, CONFIG.width)
 
     def ask(*observation):
         return network.apply(state.params, state.normaliser.apply(jnp.array(observation, jnp.float32)))
 
-    return ask, state, metrics
+    return ask
+
+
+def learn(reward, *, length=1, truncated=False, clock=True):
+    state, metrics = train_probe(list(REWARDS).index(reward), length, truncated, clock)
+    return asking(state, 2), metrics
 
 
 @pytest.mark.accelerator
 def test_value_only():
-    ask, _, _ = learn(probe(lambda coin, action, step: 1.0))
+    ask, _ = learn("one")
     assert float(ask(1, 0).value) == pytest.approx(1, abs=0.1)
 
 
 def test_value_of_truncated_episodes_goes_on():
-    ask, _, _ = learn(probe(lambda coin, action, step: 1.0, truncated=True, clock=False))
+    ask, _ = learn("one", truncated=True, clock=False)
     assert float(ask(1, 0).value) == pytest.approx(2, abs=0.5)  # 1 / (1 - gamma): nothing ends, it is only cut
 
 
 def test_action_and_observation():
-    ask, _, metrics = learn(probe(lambda coin, action, step: jnp.where((coin > 0) == (action == 1), 1.0, -1.0)))
+    ask, metrics = learn("as the coin")
     assert int(jnp.argmax(ask(1, 0).head)) == 1
     assert int(jnp.argmax(ask(-1, 0).head)) == 0
     assert float(metrics.episode_return[-1]) > 0.9
 
 
 def test_delayed_reward():
-    # The reward of the first action, 2 steps later: only discounting carries it back.
-    ask, _, _ = learn(probe(lambda coin, action, step: jnp.where(step == 2, coin, 0.0), length=3))
+    ask, _ = learn("the coin, later", length=3)
     assert float(ask(1, 0).value) == pytest.approx(0.25, abs=0.1)
     assert float(ask(1, 2).value) == pytest.approx(1, abs=0.15)
     assert float(ask(-1, 2).value) == pytest.approx(-1, abs=0.15)
 
 
 def test_continuous_action():
-    ask, _, _ = learn(probe(lambda coin, action, step: -((action - 0.7 * coin) ** 2), actions=0), updates=150)
+    config = replace(CONFIG, updates=150)
+    environment = probe(lambda coin, action, step: -((action - 0.7 * coin) ** 2), actions=0)
+    ask = asking(jax.jit(make_train(config, environment))(jax.random.key(0))[0], 0)
     assert float(ask(1, 0).head[0]) == pytest.approx(0.7, abs=0.2)
     assert float(ask(-1, 0).head[0]) == pytest.approx(-0.7, abs=0.2)
 

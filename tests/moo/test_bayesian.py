@@ -24,6 +24,7 @@ def test_known_objectives_enter_every_draw_as_they_are(key):
     assert np.std(np.asarray(draws[:, 0, 0])) > 0
 
 
+@pytest.mark.slow
 def test_a_known_cost_rules_out_what_costs_too_much(key):
     # Everything that was seen is cheap, so a model of the cost knows nothing of the cliff at the last third of x.
     box = Box(variables=1, levels=61)

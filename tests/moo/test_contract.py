@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
+from jax.errors import KeyReuseError
 
 from jcenas import registry
 from jcenas.moo import (
@@ -91,7 +92,13 @@ class Counted:
         self.ask, self.tell = jax.jit(ask), jax.jit(optimizer.tell)
 
 
-@pytest.fixture(scope="module", params=OPTIMIZERS)
+SLOW = {"qnehvi", "qnehvi matern", "lamoo-ehvi", "ms-ehvi"}  # to compile
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in OPTIMIZERS],
+)
 def optimizer(request):
     return Counted(OPTIMIZERS[request.param]())
 
@@ -136,8 +143,18 @@ def test_scan_is_loop_and_vmap_is_each(optimizer, key):
 
 
 def test_keys_are_not_reused(optimizer, key):
-    with jax.debug_key_reuse(True):
-        jax.jit(lambda k: scan(optimizer.pure, k, 2))(key)
+    with jax.debug_key_reuse(True):  # traced anew and checked; what is compiled is the same
+        loop(Counted(optimizer.pure), key, 2)
+
+
+def test_a_reused_key_is_found(key):
+    optimizer = registered("random")()
+
+    def ask(key, state):
+        return optimizer.ask(key, optimizer.ask(key, state)[0])
+
+    with jax.debug_key_reuse(True), pytest.raises(KeyReuseError):
+        loop(Counted(optimizer._replace(ask=ask)), key, 2)
 
 
 def test_visits_the_whole_space_once_and_finds_the_front(optimizer, key):

@@ -11,6 +11,7 @@ from jcenas.moo.svm import SvmConfig
 C, F = 300, 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["poly", "rbf"])
 def test_a_path_decides_as_the_whole_tree(kernel):
     random = np.random.default_rng(0)

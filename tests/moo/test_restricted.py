@@ -63,6 +63,11 @@ def proposals(optimizer, key, steps):
     return jax.jit(lambda k, s: jax.lax.scan(step, s, jax.random.split(k, steps))[1])(rest, optimizer.init(first))
 
 
+def slow_ones(names, *slow):
+    """Parameters of which some are marked slow."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in names]
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_samples_and_long_walks_stay_inside(name, key):
     space, walks = SPACES[name], 64
@@ -75,13 +80,13 @@ def test_samples_and_long_walks_stay_inside(name, key):
         genomes = moved
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", slow_ones(SPACES, "nasbench101-7"))
 def test_evolution_stays_inside(name, key):
     found = proposals(OPTIMIZERS["nsga2"](SPACES[name]), key, 9)
     assert jnp.all(is_valid(SPACES[name], found.reshape(36, -1)))
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", slow_ones(OPTIMIZERS, "lamoo ehvi"))
 def test_every_optimiser_proposes_all_that_is_valid_and_nothing_else(name, key):
     found = np.asarray(proposals(OPTIMIZERS[name](SMALLEST), key, 9))[..., :4].reshape(36, 4)
     assert np.all(SMALLEST.valid(jnp.asarray(found)))

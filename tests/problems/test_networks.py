@@ -79,6 +79,7 @@ def test_what_it_computes_tells_architectures_apart(problem):
     genomes = problem.population[:200]
     seen = problem.computes(genomes)
     assert seen.dtype == np.float32
+    assert problem.computes(genomes[:0]).shape == (0, seen.shape[1])
     np.testing.assert_array_equal(problem.computes(genomes), seen)
     costs = np.asarray(problem.parameters(genomes))
     for i in range(1, 200):

@@ -10,6 +10,7 @@ from jcenas.train import images
 from jcenas.train.training import TrainConfig, make_trainer
 
 SPACE = NasBench201()
+pytestmark = pytest.mark.slow  # a supernet is trained
 
 
 @pytest.fixture(scope="module")
@@ -23,23 +24,30 @@ def trained():
     return data, state
 
 
-def test_a_trained_supernet_tells_a_good_path_from_a_dead_one(trained):
+GENOMES = jnp.array(
+    [[3, 3, 1, 3, 3, 1], [3, 1, 0, 1, 2, 3], [3, 3, 3, 0, 0, 0], [4, 1, 0, 1, 2, 3], [1, 2, 4, 1, 0, 2], [2] * 6],
+    jnp.int32,
+)
+
+
+@pytest.fixture(scope="module")
+def errors(trained):
+    """Of one genome after the other."""
     data, state = trained
-    genomes = jnp.array([[3, 3, 1, 3, 3, 1], [3, 1, 0, 1, 2, 3], [3, 3, 3, 0, 0, 0]], jnp.int32)
-    score = make_score(CellNetwork(10, channels=8, cells=1))
-    errors = np.asarray(jax.jit(score)(state, genomes, data))
+    return np.asarray(jax.jit(make_score(CellNetwork(10, channels=8, cells=1)))(state, GENOMES, data))
+
+
+def test_a_trained_supernet_tells_a_good_path_from_a_dead_one(errors):
     assert errors[0] < 0.3
     assert errors[1] < 0.3
     assert errors[2] > 0.8  # no path reaches the output: a guess
 
 
-def test_scoring_one_by_one_or_side_by_side_is_the_same(trained):
+def test_scoring_one_by_one_or_side_by_side_is_the_same(trained, errors):
     data, state = trained
-    genomes = jnp.array([[3, 3, 1, 3, 3, 1], [4, 1, 0, 1, 2, 3], [1, 2, 4, 1, 0, 2], [2, 2, 2, 2, 2, 2]], jnp.int32)
-    alone = jax.jit(make_score(CellNetwork(10, channels=8, cells=1)))(state, genomes, data)
     blend = CellNetwork(10, channels=8, cells=1, choose="blend")
-    together = jax.jit(make_score(blend, together=3))(state, genomes, data)
-    np.testing.assert_allclose(alone, together, atol=1.5 / 287)  # rounding may turn a tie
+    together = jax.jit(make_score(blend, together=4))(state, GENOMES, data)  # four, then two
+    np.testing.assert_allclose(errors, together, atol=1.5 / 287)  # rounding may turn a tie
 
 
 def test_paths_depend_on_key_and_step_only_and_are_uniform(trained):

@@ -59,6 +59,7 @@ def test_a_split_inherits_the_weights_and_starts_anew(network, digits):
         few_shot(network, SPACE, CONFIG, digits, epochs=(1, 1), variable=6)
 
 
+@pytest.mark.slow
 def test_one_shot_trains_the_supernet_in_one_program(network, digits):
     proxy = one_shot(network, SPACE, CONFIG, digits, epochs=2)
     state, data = jax.jit(proxy.prepare)(jax.random.key(0), digits)
@@ -71,6 +72,7 @@ def test_one_shot_trains_the_supernet_in_one_program(network, digits):
     assert ((scores >= -1) & (scores <= 0)).all()
 
 
+@pytest.mark.slow
 def test_low_fidelity_curves_rise_and_dead_cells_stay_at_chance(network, digits):
     prepare, curves = make_curves(network, CONFIG, digits, epochs=6, images=512)
     memory = jax.jit(prepare)(jax.random.key(0), digits)

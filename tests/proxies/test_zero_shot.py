@@ -201,6 +201,7 @@ def test_synflow_of_a_whole_network_by_hand(weight):
     np.testing.assert_allclose(score, expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_synflow_beyond_the_range_of_float32_equals_float64(network, start):
     params = jax.tree.map(lambda x: 20 * x, start.variables["params"])  # thirty layers and norms: 1e39 more
     large = start.replace(variables=start.variables | {"params": params})

@@ -1,5 +1,7 @@
 """The training ground of the allocator: an hour by hand, ends of episodes, the data that it is trained on."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,8 +29,24 @@ def ground(given=0, train_s=1800.0, scatter=0.0):
     return TrainingGround(jnp.full((1, 200), 100.0), jax.tree.map(lambda x: jnp.stack([x]), case))
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def reset(config, ground, key):
+    return make_allocation(config, ground).reset(key)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def step(config, ground, key, state, action):
+    return make_allocation(config, ground).step(key, state, action)
+
+
+def compiled(config, ground):
+    """The environment, its functions compiled once for all grounds."""
+    functions = {"reset": functools.partial(reset, config, ground), "step": functools.partial(step, config, ground)}
+    return make_allocation(config, ground)._replace(**functions)
+
+
 def test_an_hour_by_hand():
-    environment = make_allocation(CONFIG, ground())
+    environment = compiled(CONFIG, ground())
     state, seen = environment.reset(jax.random.key(0))
     assert seen.shape == (environment.features,)
     assert float(state.budget_g) == pytest.approx(1000, rel=1e-5)
@@ -45,7 +63,7 @@ def test_an_hour_by_hand():
 
 
 def test_only_whole_trainings_count_and_cut_ones_go_on():
-    environment = make_allocation(CONFIG, ground(train_s=2400.0))
+    environment = compiled(CONFIG, ground(train_s=2400.0))
     state, _ = environment.reset(jax.random.key(0))
     both = environment.step(jax.random.key(1), state, jnp.int32(LEVELS - 1)).state  # one and a half on each device
     assert float(both.evaluations) == 2
@@ -58,23 +76,23 @@ def test_only_whole_trainings_count_and_cut_ones_go_on():
 
 
 def test_offset_shows_in_what_is_seen_only():
-    environment = make_allocation(CONFIG, ground(given=3, scatter=0.5))
-    states, _ = jax.vmap(environment.reset)(jax.random.split(jax.random.key(0), 500))
+    environment = compiled(CONFIG, ground(given=3, scatter=0.5))
+    states, _ = jax.jit(jax.vmap(environment.reset))(jax.random.split(jax.random.key(0), 500))
     np.testing.assert_allclose(states.level, -np.log(0.7) / 2, rtol=1e-5)
     assert float(jnp.std(states.offset)) == pytest.approx(0.5, rel=0.1)
-    seen = jax.vmap(lambda state: observed(CONFIG, state).hypervolume)(states)
+    seen = jax.jit(jax.vmap(lambda state: observed(CONFIG, state).hypervolume))(states)
     np.testing.assert_allclose(seen, 1 - np.exp(-np.maximum(states.level + states.offset, 0)), atol=1e-6)
 
 
 def test_evaluations_that_are_given():
-    state, _ = make_allocation(CONFIG, ground(given=3)).reset(jax.random.key(0))
+    state, _ = compiled(CONFIG, ground(given=3)).reset(jax.random.key(0))
     assert float(state.evaluations) == 3
     assert float(state.level) == pytest.approx(-np.log(0.7) / 2, rel=1e-5)  # of the widest curve
 
 
 def test_paper_reward_by_hand():
     config = AllocationConfig(**{**CONFIG.__dict__, "reward": "paper"})
-    environment = make_allocation(config, ground())
+    environment = compiled(config, ground())
     state, _ = environment.reset(jax.random.key(0))
     step = environment.step(jax.random.key(1), state, jnp.int32(LEVELS - 1))
     gain = 1 - 0.6**0.5
@@ -83,7 +101,7 @@ def test_paper_reward_by_hand():
 
 def test_without_a_budget():
     config = AllocationConfig(**{**CONFIG.__dict__, "unlimited": 1.0})
-    environment = make_allocation(config, ground())
+    environment = compiled(config, ground())
     state, seen = environment.reset(jax.random.key(0))
     step = environment.step(jax.random.key(1), state, jnp.int32(LEVELS - 1))
     assert jnp.isfinite(seen).all()
@@ -93,7 +111,7 @@ def test_without_a_budget():
 
 
 def test_episodes_end_with_the_time_or_the_carbon():
-    environment = make_allocation(CONFIG, ground())
+    environment = compiled(CONFIG, ground())
     state, _ = environment.reset(jax.random.key(0))
     ends = []
     for _ in range(3):

@@ -72,6 +72,7 @@ def test_policies_drive_a_search(name, table, benchmark, key):
     assert 0 <= float(first.hypervolume) <= float(benchmark.largest)
 
 
+@pytest.mark.slow
 def test_many_equals_each_and_keys_count(table, benchmark):
     policy = policy_from_name("heuristic")
     config = SearchSizes(**SIZES)
@@ -89,6 +90,7 @@ def test_many_equals_each_and_keys_count(table, benchmark):
     assert len({tuple(np.asarray(r)) for r in many.rows}) == 3
 
 
+@pytest.mark.slow
 def test_a_predictor_beats_chance_with_the_same_evaluations(table, benchmark):
     def log_missing(stage):
         config = SearchSizes(**{**SIZES, "proposals": 64})

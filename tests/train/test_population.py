@@ -54,6 +54,7 @@ def assert_equal_members(found, expected, members):
 
 
 @pytest.mark.devices(2)
+@pytest.mark.slow
 def test_over_devices_each_member_equals_itself_alone_and_one_that_diverges_says_so(digits, alone):
     mesh = sharding.data_mesh(sharding.local_devices(2))
     data = jax.device_put(digits, sharding.replicated(mesh))

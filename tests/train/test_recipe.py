@@ -102,6 +102,7 @@ def test_optimisers_equal_those_of_optax(name, oracle):
         np.testing.assert_allclose(params, other, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_micro_batches_give_the_step_of_the_whole_batch(digits):
     _, whole, (loss,) = train(digits)
     _, parts, (same,) = train(digits, accumulate=4)
@@ -109,6 +110,7 @@ def test_micro_batches_give_the_step_of_the_whole_batch(digits):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), whole.params, parts.params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"optimizer": "adamw", "learning_rate": 0.01}, {"label_smoothing": 0.1}])
 def test_each_recipe_learns(digits, options):
     trainer, state, losses = train(digits, chunks=20, total=40, **options)
@@ -116,6 +118,7 @@ def test_each_recipe_learns(digits, options):
     assert float(jax.jit(trainer.accuracy)(state, GENOME[0], digits.validation, digits)) > 0.8  # 0.1 by chance
 
 
+@pytest.mark.slow
 def test_the_averaged_weights_are_the_evaluated_ones(digits):
     trainer, state, _ = train(digits, chunks=3, total=6, average=0.99)
     # by hand: step s moves the average from the initial weights by 1 - (1 + s) / (10 + s)
@@ -137,6 +140,7 @@ def test_the_averaged_weights_are_the_evaluated_ones(digits):
     assert current.variables["params"] is current.params
 
 
+@pytest.mark.slow
 def test_bf16_computes_in_bf16_and_keeps_float32_weights(digits):
     seen: list = []
     network = Perceptron(see=seen.append)
@@ -160,6 +164,7 @@ def test_norms_and_biases_stay_in_float32():
     assert recipe.in_precision(params, "float32") is params
 
 
+@pytest.mark.slow
 def test_a_network_that_drops_paths_gets_the_rising_rate(digits):
     _, state, _ = train(digits, chunks=2, total=8, drop_path=0.4)
     np.testing.assert_allclose(state.batch_stats["rate"], 0.4 * 3 / 8, rtol=1e-6)  # of the fourth step

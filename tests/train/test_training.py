@@ -62,6 +62,7 @@ def test_learning_rate_by_hand():
 
 
 @pytest.mark.accelerator
+@pytest.mark.slow
 def test_the_second_cell_compiles_nothing_and_both_learn(bound, digits):
     for i, genome in enumerate([GENOME, jnp.array([1, 2, 3, 3, 0, 1], jnp.int32)]):
         state = bound.init(jax.random.key(i), jnp.int32(96))
@@ -71,6 +72,7 @@ def test_the_second_cell_compiles_nothing_and_both_learn(bound, digits):
     assert bound.traces == 1
 
 
+@pytest.mark.slow
 def test_a_training_that_was_cut_and_restored_equals_one_that_was_not(bound, tmp_path):
     whole, _ = bound.train(bound.init(jax.random.key(5), jnp.int32(24)), GENOME, 6)
     half, _ = bound.train(bound.init(jax.random.key(5), jnp.int32(24)), GENOME, 3)
@@ -84,6 +86,7 @@ def test_a_training_that_was_cut_and_restored_equals_one_that_was_not(bound, tmp
 
 @pytest.mark.accelerator
 @pytest.mark.devices(4)
+@pytest.mark.slow
 def test_data_parallel_training_equals_that_on_one_device(bound, digits):
     mesh = sharding.data_mesh(sharding.local_devices(4))
     spread = Bound(jax.device_put(digits, sharding.replicated(mesh)), batch_sharding=sharding.split(mesh))
@@ -100,6 +103,7 @@ def test_a_diverging_training_reports_it_and_harms_no_other(bound):
     assert np.isnan(losses).all()
 
 
+@pytest.mark.slow
 def test_accuracy_counts_every_image_once(bound, digits):
     state = bound.init(jax.random.key(0), jnp.int32(8))
     big = jax.tree.map(lambda x: jnp.concatenate([x] * 3), digits.validation)  # 861 images: one batch of 500 and a rest

@@ -59,6 +59,7 @@ def test_plot(file, capsys, tmp_path):
     assert (tmp_path / "plots" / "one.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_train_writes_weights_that_forecast(file, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(adapt, "RECIPE", QUICK)
     monkeypatch.setattr(adapt.train_on_trace, "__kwdefaults__", adapt.train_on_trace.__kwdefaults__ | {"recipe": QUICK})
@@ -69,6 +70,7 @@ def test_train_writes_weights_that_forecast(file, capsys, tmp_path, monkeypatch)
     assert weights.load(tmp_path / "own.npz").linear is not None
 
 
+@pytest.mark.slow
 def test_training_on_a_trace_is_deterministic_and_calibrated(trace):
     first, second = (adapt.train_on_trace(trace, jax.random.key(7), recipe=QUICK) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, first, second)

@@ -37,6 +37,7 @@ def test_learns_a_seasonal_series_and_its_wind(toy, trained, network):
     assert (errors < 0.9 * without).all(), (errors, without)
 
 
+@pytest.mark.slow
 def test_the_future_changes_nothing(toy, network):
     """Training up to a border gives the same parameters whatever comes after it."""
     table, span = toy
@@ -62,6 +63,7 @@ def test_same_key_same_parameters_and_every_chunk_is_reported(toy, network):
     jax.tree.map(np.testing.assert_array_equal, first, again)
 
 
+@pytest.mark.slow
 def test_compiles_once_and_keeps_types(toy, network):
     table, span = toy
     trainer = make_trainer(network, SMALL_STEPS)

@@ -32,6 +32,7 @@ def test_named_rows_by_hand():
     assert ecnas_published.named_rows(points) == [0, 4, 1]
 
 
+@pytest.mark.slow
 def test_table_1_to_the_digit():
     """Every printed mean and deviation but SEMOA's, whose runs are not all public, and energies printed as 0.01."""
     rows = {(row[0], row[1], row[4]): row[5:] for row in ecnas_published.main(["--smoke"])}
@@ -62,6 +63,7 @@ def test_optimisers_smoke():
     assert 80 < found["random, uniform over cells"][4] < found["every known point"][4]
 
 
+@pytest.mark.slow
 def test_methods_left_out_are_recorded_as_such(monkeypatch):
     recorded, name = {}, "ecnas_optimisers_4v"
     monkeypatch.setattr(ecnas_optimisers, "load", lambda: recorded)
@@ -118,6 +120,7 @@ def test_figures_smoke(tmp_path):
     assert page.read_text().count("<svg") == len(list(page.parent.glob("*.png"))) == 4
 
 
+@pytest.mark.slow
 def test_speed_smoke():
     rows = benchmark_ecnas.main(["--smoke"])
     assert [row[0].split(": ")[1] for row in rows] == [

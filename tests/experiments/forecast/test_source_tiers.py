@@ -66,6 +66,7 @@ def test_both_tiers_learn(daily):
     np.testing.assert_allclose(first[..., 1].mean(), ahead[114:, :, 1].mean(), rtol=0.05)
 
 
+@pytest.mark.slow
 def test_weather_reaches_hydro_sun_and_wind_only(daily):
     batch, _ = daily
     region = source_tiers.describe_region(batch)

@@ -213,6 +213,7 @@ def test_drop_path_keeps_the_mean_and_skips_identities(small):
     np.testing.assert_array_equal(network.apply(variables, images), network.apply(variables, images, drop_path=0.3))
 
 
+@pytest.mark.slow
 def test_auxiliary_logits_train_and_stay_out_of_the_result():
     network = GenotypeNetwork(SMALL, 3, channels=2, cells=3, auxiliary=True)
     images = jnp.asarray(np.random.default_rng(3).normal(size=(4, 32, 32, 3)), jnp.float32)

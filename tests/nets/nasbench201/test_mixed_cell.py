@@ -99,6 +99,7 @@ def test_a_mixture_of_one_operation_an_edge_is_that_candidate_with_the_same_weig
     np.testing.assert_array_equal(theirs[1], before[1])
 
 
+@pytest.mark.slow
 def test_the_cells_of_a_stage_in_a_loop_are_cells_one_after_another():
     genome, sizes = (1, 0, 1, 4, 0, 3), {"channels": 2, "cells": 2}
     mixed, alone = CellNetwork(3, **sizes, choose="mix"), FixedNetwork(genome, 3, **sizes)

@@ -58,11 +58,22 @@ def law():
     return cells, energy * (1 + 0.02 * jax.random.normal(jax.random.key(0), energy.shape))
 
 
-def test_learns_a_known_law_and_says_how_well(law):
+@pytest.fixture(scope="module")
+def parts(law):
+    """Rows to fit, to calibrate and to test."""
+    order = jax.random.permutation(jax.random.key(1), len(law[0]))
+    return order[:350], order[350:500], order[500:]
+
+
+@pytest.fixture(scope="module")
+def fitted(law, parts):
     cells, energy = law
-    order = jax.random.permutation(jax.random.key(1), len(cells))
-    train, hold, test = order[:350], order[350:500], order[500:]
-    model = es.fit(jax.random.key(2), cells[train], energy[train], SMALL)
+    return es.fit(jax.random.key(2), cells[parts[0]], energy[parts[0]], SMALL)
+
+
+@pytest.mark.slow
+def test_learns_a_known_law_and_says_how_well(law, parts, fitted):
+    (cells, energy), (_, hold, test), model = law, parts, fitted
     assert bool(jnp.all(jnp.isnan(model.quantiles)))
     model = es.calibrate(model, cells[hold], energy[hold])
     found = model.predict(cells[test])
@@ -88,13 +99,12 @@ def test_calibration_takes_the_right_rank():
     np.testing.assert_allclose(model.quantiles, [2.0, 3.2, 3.6, 3.8], rtol=1e-3)  # ceil(40 level)
 
 
-def test_save_and_load(law, tmp_path):
-    cells, energy = law
-    short = es.FitConfig(members=2, epochs=1, least_steps=1, hidden=4)
-    model = es.fit(jax.random.key(3), cells[:64], energy[:64], short)
-    es.save(model, tmp_path / "model.npz")
+@pytest.mark.slow
+def test_save_and_load(law, fitted, tmp_path):
+    cells, _ = law
+    es.save(fitted, tmp_path / "model.npz")
     again = es.load(tmp_path / "model.npz")
-    jax.tree.map(np.testing.assert_array_equal, again.predict(cells[:8]), model.predict(cells[:8]))
+    jax.tree.map(np.testing.assert_array_equal, again.predict(cells[:8]), fitted.predict(cells[:8]))
 
 
 def test_the_shipped_surrogate_is_sane_on_small_cells():
@@ -127,6 +137,7 @@ def test_published_inputs_by_hand():
     assert x.shape == (36,)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_published_weights_reproduce_their_figures(data, monkeypatch):
     from scipy.stats import kendalltau

@@ -13,6 +13,7 @@ def test_a_query_needs_a_cell():
         cli.parse(["ecnas", "query"])
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_query_front_and_search(data, monkeypatch, capsys):
     monkeypatch.setenv("JCENAS_DATA", str(data))
