@@ -8,9 +8,9 @@ columns of its kernels, as in the supernets of Yu et al. ("Slimmable neural netw
 `extract` takes the weights of one genome out.
 
 Kernels start with the variance of He et al. for the full width. A narrower vertex of `Network101` starts with larger
-weights, but every convolution is followed by a batch norm, so that both compute the same at the start but for the
-norm's epsilon. They do not learn at quite the same speed: the gradient of a normed kernel is inversely proportional to
-its length, so a vertex of w of C channels learns here, at first, as with a rate C / w times as large.
+weights. Every convolution is followed by a batch norm, so that both compute the same at the start, but for the norm's
+epsilon; yet a vertex of w of C channels learns at first as with a rate C / w times as large, since the shorter a normed
+kernel is, the more a step turns it. `start_alone` gives first weights to a cell that shall train just as `Network101`.
 """
 
 from typing import Any, Literal
@@ -143,6 +143,28 @@ class Supernet101(nn.Module):
             for i in range(self.cells):
                 x = SuperCell101(self.vertices, width, self.choose, name=f"stack{stack}_cell{i}")(x, plan, statistics)
         return nn.Dense(self.classes, name="classifier")(x.mean(axis=(1, 2)))
+
+
+def start_alone(network: Supernet101, params: Any, genome: jax.Array) -> Any:
+    """First weights of a cell (d,) that trains alone: with kernels as large as those of `Network101`; traces in `jit`.
+
+    Args:
+        network: the supernet.
+        params: its first weights; the result has their shapes.
+        genome: of the cell.
+    """
+    cell, params = wiring(genome, network.vertices), dict(params)
+    for stack in range(network.stacks):
+        width = network.channels * 2**stack
+        larger = jnp.sqrt(width / jnp.maximum(vertex_channels(cell, width), 1))
+        for i in range(network.cells):
+            place = f"stack{stack}_cell{i}"
+            params[place] = dict(params[place])
+            for name in ("conv3x3", "conv1x1"):
+                kernel = params[place][name]["kernel"]
+                factor = jnp.where(cell.used[1:-1], larger, 1).reshape(-1, *(1,) * (kernel.ndim - 1))
+                params[place][name] = params[place][name] | {"kernel": kernel * factor}
+    return params
 
 
 def extract(network: Supernet101, variables: dict[str, Any], genome: ArrayLike) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from jcenas.errors import InputError
 from jcenas.nets import Network101, Supernet101
-from jcenas.nets.nasbench101.supernet import extract
+from jcenas.nets.nasbench101.supernet import extract, start_alone
 from jcenas.spaces import nasbench101 as nb
 
 VERTICES = 6
@@ -164,6 +164,18 @@ def test_it_starts_as_he_et_al_say():
     for name, inputs in (("conv3x3", 9 * 24), ("conv1x1", 24), ("project", 24)):
         np.testing.assert_allclose(jnp.std(cell[name]["kernel"]), (2 / inputs) ** 0.5, rtol=0.1)
         assert (cell[name]["scale"] == 1).all()
+
+
+def test_a_cell_alone_starts_with_the_weights_of_its_network():
+    module = Supernet101(4, **MACRO | {"channels": 40})
+    v = jax.jit(module.init)(jax.random.key(0), IMAGES, UNUSED)
+    params = start_alone(module, v["params"], CELLS["unequal widths"])
+    cell = extract(module, v | {"params": params}, CELLS["unequal widths"])["params"]["stack1_cell0"]
+    for name, shape in (("vertex1", (3, 3, 27, 27)), ("vertex3", (26, 26)), ("input1", (40, 27))):
+        kernel = cell[name]["kernel"]
+        assert kernel.shape == shape
+        np.testing.assert_allclose(jnp.std(kernel), (2 / np.prod(shape[:-1])) ** 0.5, rtol=0.1)
+    jax.tree.map(np.testing.assert_array_equal, params["classifier"], v["params"]["classifier"])
 
 
 def test_images_that_cannot_be_halved_are_refused(variables):
