@@ -14,6 +14,18 @@ from jcenas.sim.config import SimulateConfig
 class Simulate:
     """Simulate carbon-aware searches on a tabular benchmark: many seeds, no training, minutes instead of days.
 
+    A table of your own is a CSV or Parquet file with a row for each architecture that was evaluated:
+
+        jcenas simulate --table mine.csv --genome op0 op1 op2 --error val_error --cost latency_ms --seconds train_s
+
+    It needs columns of the genome (integers, numbers or strings: the values of a column are its choices; or one column
+    that writes the whole genome, such as 0312 or conv|pool|skip), of the error and of one cost. Where more is better,
+    name the column under --maximise too. Without --seconds, and without a column train_seconds, each training takes
+    3600 s.
+    Stages read their estimates from the columns oneshot_error, fewshot_error and synflow (or another proxy's name, or
+    log_ before it) where they are; the predictor also looks at synflow and at params or flops. Rows that lack a cell
+    that is needed are left out and counted; of rows of one architecture the mean counts.
+
     Attributes:
         config: the searches.
         quiet: no progress bar.

@@ -10,7 +10,14 @@ from jcenas.spaces import choices
 from jcenas.tables.grid import Listed
 from jcenas.tables.table import Table
 
+SUPERNETS = ("one-shot", "few-shot")
 SIZES = ("flops", "params")  # one of them is enough: both count the same convolutions
+
+
+def score_columns(score: str) -> tuple[str, ...]:
+    """Names that the column of a score may have."""
+    plain = score.replace("-", "")
+    return (f"{plain}_error",) if score in SUPERNETS else (f"log_{score}", score)
 
 
 class TableProblem:
@@ -66,8 +73,7 @@ class TableProblem:
     def score_column(self, score: str) -> str | None:
         """The complete column of a score: that of supernets, or of a training-free one or its logarithm; else None."""
         complete = set(self.table.columns) - set(self.table.incomplete)
-        names = (f"{score.replace('-', '')}_error", f"log_{score}", score)
-        return next((name for name in names if name in complete), None)
+        return next((name for name in score_columns(score) if name in complete), None)
 
     def known_scores(self, score: str) -> np.ndarray | None:
         """The column of a score, float32 (N,); None where the table has none."""

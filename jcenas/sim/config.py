@@ -3,13 +3,20 @@
 import dataclasses
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jcenas import registry
 from jcenas.alloc.names import check_policy
 from jcenas.carbon.power import PowerModel
 from jcenas.errors import InputError
-from jcenas.tables.names import check_table
+from jcenas.tables.names import FILES, check_table, is_file
+
+if TYPE_CHECKING:
+    from jcenas.tables.table import Table
+
+    TableOrName = str | Table
+else:
+    TableOrName = str  # what the command line reads; a `Table` can be handed over in Python
 
 Accounting = Literal["full", "released"]
 Forecast = Literal["model", "persistence", "none", "actual"]
@@ -31,9 +38,14 @@ class SimulateConfig:
     """Carbon-aware searches on a simulated cluster: trace-driven, on a tabular benchmark, many seeds at once.
 
     Attributes:
-        table: benchmark: toy (analytic, ships with the package), nasbench201, nasbench201-cifar100,
-            nasbench201-imagenet16, nas-bench-macro, accel-nasbench, darts-1000 or another of `jcenas list table`.
+        table: FILE.csv or FILE.parquet of your own (see `--genome`), or a benchmark: toy (analytic, ships with the
+            package), nasbench201, nasbench201-cifar100, nasbench201-imagenet16, nas-bench-macro, accel-nasbench,
+            darts-1000 or another of `jcenas list table`.
+        genome: of your own table, the columns of the variables, or one column that writes the whole genome.
+        error: of your own table, the column of the first objective.
         cost: column of the second objective; the table's own default if empty.
+        seconds: of your own table, the column of the seconds of a training; 3600 s each if there is none.
+        maximise: of your own table, those columns of error and cost of which more is better.
         zone: grid zone whose typical year is followed, where no trace is given (US-CAL-CISO if empty); of a trace file
             with several zones, the one to take.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
@@ -68,8 +80,12 @@ class SimulateConfig:
         InputError: a number outside its range, an unknown table, policy or optimiser, or a plot that cannot be written.
     """
 
-    table: str = "digits"
+    table: TableOrName = "digits"
+    genome: tuple[str, ...] = ()
+    error: str = ""
     cost: str = ""
+    seconds: str = ""
+    maximise: tuple[str, ...] = ()
     zone: str = ""
     trace: Path | None = None
     column: str = ""
@@ -101,12 +117,36 @@ class SimulateConfig:
         for name in ("switch_s", "supernet_s", "path_s", "score_s"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be a number of seconds >= 0")
-        check_table(self.table)
+        self._check_table()
         check_policy(self.policy)
         registry.check("optimizer", self.optimizer)
         registry.check("stage", self.stage)
         if self.plot is not None:
             check_file("--plot", self.plot, ".png")
+
+    def _check_table(self) -> None:
+        """Whether the flags of a user's own table are given where they are needed, and only there."""
+        file_only = [name for name in ("genome", "seconds", "maximise") if getattr(self, name)]
+        if not isinstance(self.table, str):
+            if file_only:
+                raise InputError(
+                    f"--{file_only[0]}: a table that is handed over has its columns; use `from_csv` for it"
+                )
+            return
+        if not is_file(self.table):
+            check_table(self.table)
+            if odd := file_only or (["error"] if self.error else []):
+                raise InputError(f"--{odd[0]}: only for a table of your own; {self.table} is one of the registry")
+            return
+        if not self.table.lower().endswith(FILES):
+            raise InputError(f"--table {self.table}: the file's name must end in {', '.join(FILES)}")
+        if not os.path.isfile(self.table):
+            raise InputError(f"--table {self.table}: no such file")
+        if missing := [name for name in ("genome", "error", "cost") if not getattr(self, name)]:
+            raise InputError(
+                f"--table {self.table}: say which of its columns are which: --{missing[0]} is missing (of --genome "
+                "COL..., --error COL, --cost COL, and perhaps --seconds COL)"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

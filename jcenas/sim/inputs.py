@@ -7,7 +7,7 @@ from jcenas.engine import inputs as engine
 from jcenas.engine.candidates import Inputs
 from jcenas.engine.stages import PREDICTOR_SCORE, Stage
 from jcenas.errors import InputError
-from jcenas.problems.table import TableProblem
+from jcenas.problems.table import TableProblem, score_columns
 from jcenas.tables.table import Table
 
 
@@ -31,7 +31,7 @@ def estimates(table: Table, stage: Stage) -> jax.Array:
     scores = TableProblem(table, error="error", costs=(), reference=(), largest=1.0).known_scores(stage.score)
     if scores is None:
         raise InputError(
-            f"table {table.name} has no column of {stage.score} scores, which --stage {stage.name} reads; use "
-            "--stage predictor or none"
+            f"table {table.name} has no column of {stage.score} scores, which --stage {stage.name} reads (a complete "
+            f"column {' or '.join(score_columns(stage.score))}); use --stage predictor or none"
         )
     return jnp.asarray(scores if stage.supernet else -scores)

@@ -1,5 +1,6 @@
 """A batch of simulated searches from its configuration: what `jcenas simulate` does, without the printing."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from jcenas.engine.stages import Stage, stage_from_name
 from jcenas.engine.state import SearchSizes
 from jcenas.errors import InputError
 from jcenas.runtime import sharding
+from jcenas.sim import tables
 from jcenas.sim.config import Accounting, SimulateConfig
 from jcenas.sim.inputs import estimates
 from jcenas.sim.many import concatenate, make_many, stack
@@ -32,7 +34,6 @@ from jcenas.sim.problem import (
 )
 from jcenas.sim.result import Result
 from jcenas.sim.search import make_search
-from jcenas.tables.names import Objectives, check_table, load_table
 from jcenas.tables.table import Table
 
 PROPOSALS = 128
@@ -49,7 +50,7 @@ class Simulation(NamedTuple):
     intensity: np.ndarray  # (H,) float32, gCO2eq/kWh
     source: str  # of the trace, one line
     told: str  # what the policy was told of the coming hours, one line
-    notes: tuple[str, ...]  # what the reader of the trace assumed
+    notes: tuple[str, ...]  # what the readers of table and trace assumed
 
 
 def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None = None) -> Simulation:
@@ -60,8 +61,9 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     """
     stage, policy = stage_from_name(config.stage), policy_from_name(config.policy)
     check_needs(policy, available(config), where="jcenas simulate")
-    table = load_table(config.table)
-    benchmark = _benchmark(config, stage, table)
+    loaded = tables.load(config)
+    table = loaded.table
+    benchmark = make_benchmark(table, **loaded.objectives._asdict(), estimate=estimates(table, stage))
     when = {"start": config.start, "hours": config.hours, "wrap": config.wrap}
     grid = grids.choose(trace=config.trace, zone=config.zone, column=config.column, **when)
     power = released_power() if config.accounting == "released" else full_power(config.power)
@@ -86,22 +88,14 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
         if progress is not None:
             progress(min(begin + part, config.seeds), config.seeds)
     source, told = str(grid.trace), grid.told(config.forecast)
-    return Simulation(config, concatenate(parts), benchmark, intensity, source, told, grid.trace.notes)
+    notes = (*loaded.notes, *grid.trace.notes)
+    return Simulation(config, concatenate(parts), benchmark, intensity, source, told, notes)
 
 
 def available(config: SimulateConfig) -> frozenset[str]:
     """What the simulator can tell a policy."""
     budget = frozenset() if config.carbon_budget is None else frozenset({"budget"})
     return frozenset({"forecast", "future"}) | budget
-
-
-def _benchmark(config: SimulateConfig, stage: Stage, table: Table) -> Benchmark:
-    """The table's columns that the searches use."""
-    objectives = check_table(config.table).objectives(config.accounting)
-    if config.cost and config.cost != objectives.cost:  # the reference point: 5 % beyond the dearest architecture
-        dearest = float(np.max(table.column(config.cost)))
-        objectives = Objectives(objectives.error, config.cost, (objectives.reference[0], 1.05 * dearest))
-    return make_benchmark(table, **objectives._asdict(), estimate=estimates(table, stage))
 
 
 def scenario_of(config: SimulateConfig, stage: Stage, grid: GridHours, power: Power) -> Scenario:
@@ -139,6 +133,11 @@ def _check_budget(config: SimulateConfig, benchmark: Benchmark, power: Power, in
 def _sizes(config: SimulateConfig, stage: Stage, table: Table, benchmark: Benchmark) -> SearchSizes:
     """The sizes of the searches' arrays."""
     initial = given_evaluations(config.accounting)
+    if initial > table.size:
+        raise InputError(
+            f"--accounting released gives {initial} evaluations, and table {table.name} has {table.size} "
+            "architectures; use --accounting full"
+        )
     room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
     wide = stage.refits and registry.check("optimizer", config.optimizer).entry.options.get("wide", False)
     proposals = CHOICE if wide else PROPOSALS
@@ -147,9 +146,12 @@ def _sizes(config: SimulateConfig, stage: Stage, table: Table, benchmark: Benchm
         raise InputError(
             f"--devices {config.devices}: an hour brings {fed} proposals, which cannot feed more; use at most {fed}"
         )
-    return SearchSizes.of_stage(
-        stage, devices=config.devices, room=min(room, table.size), proposals=proposals, initial=initial
-    )
+    room = min(room, table.size)
+    sizes = SearchSizes.of_stage(stage, devices=config.devices, room=room, proposals=proposals, initial=initial)
+    if sizes.unscored and room > table.size - proposals:
+        # The search may come to the table's last architectures: then only the first proposals of an hour are new.
+        sizes = dataclasses.replace(sizes, unscored=sizes.proposals)
+    return sizes
 
 
 def given_evaluations(accounting: Accounting) -> int:
@@ -181,8 +183,9 @@ def summary_rows(done: Simulation) -> list[tuple[str, str]]:
         quartiles(emitted / np.maximum(energy, 1e-9) / mean) if mean > 0 else "no intensity to pay: it is 0 throughout"
     )
     config = done.config
+    name = config.table if isinstance(config.table, str) else config.table.name
     return [
-        ("table", f"{config.table}, optimizer {config.optimizer}, stage {config.stage}, policy {config.policy}"),
+        ("table", f"{name}, optimizer {config.optimizer}, stage {config.stage}, policy {config.policy}"),
         ("trace", done.source),
         *(("note", note) for note in done.notes),
         ("coming hours", done.told),

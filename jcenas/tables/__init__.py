@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jcenas.tables.names import check_table as check_table
     from jcenas.tables.names import load_table as load_table
     from jcenas.tables.names import table_names as table_names
+    from jcenas.tables.own_table import from_csv as from_csv
     from jcenas.tables.store import locate as locate
     from jcenas.tables.table import Table as Table
 else:

@@ -9,10 +9,14 @@ Options of a table's entry in the registry:
     arguments   positional arguments of the factory
 """
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from jcenas import registry
 from jcenas.errors import InputError
+
+PARQUET = (".parquet", ".pq")
+FILES = (".csv", ".tsv", ".txt", *PARQUET)  # how the names of a user's own tables end
 
 if TYPE_CHECKING:
     from jcenas.tables.table import Table
@@ -40,6 +44,11 @@ class TableFacts(NamedTuple):
         if accounting == "released" and self.released is not None:
             return self.released
         return Objectives("error", self.cost, self.reference)
+
+
+def is_file(text: str) -> bool:
+    """Whether a text is meant as the file of a user's own table, and not as a name."""
+    return text.lower().endswith(FILES) or "/" in text or os.sep in text
 
 
 def table_names() -> tuple[str, ...]:

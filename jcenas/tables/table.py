@@ -19,8 +19,8 @@ from jcenas.errors import InputError
 from jcenas.tables.grid import Grid, Listed
 
 
-class Table(struct.PyTreeNode):
-    """Columns over N architectures; row i belongs to genome i.
+class Table(struct.PyTreeNode, eq=False):
+    """Columns over N architectures; row i belongs to genome i. Two tables are equal only if they are the same object.
 
     Column names that the rest of the program knows: `error` (%, what is searched), `train_seconds` (s, one training),
     `noise` (% standard deviation of `error` over seeds), and `*_error` for cheap estimates of `error`.
@@ -145,11 +145,22 @@ def _genomes(frame: pd.DataFrame, genome: str | Sequence[str], name: str) -> np.
 
 def _space(genomes: np.ndarray, space: Any, name: str) -> Any:
     """The space given, if the sorted genomes are all of it; else the grid or the list that they form."""
-    most = tuple(int(c) + 1 for c in genomes.max(axis=0)) if space is None else tuple(space.cardinalities)
-    if genomes.shape[1] != len(most) or not (genomes < np.array(most)).all():
+    if space is None and (genomes.min(axis=0) > 0).any():
+        i = int(np.flatnonzero(genomes.min(axis=0) > 0)[0])
+        low, high = genomes[:, i].min(), genomes[:, i].max()
         raise InputError(
-            f"table {name}: {len(genomes)} architectures of {genomes.shape[1]} variables are not the "
-            f"{math.prod(most)} of the space given, nor some of them; leave the space out"
+            f"table {name}: variable {i} of the genomes takes {low} to {high}, never 0; number its choices from 0, or "
+            "give the space"
+        )
+    most = tuple(int(c) + 1 for c in genomes.max(axis=0)) if space is None else tuple(space.cardinalities)
+    if genomes.shape[1] != len(most):
+        raise InputError(
+            f"table {name}: genomes of {genomes.shape[1]} variables are not of the space given, which has {len(most)}"
+        )
+    if (outside := (genomes >= np.array(most)).any(axis=1)).any():
+        raise InputError(
+            f"table {name}: genome {genomes[outside][0].tolist()} is not of the space given, whose variables have "
+            f"{' x '.join(map(str, most))} choices, numbered from 0"
         )
     if len(genomes) < math.prod(most):
         return Listed(genomes, of=space)

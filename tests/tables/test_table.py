@@ -83,7 +83,7 @@ def test_bad_frames(change, message):
 def test_bad_digits_and_spaces():
     with pytest.raises(InputError, match="digit strings of one length"):
         Table.from_frame(pd.DataFrame({"arch": ["01", "2"], "x": [1.0, 2.0]}), genome="arch")
-    with pytest.raises(InputError, match="6 architectures of 2 variables are not the 15625"):
+    with pytest.raises(InputError, match="genomes of 2 variables are not of the space given, which has 6"):
         Table.from_frame(grid_frame(), genome=["a", "b"], space=NasBench201())
 
 

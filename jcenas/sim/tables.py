@@ -1,0 +1,85 @@
+"""The table of simulated searches: of the registry, a user's file, or a `Table` handed over."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jcenas.errors import InputError
+from jcenas.sim.config import SimulateConfig
+from jcenas.tables.names import Objectives, check_table, is_file, load_table
+from jcenas.tables.own_table import ERROR, SECONDS, TRAIN_SECONDS, from_csv
+from jcenas.tables.table import Table
+from jcenas.tables.table_file import check_columns
+
+BEYOND = 0.05  # of a column's range: so far beyond its worst value lies the reference point
+
+
+class LoadedTable(NamedTuple):
+    """A table, and what searches minimise."""
+
+    table: Table
+    objectives: Objectives
+    notes: tuple[str, ...]  # what the reader of a user's table assumed, a line each
+
+
+def load(config: SimulateConfig) -> LoadedTable:
+    """The table that a configuration names or holds.
+
+    Raises:
+      InputError: it cannot be read, or lacks a column.
+    """
+    given = config.table
+    if isinstance(given, Table):
+        return _own(given, config.error or ERROR, config.cost)
+    if not is_file(given):
+        return _named(load_table(given), config)
+    table = from_csv(
+        Path(given),
+        genome=config.genome,
+        error=config.error,
+        costs=[config.cost],
+        seconds=config.seconds,
+        maximise=config.maximise,
+    )
+    space = type(table.space).__name__
+    shape = " x ".join(map(str, table.space.cardinalities))
+    whole = "all combinations" if space == "Grid" else "a list, since not all combinations are there"
+    cost = f"-{config.cost}" if config.cost in config.maximise else config.cost
+    loaded = _own(table, ERROR, cost)
+    notes = (f"{table.size} architectures of {shape} choices ({whole})", *(f"{k}: {v}" for k, v in table.notes))
+    return loaded._replace(notes=(*(f"{table.name}: {note}" for note in notes), *loaded.notes))
+
+
+def _named(table: Table, config: SimulateConfig) -> LoadedTable:
+    assert isinstance(config.table, str)
+    objectives = check_table(config.table).objectives(config.accounting)
+    if config.cost and config.cost != objectives.cost:  # the reference point: 5 % beyond the dearest architecture
+        dearest = float(np.max(table.column(config.cost)))
+        objectives = Objectives(objectives.error, config.cost, (objectives.reference[0], 1.05 * dearest))
+    return LoadedTable(table, objectives, ())
+
+
+def _own(table: Table, error: str, cost: str) -> LoadedTable:
+    """A user's table, with its reference point, and a constant time of training where it does not know one."""
+    if not cost:
+        raise InputError(f"--cost: name the second objective; the columns of {table.name} are {_columns(table)}")
+    if cost not in table.columns and f"-{cost}" in table.columns:  # it is maximised
+        cost = f"-{cost}"
+    check_columns(f"table {table.name}", (error, cost), table.columns)
+    notes = []
+    if TRAIN_SECONDS not in table.columns:
+        constant = jnp.full(table.size, SECONDS, jnp.float32)
+        table = table.replace(columns=table.columns | {TRAIN_SECONDS: constant})
+        notes.append(f"{table.name}: no column {TRAIN_SECONDS}, so that every training takes {SECONDS:g} s")
+    values = np.asarray(table.objectives((error, cost)), np.float64)
+    least, worst = values.min(axis=0), values.max(axis=0)
+    beyond = np.where(worst > least, worst - least, np.maximum(np.abs(worst), 1.0))
+    reference = worst + BEYOND * beyond
+    notes.append(f"{table.name}: the reference point is {error} {reference[0]:.4g}, {cost} {reference[1]:.4g}")
+    return LoadedTable(table, Objectives(error, cost, (float(reference[0]), float(reference[1]))), tuple(notes))
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(sorted(table.columns))
