@@ -127,6 +127,7 @@ class SearchConfig:
 
     def _check_images(self) -> None:
         """A name of the registry, or a path, which becomes absolute: a run may go on from another folder."""
+        object.__setattr__(self, "images", str(self.images))
         if self.images == ARRAYS or self.images in registry.entries("images"):
             return
         if is_own(self.images):

@@ -126,6 +126,8 @@ class SimulateConfig:
 
     def _check_table(self) -> None:
         """Whether the flags of a user's own table are given where they are needed, and only there."""
+        if isinstance(self.table, os.PathLike):
+            object.__setattr__(self, "table", os.fspath(self.table))
         file_only = [name for name in ("genome", "seconds", "maximise") if getattr(self, name)]
         if not isinstance(self.table, str):
             if file_only:

@@ -33,6 +33,8 @@ def load(config: SimulateConfig) -> LoadedTable:
     given = config.table
     if isinstance(given, Table):
         return _own(given, config.error or ERROR, config.cost)
+    if not isinstance(given, str):
+        raise InputError(f"a table is a name, a file or a jcenas.tables.Table, not a {type(given).__name__}")
     if not is_file(given):
         return _named(load_table(given), config)
     table = from_csv(

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     except Exception as error:  # whatever the readers raise on a damaged file
         said = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} cannot be read as a table ({said}); save it again") from error
-    frame.columns = [str(name).strip() for name in frame.columns]
+    frame.columns = [" ".join(str(name).split()) for name in frame.columns]
     if frame.empty:
         raise InputError(f"{path} has no rows below its header")
     if (twice := frame.columns[frame.columns.duplicated()]).size:
@@ -71,7 +72,9 @@ def _csv(path: Path) -> pd.DataFrame:
     if not header.strip():
         raise InputError(f"{path} is empty, or begins with an empty line; its first line must name the columns")
     options = {"dtype": str, "keep_default_na": False, "na_values": _MISSING, "skipinitialspace": True}
-    frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", index_col=False, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+        frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", index_col=False, **options)
     if separator == ";":  # where the comma is the decimal sign
         decimal = r"^\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*$"
         for name in frame.columns:

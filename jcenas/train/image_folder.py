@@ -83,7 +83,7 @@ def scan(root: Path) -> FolderScan:
                     try:
                         files.append(_header(part, label, path))
                     except Exception as error:  # whatever a decoder raises on a damaged file
-                        left_out[str(path.relative_to(root))] = _reason(error)
+                        left_out[_shown(path, root)] = _reason(error)
     beside = sum(1 for folder in {root, *parts.values()} for path in _visible(folder) if path.is_file())
     return FolderScan(root, names, tuple(files), left_out, beside)
 
@@ -112,7 +112,7 @@ def read_pixels(found: FolderScan, side: int) -> tuple[dict[str, Arrays], dict[s
             name = str(found.files[i].path.relative_to(found.root))
             digest.update(f"{name}\0{sha}\0".encode(errors="surrogateescape"))
             if isinstance(image, str):
-                left_out[name] = image
+                left_out[_shown(found.files[i].path, found.root)] = image
             else:
                 pixels[i], kept[i] = image, True
     digest.update(f"{side} {grey} {sorted(left_out)}".encode(errors="surrogateescape"))
@@ -203,6 +203,11 @@ def _plain(image: Image.Image) -> Image.Image:
         seen = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
     return image
+
+
+def _shown(path: Path, root: Path) -> str:
+    """A file's name below the root on one line, whatever characters it has."""
+    return repr(str(path.relative_to(root)))[1:-1]
 
 
 def _reason(error: Exception) -> str:

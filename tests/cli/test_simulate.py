@@ -1,5 +1,6 @@
 """`jcenas simulate` as a user starts it."""
 
+import pathlib
 import subprocess
 import sys
 
@@ -116,5 +117,9 @@ def test_a_table_object_is_a_configuration(own):
         simulate(SimulateConfig(table=table))
     with pytest.raises(InputError, match=r"table mine\.csv has no column 'train_secs'; did you mean 'train_sec"):
         simulate(SimulateConfig(table=table, cost="train_secs"))
+    with pytest.raises(InputError, match="not a list"):
+        simulate(SimulateConfig(table=[table], cost="ms"))
+    with pytest.raises(InputError, match=r"mine\.csv: say which of its columns are which"):
+        SimulateConfig(table=pathlib.Path(own))
     with pytest.raises(InputError, match="--seconds: a table that is handed over has its columns"):
         SimulateConfig(table=table, cost="ms", seconds="ms")

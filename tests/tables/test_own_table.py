@@ -174,6 +174,7 @@ def test_what_cannot_be_used(read, data, roles, message):
         ("a.csv", b"PK\0\0\xff", "cannot be read as a table|is no CSV file"),
         ("a.csv", b"PAR1\0\0", "is no CSV file"),
         ("a.csv", b"a,b\n1,2\n1,2,3\n1,2,3,4\n", "cannot be read as a table"),
+        ("a.csv", b"a,b\n1,2,3\n1,2,3\n", "cannot be read as a table"),
         ("a.csv", b"a,a \n1,2\n", "has two columns 'a'"),
         ("a.parquet", b"PAR1 nonsense", "cannot be read as a table|needs `pip install"),
         ("none.csv", None, "no such file"),

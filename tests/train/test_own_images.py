@@ -135,7 +135,7 @@ def test_damaged_files_are_named_and_hidden_ones_ignored(tmp_path, monkeypatch):
     root = folder_of(tmp_path / "f", n=5, form="jpg", size=(40, 40))
     whole = (root / "ant" / "0.jpg").read_bytes()
     (root / "ant" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    (root / "bee" / "text.jpg").write_text("no picture")
+    (root / "bee" / "te\nxt.jpg").write_text("no picture")
     (root / "bee" / "empty.png").write_bytes(b"")
     Image.new("RGB", (40, 40)).save(root / "bee" / "bomb.png")
     for hidden in (root / ".git", root / "ant" / ".DS_Store.d"):
@@ -147,8 +147,8 @@ def test_damaged_files_are_named_and_hidden_ones_ignored(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1600)
     Image.new("RGB", (50, 50)).save(root / "bee" / "bomb.png")
     found = read_own(root)
-    assert found.left_out.keys() == {"ant/cut.jpg", "bee/text.jpg", "bee/empty.png", "bee/bomb.png"}
-    assert found.left_out["bee/text.jpg"] == "no image"
+    assert found.left_out.keys() == {"ant/cut.jpg", "bee/te\\nxt.jpg", "bee/empty.png", "bee/bomb.png"}
+    assert found.left_out["bee/te\\nxt.jpg"] == "no image"
     assert len(found.parts["train"][1]) == 10
     assert "4 of 14 files left out: " in found.notes[0]
     assert "and 1 more" in found.notes[0]
