@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 SHORT = {"nor_conv_3x3": "3x3", "nor_conv_1x1": "1x1", "avg_pool_3x3": "pool", "skip_connect": "skip", "none": "-"}
+LONGEST_CELL = 60  # characters of an architecture in a terminal
 
 
 class Running(NamedTuple):
@@ -240,10 +241,10 @@ def panel(progress: Progress) -> "RenderableType":
 
 
 def short_cell(cell: str) -> str:
-    """A cell's operations by target node, `3x3 | - skip | 1x1 3x3 -`; any other text as it is."""
+    """A cell's operations by target node, `3x3 | - skip | 1x1 3x3 -`; the begin of another text that is long."""
     nodes = [[edge.split("~")[0] for edge in node.strip("|").split("|")] for node in cell.split("+")]
     if any(operation not in SHORT for node in nodes for operation in node):
-        return cell
+        return cell if len(cell) <= LONGEST_CELL else cell[: LONGEST_CELL - 1] + "…"
     return " | ".join(" ".join(SHORT[operation] for operation in node) for node in nodes)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from jcenas.live.finish import SearchResult
 from jcenas.live.kinds import KINDS, change, comparisons
+from jcenas.live.progress import LONGEST_CELL, short_cell
 
 _ROWS = 10
 
@@ -23,7 +24,11 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
     else:
         front = result.pareto.drop(columns=["proposal", "genome", "energy_kwh"]).head(_ROWS)
         formats: Any = {"accuracy": "{:.2%}".format, "test_accuracy": "{:.2%}".format}
+        shortened = front["cell"].str.len().max() > LONGEST_CELL
+        front["cell"] = [cell if len(cell) <= LONGEST_CELL else short_cell(cell) for cell in front["cell"]]
         lines += ["", f"Pareto front ({len(result.pareto)} cells):", front.to_string(index=False, formatters=formats)]
+        if shortened:
+            lines.append(f"cells in full: {page or result.folder / 'run.db'}")
     emitted, energy = s["emissions_g"], s["energy_kwh"]
     lines += ["", f"emissions {emitted:.3g} gCO2eq for {energy:.3g} kWh; of these:", *_charged(s)]
     others = comparisons(

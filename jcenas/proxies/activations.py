@@ -11,7 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jcenas.nets.nasbench201.network import BatchNorm, Cell, ResidualBlock, Statistics
+from jcenas.nets.layers.norm import BatchNorm, Statistics
+from jcenas.nets.nasbench201.network import Cell, ResidualBlock
 from jcenas.proxies.zero_shot import Start
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, SKIP
 

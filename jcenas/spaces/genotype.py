@@ -153,7 +153,7 @@ def _nodes(node: ast.expr, part: str) -> tuple[int, ...]:
 def _literal(node: ast.expr, part: str):
     try:
         return ast.literal_eval(node)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # TypeError: such as a set of lists
         raise InputError(f"{part} holds more than names and numbers: {ast.unparse(node)}") from error
 
 

@@ -197,6 +197,7 @@ def test_quiet_writes_nothing(capsys):
 def test_short_cell():
     assert short_cell(CELL) == "3x3 | - skip | pool 3x3 1x1"
     assert short_cell("another space") == "another space"
+    assert short_cell(40 * "ab") == 29 * "ab" + "a…"
 
 
 def test_clock():

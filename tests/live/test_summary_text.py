@@ -64,6 +64,19 @@ def test_the_run_is_held_against_three_things_each_named():
     assert "the same energy at the trace's mean, 240 g/kWh: 120 g (this run: 25.0 % less)" in said
 
 
+def test_a_long_architecture_is_shortened_and_said_to_be():
+    genotype = "Genotype(normal=[('sep_conv_3x3', 0), " + 20 * "('skip_connect', 1), " + "])"
+    front = pd.DataFrame(FRONT | {"cell": [genotype]})
+    page = Path("runs/a/report.html")
+    said = summary_lines(SearchResult(Path("runs/a"), front, front, SUMMARY, "finished"), page)
+    begin = said.index("Pareto front (1 cells):")
+    assert genotype[:59] + "…" in said[begin + 1]
+    assert max(len(line) for line in "\n".join(said[begin:]).splitlines() if "…" in line) < 130
+    assert f"cells in full: {page}" in said
+    assert front["cell"][0] == genotype
+    assert "cells in full" not in "\n".join(lines())
+
+
 def test_a_stage_without_scores_does_not_speak_of_them():
     assert "finished: 3 trained from scratch, 1 failed" in lines(scored=0)
     assert "finished: 3 trained from scratch, 1 failed, 40 scored" in lines()

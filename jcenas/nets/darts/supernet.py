@@ -28,7 +28,7 @@ from jcenas.nets.darts.mixed_edge import (
 )
 from jcenas.nets.genotype.network import STEM_MULTIPLIER, check_images, reductions
 from jcenas.nets.layers.convolution import conv
-from jcenas.nets.nasbench201.network import Statistics, he_normal
+from jcenas.nets.layers.norm import Statistics, he_normal
 from jcenas.spaces.genotype import CELL_INPUTS
 
 NODES = 4

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jcenas.nets.genotype.operations import Operation
-from jcenas.nets.nasbench201.network import Statistics
+from jcenas.nets.layers.norm import Statistics
 
 Variables = dict[str, Any]  # of each operation that has any, by its name
 

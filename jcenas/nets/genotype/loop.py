@@ -13,7 +13,7 @@ from jax import lax
 
 from jcenas.nets.genotype import edge
 from jcenas.nets.genotype.edge import Choices, Variables
-from jcenas.nets.nasbench201.network import Statistics
+from jcenas.nets.layers.norm import Statistics
 from jcenas.spaces.genotype import CELL_INPUTS
 
 

@@ -16,7 +16,7 @@ from jcenas.errors import InputError
 from jcenas.nets.genotype.operations import FactorizedReduction, Operation, PointwiseNorm, path_masks
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv
-from jcenas.nets.nasbench201.network import BatchNorm, Statistics, he_normal
+from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 from jcenas.spaces.genotype import CELL_INPUTS, Edge, Genotype
 
 STEM_MULTIPLIER = 3

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jcenas.nets.layers import depthwise as dw
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv
-from jcenas.nets.nasbench201.network import BatchNorm, Statistics, he_normal
+from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 
 # Every edge of a shape shares one trace, which takes most of the tracing time off a network of many edges.
 _depthwise = jax.jit(dw.depthwise, static_argnames=("stride", "dilation"))

@@ -23,7 +23,7 @@ from jcenas.nets.genotype.edge import Choices
 from jcenas.nets.genotype.loop import Wiring, run_edges
 from jcenas.nets.genotype.network import STEM_MULTIPLIER, Stem, check_images, reductions
 from jcenas.nets.genotype.operations import FactorizedReduction, PointwiseNorm, path_masks
-from jcenas.nets.nasbench201.network import Statistics
+from jcenas.nets.layers.norm import Statistics
 from jcenas.spaces.genotype import CELL_INPUTS, NUMBER, Cells, from_cells
 
 

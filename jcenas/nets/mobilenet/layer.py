@@ -19,10 +19,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from jcenas.nets.layers import operations as ops
+from jcenas.nets.layers.norm import BatchNorm, Statistics
 from jcenas.nets.mobilenet.cost import SQUEEZE
 from jcenas.nets.mobilenet.kernels import Choose, chosen_depthwise, pick
 from jcenas.nets.mobilenet.network import SqueezeExcite
-from jcenas.nets.nasbench201.network import BatchNorm, Statistics
 
 Tree = dict[str, Any]  # weights or running statistics of a layer, by the names of its parts
 

@@ -16,8 +16,8 @@ from jcenas.nets.genotype.operations import path_masks
 from jcenas.nets.layers import depthwise as dw
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv
+from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 from jcenas.nets.mobilenet.cost import HEAD_FACTOR, SQUEEZE
-from jcenas.nets.nasbench201.network import BatchNorm, Statistics, he_normal
 from jcenas.spaces.mobilenet import MobileNet
 
 

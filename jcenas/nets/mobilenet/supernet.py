@@ -27,11 +27,11 @@ from jax.typing import ArrayLike
 from jcenas.errors import InputError
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv
+from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 from jcenas.nets.mobilenet.cost import HEAD_FACTOR
 from jcenas.nets.mobilenet.kernels import Choose
 from jcenas.nets.mobilenet.layer import Choice, Kind, Tree, apply_layer, taken
 from jcenas.nets.mobilenet.network import check_images
-from jcenas.nets.nasbench201.network import BatchNorm, Statistics, he_normal
 from jcenas.spaces.mobilenet import MobileNet
 
 

@@ -17,8 +17,8 @@ from jcenas.errors import InputError
 from jcenas.nets.layers import depthwise as dw
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv
+from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 from jcenas.nets.nasbench101.cost import vertex_channels, wiring
-from jcenas.nets.nasbench201.network import BatchNorm, Statistics, he_normal
 from jcenas.spaces import nasbench101 as nb
 
 

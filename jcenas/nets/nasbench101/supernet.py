@@ -22,12 +22,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jcenas.nets.layers.norm import STATISTICS_MOMENTUM, Statistics, he_normal
 from jcenas.nets.layers.operations import Moments
 from jcenas.nets.nasbench101.cost import vertex_channels, wiring
 from jcenas.nets.nasbench101.network import ConvNorm, check_images, halve
 from jcenas.nets.nasbench101.super_cell import Plan, Used, make_plan, super_cell
 from jcenas.nets.nasbench101.vertex import Convolutions, ConvWeights, How
-from jcenas.nets.nasbench201.network import STATISTICS_MOMENTUM, Statistics, he_normal
 from jcenas.spaces import nasbench101 as nb
 
 Choose = Literal["branch", "blend"]

@@ -24,8 +24,8 @@ from jax import lax
 from jcenas.nets.layers import depthwise as dw
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv, conv_gradients, conv_of_many
+from jcenas.nets.layers.norm import Statistics
 from jcenas.nets.layers.operations import Moments
-from jcenas.nets.nasbench201.network import Statistics
 from jcenas.spaces.nasbench101 import CONV_1X1, CONV_3X3, POOL
 
 PASS = 3  # the operation of the cell's output, which hands on what enters it, and of unused vertices: nothing enters

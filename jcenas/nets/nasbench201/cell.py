@@ -10,7 +10,7 @@ with factor 1 and shift 0 where the operation has no norm.
 """
 
 import functools
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +18,9 @@ from jax import lax
 
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv, conv_gradients
+from jcenas.nets.layers.norm import Statistics
 from jcenas.nets.layers.operations import Moments
 from jcenas.spaces.nasbench201 import EDGES
-
-Statistics = Literal["batch", "running"]
 
 
 class CellWeights(NamedTuple):

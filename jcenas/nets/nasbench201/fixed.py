@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv
-from jcenas.nets.nasbench201.network import N_STAGES, BatchNorm, ResidualBlock, Statistics, he_normal
+from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
+from jcenas.nets.nasbench201.network import N_STAGES, ResidualBlock
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, POOL
 
 _CONVOLUTIONS = {CONV_1X1: "conv1x1", CONV_3X3: "conv3x3"}

@@ -28,8 +28,9 @@ from jcenas.nets.layers import depthwise as dw
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv, input_gradient, kernel_gradient
 from jcenas.nets.layers.fusion import once
+from jcenas.nets.layers.norm import Statistics
 from jcenas.nets.layers.operations import Moments, PixelMoments
-from jcenas.nets.nasbench201.cell import CellWeights, Statistics
+from jcenas.nets.nasbench201.cell import CellWeights
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP
 
 

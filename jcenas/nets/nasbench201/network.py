@@ -29,39 +29,14 @@ from jax import lax
 from jcenas.errors import InputError
 from jcenas.nets.layers import operations as ops
 from jcenas.nets.layers.convolution import conv, conv_of_many
-from jcenas.nets.nasbench201.cell import CellWeights, Statistics, branch_cell
+from jcenas.nets.layers.norm import STATISTICS_MOMENTUM, BatchNorm, Statistics, he_normal
+from jcenas.nets.nasbench201.cell import CellWeights, branch_cell
 from jcenas.nets.nasbench201.mixed_cell import mixed_cell
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, OPERATIONS, POOL, SKIP
 
 Choose = Literal["branch", "blend", "mix"]
 
-STATISTICS_MOMENTUM = 0.9
 N_STAGES = 3
-
-
-def he_normal(batch_axis: tuple[int, ...] = ()):
-    """He initialisation; `batch_axis` are stacked weights that do not count towards the fan-in."""
-    return nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal", batch_axis=batch_axis)
-
-
-class BatchNorm(nn.Module):
-    """Batch norm over (B, H, W). Running statistics move only where `batch_stats` is mutable."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array, statistics: Statistics) -> jax.Array:
-        """Normalise x (B, H, W, C) with the batch's or the running statistics."""
-        channels = x.shape[-1]
-        scale = self.param("scale", nn.initializers.ones, (channels,))
-        bias = self.param("bias", nn.initializers.zeros, (channels,))
-        mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
-        variance = self.variable("batch_stats", "variance", jnp.ones, (channels,))
-        if statistics == "running":
-            return ops.normalise(x, ops.Moments(mean.value, variance.value), scale, bias)
-        now = ops.moments(x)
-        if self.is_mutable_collection("batch_stats") and not self.is_initializing():
-            mean.value += (1 - STATISTICS_MOMENTUM) * (now.mean - mean.value)
-            variance.value += (1 - STATISTICS_MOMENTUM) * (now.variance - variance.value)
-        return ops.normalise(x, now, scale, bias)
 
 
 class ResidualBlock(nn.Module):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch
 
+from jcenas.report.drawings.frame import frame
 from jcenas.report.style import COLOR
 
 
@@ -53,11 +54,10 @@ def draw(axes: Axes, cell: str, title: str = "") -> None:
 
     `none` is a faint dotted line without arrow; an unknown one is drawn in ink by its name.
     """
+    edges = parse_cell(cell)
     axes.set(xlim=(-0.2, 3.2), ylim=(-0.74, 1.06), aspect="equal")
-    axes.axis("off")
-    if title:
-        axes.set_title(title, loc="center", pad=2, color=COLOR["ink"])
-    for source, target, operation in parse_cell(cell):
+    frame(axes, title)
+    for source, target, operation in edges:
         edge_style = EDGE_STYLES.get(operation, EdgeStyle(operation, COLOR["ink"], "-"))
         (x0, y0), (x1, y1) = NODES[source], NODES[target]
         over = (source, target) == (0, 3)
@@ -81,7 +81,8 @@ def draw(axes: Axes, cell: str, title: str = "") -> None:
             along = 0.6 if (source, target) == (0, 1) else 0.5  # clear of the curve that starts beside it
             x, y = BEND_TOP if over else (x0 + along * (x1 - x0), y0 + along * (y1 - y0))
             halo = {"facecolor": COLOR["surface"], "edgecolor": "none", "pad": 1.2}
-            axes.text(x, y, edge_style.label, color=edge_style.color, fontsize=8.5, ha="center", va="center", bbox=halo)
+            words = {"fontsize": 8.5, "ha": "center", "va": "center", "parse_math": False}
+            axes.text(x, y, edge_style.label, color=edge_style.color, bbox=halo, **words)
     for (x, y), label in zip(NODES, ("in", "1", "2", "out"), strict=True):
         axes.add_patch(Circle((x, y), RADIUS, facecolor=COLOR["surface"], edgecolor=COLOR["ink"], linewidth=1.3))
         axes.text(x, y, label, ha="center", va="center", fontsize=7.5, color=COLOR["ink"])

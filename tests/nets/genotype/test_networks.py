@@ -10,8 +10,8 @@ from jcenas.nets.genotype import cost
 from jcenas.nets.genotype.cost import MacroGenotype
 from jcenas.nets.genotype.network import GenotypeNetwork, reductions
 from jcenas.nets.genotype.operations import Operation, path_masks
+from jcenas.nets.layers.norm import STATISTICS_MOMENTUM
 from jcenas.nets.layers.operations import BATCH_NORM_EPSILON
-from jcenas.nets.nasbench201.network import STATISTICS_MOMENTUM
 from jcenas.spaces import genotype as g
 from jcenas.spaces.darts import DARTS_V2, Darts
 from jcenas.spaces.nasnet import NASNET_OPERATIONS, NasNet
