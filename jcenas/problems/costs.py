@@ -24,6 +24,6 @@ def multiply_adds(problem: "NetworkProblem", genomes: np.ndarray) -> np.ndarray:
 
 
 def inference_energy_j(problem: "NetworkProblem", genomes: np.ndarray) -> np.ndarray:
-    """Modelled energy of one inference at batch 1, J, float32 (n,): arithmetic plus memory (Horowitz, ISSCC 2014)."""
-    arithmetic = units.JOULES_PER_MULTIPLY_ADD_F32 * multiply_adds(problem, genomes)
-    return arithmetic + units.JOULES_PER_DRAM_BYTE * np.asarray(problem.bytes_moved(genomes), np.float32)
+    """Modelled energy of one inference at batch 1, J, float32 (n,), see `jcenas.units.inference_energy_j`."""
+    moved = np.asarray(problem.bytes_moved(genomes), np.float32)
+    return units.inference_energy_j(multiply_adds(problem, genomes), moved)

@@ -1,5 +1,6 @@
 """What the problems of normal and reduction cells (DARTS, NASNet) share: one network, one set of formulas."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -19,14 +20,7 @@ class GenotypeProblem(NetworkProblem):
     @property
     def macro(self) -> MacroGenotype:
         """The skeleton as the formulas take it."""
-        skeleton = self.skeleton
-        return MacroGenotype(
-            image_size=skeleton.image_size,
-            image_channels=skeleton.image_channels,
-            classes=skeleton.classes,
-            channels=skeleton.channels,
-            cells=skeleton.cells,
-        )
+        return MacroGenotype(**dataclasses.asdict(self.skeleton))
 
     def network(self, *, on_cpu: bool) -> GenotypeSupernet:
         """The network with the genotype as data; the same on every kind of device."""

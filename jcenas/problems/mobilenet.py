@@ -5,8 +5,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jcenas import units
 from jcenas.nets.mobilenet import cost as formulas
-from jcenas.nets.mobilenet.cost import BYTES_PER_NUMBER, MacroMobile
+from jcenas.nets.mobilenet.cost import MacroMobile
 from jcenas.nets.mobilenet.network import MobileNetwork
 from jcenas.nets.mobilenet.supernet import MobileSupernet, extract
 from jcenas.problems.network import NetworkProblem
@@ -56,7 +57,7 @@ class MobileNetProblem(NetworkProblem):
     def bytes_moved(self, genomes: np.ndarray) -> jax.Array:
         """Bytes of weights read, and of activations written and read, for one image (n,)."""
         counts = formulas.counts(genomes, self.space, self.macro)
-        return BYTES_PER_NUMBER * (2 * counts.normalised + counts.pooled + counts.parameters)
+        return units.BYTES_PER_FLOAT32 * (2 * counts.normalised + counts.pooled + counts.parameters)
 
     @property
     def dearest(self) -> tuple[tuple[int, ...], ...]:

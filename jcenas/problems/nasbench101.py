@@ -1,16 +1,18 @@
 """NAS-Bench-101's graphs trained for real: the cells of EC-NAS (Ying et al., ICML 2019; Bakhtiarifard et al., 2024)."""
 
+import dataclasses
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jcenas import units
 from jcenas.nets.nasbench101 import cost as formulas
-from jcenas.nets.nasbench101.cost import BYTES_PER_NUMBER, Macro101
+from jcenas.nets.nasbench101.cost import Macro101
 from jcenas.nets.nasbench101.network import Network101
 from jcenas.nets.nasbench101.supernet import Supernet101, extract
-from jcenas.problems.network import NetworkProblem
+from jcenas.problems.network import NetworkProblem, in_few_sizes
 from jcenas.problems.problem import DIFFERENT
 from jcenas.spaces.nasbench101 import NasBench101, edges
 
@@ -33,14 +35,7 @@ class NasBench101Problem(NetworkProblem):
     @property
     def macro(self) -> Macro101:
         """The skeleton as the formulas take it."""
-        skeleton = self.skeleton
-        return Macro101(
-            image_size=skeleton.image_size,
-            image_channels=skeleton.image_channels,
-            classes=skeleton.classes,
-            channels=skeleton.channels,
-            cells=skeleton.cells,
-        )
+        return Macro101(**dataclasses.asdict(self.skeleton))
 
     def network(self, *, on_cpu: bool) -> Supernet101:
         """The network with the cell as data: branches on a CPU, blends on an accelerator."""
@@ -66,8 +61,10 @@ class NasBench101Problem(NetworkProblem):
 
     def bytes_moved(self, genomes: np.ndarray) -> jax.Array:
         """Bytes of weights read, and of activations written and read once, for one image (n,)."""
-        return BYTES_PER_NUMBER * (2 * formulas.activations(genomes, macro=self.macro) + self.parameters(genomes))
+        return units.BYTES_PER_FLOAT32 * (
+            2 * formulas.activations(genomes, macro=self.macro) + self.parameters(genomes)
+        )
 
     def computes(self, genomes: np.ndarray) -> np.ndarray:
         """Edges and operations of the pruned graph, float32 (n, w): what is cut away computes nothing."""
-        return DIFFERENT * np.asarray(self.space.features(jnp.asarray(genomes)))
+        return DIFFERENT * in_few_sizes(lambda padded: self.space.features(jnp.asarray(padded)), genomes)

@@ -6,8 +6,10 @@ what they cost.
 Letters: n architectures, d variables of a genome.
 """
 
+import abc
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -21,6 +23,7 @@ from jcenas.problems.problem import DIFFERENT
 from jcenas.spaces import choices
 
 SAMPLE = 2048  # architectures that stand for the space
+LEAST_ROWS = 64  # proposals of an hour
 REFERENCE_MARGIN = 1.1  # the reference point lies beyond the dearest network
 
 
@@ -44,7 +47,7 @@ class Skeleton:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkProblem:
+class NetworkProblem(abc.ABC):
     """What all problems of networks share. Hashable.
 
     Attributes:
@@ -64,38 +67,46 @@ class NetworkProblem:
     # --- what a subclass says -----------------------------------------------------------------------------------------
 
     @property
+    @abc.abstractmethod
     def name(self) -> str:
         """For messages and reports, as in the registry."""
-        raise NotImplementedError
+        ...
 
     @property
+    @abc.abstractmethod
     def space(self) -> Any:
         """What is searched: a `jcenas.moo.types.Space` that also has `to_string` and `from_string`."""
-        raise NotImplementedError
+        ...
 
+    @abc.abstractmethod
     def network(self, *, on_cpu: bool) -> nn.Module:
         """The network with the architecture as data: every candidate, and the supernet."""
-        raise NotImplementedError
+        ...
 
+    @abc.abstractmethod
     def fixed(self, genome: tuple[int, ...]) -> nn.Module:
         """The network of one architecture, with nothing else in it."""
-        raise NotImplementedError
+        ...
 
+    @abc.abstractmethod
     def extract(self, variables: dict[str, Any], genome: tuple[int, ...]) -> dict[str, Any]:
         """The variables of `fixed(genome)` out of those of `network`."""
-        raise NotImplementedError
+        ...
 
+    @abc.abstractmethod
     def parameters(self, genomes: np.ndarray) -> jax.Array:
         """Trainable parameters (n,)."""
-        raise NotImplementedError
+        ...
 
+    @abc.abstractmethod
     def multiply_adds(self, genomes: np.ndarray) -> jax.Array:
         """Multiply-adds of one image (n,)."""
-        raise NotImplementedError
+        ...
 
+    @abc.abstractmethod
     def bytes_moved(self, genomes: np.ndarray) -> jax.Array:
         """Bytes of weights read and of activations read and written for one image (n,)."""
-        raise NotImplementedError
+        ...
 
     def computes(self, genomes: np.ndarray) -> np.ndarray:
         """Numbers that are equal for architectures that compute the same, float32 (n, w); here the choices one-hot."""
@@ -156,16 +167,16 @@ class NetworkProblem:
         if self.measured:
             return self.sizes(genomes)
         formula = registry.load_entry(registry.check("cost", self.cost).entry)
-        return np.asarray(formula(self, genomes), np.float32)[:, None]
+        return in_few_sizes(functools.partial(formula, self), genomes)[:, None]
 
     def seconds(self, genomes: np.ndarray) -> np.ndarray:
         """Device-seconds of a training by its multiply-adds, float32 (n,)."""
         fixed, each = self.seconds_at
-        return np.asarray(fixed + each * np.asarray(self.multiply_adds(genomes)), np.float32)
+        return (fixed + each * self.sizes(genomes)[:, 0]).astype(np.float32)
 
     def sizes(self, genomes: np.ndarray) -> np.ndarray:
         """Multiply-adds, float32 (n, 1)."""
-        return np.asarray(self.multiply_adds(genomes), np.float32)[:, None]
+        return in_few_sizes(self.multiply_adds, genomes)[:, None]
 
     def reference_point(self, error: float, dearest: float | None = None) -> tuple[float, float]:
         """The point (error, cost) that bounds the hypervolume: of no use, and dearer than the dearest network.
@@ -178,6 +189,14 @@ class NetworkProblem:
             candidates = np.concatenate([np.array(self.dearest, np.int32), self.population])
             dearest = float(np.max(self.costs(candidates)))
         return error, REFERENCE_MARGIN * float(dearest)
+
+
+def in_few_sizes(function: Callable[[np.ndarray], Any], genomes: np.ndarray) -> np.ndarray:
+    """`function` of genomes (n, d), float32 (n, ...), called with a power of two of them: few programs are compiled."""
+    n = len(genomes)
+    padded = np.zeros((max(LEAST_ROWS, 2 ** math.ceil(math.log2(max(n, 1)))), genomes.shape[1]), np.int32)
+    padded[:n] = genomes
+    return np.asarray(function(padded), np.float32)[:n]
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,6 +1,7 @@
 """The contract of every network problem of the registry: what it says is what its networks are."""
 
 import dataclasses
+import logging
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +74,23 @@ def test_expected_seconds_follow_the_multiply_adds(problem):
     timed = dataclasses.replace(problem, seconds_at=(1.0, 2e-6))
     genomes = problem.population[:5]
     np.testing.assert_allclose(timed.seconds(genomes), 1 + 2e-6 * np.asarray(problem.multiply_adds(genomes)), rtol=1e-5)
+
+
+def compiled(caplog, function, *arguments):
+    """The result of a call, and whether a program was compiled for it."""
+    caplog.clear()
+    with jax.log_compiles(), caplog.at_level(logging.WARNING):
+        result = function(*arguments)
+    return result, any("Finished XLA compilation" in record.getMessage() for record in caplog.records)
+
+
+def test_other_numbers_of_proposals_compile_nothing(problem, caplog):
+    assert compiled(caplog, jax.jit(lambda x: x + 41), 1)[1]
+    for ask in (problem.costs, problem.seconds, problem.sizes, problem.computes):
+        whole = ask(problem.population[:50])
+        part, anew = compiled(caplog, ask, problem.population[:3])
+        assert not anew
+        np.testing.assert_allclose(part, whole[:3], rtol=1e-6)
 
 
 def test_what_it_computes_tells_architectures_apart(problem):

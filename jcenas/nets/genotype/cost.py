@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jcenas import units
 from jcenas.spaces.genotype import CELL_INPUTS, NUMBER, OPERATIONS, Cells
 
-BYTES_PER_NUMBER = 4  # float32 weights and activations
 _SEPARABLE = {"sep_conv_3x3": 3, "sep_conv_5x5": 5, "sep_conv_7x7": 7}
 _DILATED = {"dil_conv_3x3": 3, "dil_conv_5x5": 5}
 _DENSE = {"conv_1x1": 1, "conv_3x3": 9}
@@ -144,4 +144,4 @@ def bytes_moved(cells: Cells, macro: MacroGenotype | None = None) -> jax.Array:
         total += pixels * layer.channels * _operations(cells, layer, _maps().astype(np.float32))
     total += pixels * widths[-1].astype(jnp.float32)
     weights = parameters(cells, dataclasses.replace(macro, auxiliary=False))
-    return BYTES_PER_NUMBER * (total + weights.astype(jnp.float32))
+    return units.BYTES_PER_FLOAT32 * (total + weights.astype(jnp.float32))

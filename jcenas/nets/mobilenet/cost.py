@@ -19,8 +19,6 @@ from jcenas.spaces.mobilenet import MobileNet
 HEAD_FACTOR = 4  # channels before the classifier over channels of the last stage
 SQUEEZE = 4  # a squeeze-excite has a quarter of the channels that enter the layer
 
-BYTES_PER_NUMBER = 4  # float32 weights and activations
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MacroMobile:

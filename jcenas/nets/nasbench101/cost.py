@@ -21,8 +21,6 @@ from jax.typing import ArrayLike
 
 from jcenas.spaces.nasbench101 import CONV_1X1, CONV_3X3, MAX_VERTICES, POOL, edges, pruned
 
-BYTES_PER_NUMBER = 4  # float32 weights and activations
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Macro101:

@@ -10,14 +10,11 @@ import itertools
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
 from jcenas import units
 from jcenas.nets.nasbench201.network import N_STAGES
 from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, OPERATIONS
-
-BYTES_PER_NUMBER = 4  # float32 weights and activations
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,16 +78,9 @@ def bytes_moved(macro: Macro, genomes: ArrayLike) -> jax.Array:
     per = [2.0 * macro.cells * sum(maps)] * len(OPERATIONS)
     per[NONE] = 0.0
     traffic = _linear(activations, per, genomes)
-    return BYTES_PER_NUMBER * (traffic + parameters(macro, genomes))
+    return units.BYTES_PER_FLOAT32 * (traffic + parameters(macro, genomes))
 
 
 def inference_energy_j(macro: Macro, genomes: ArrayLike) -> jax.Array:
-    """Modelled energy of one inference at batch 1, J, float32 (...): arithmetic plus memory (Horowitz, ISSCC 2014)."""
-    arithmetic = units.JOULES_PER_MULTIPLY_ADD_F32 * multiply_adds(macro, genomes)
-    return arithmetic + units.JOULES_PER_DRAM_BYTE * bytes_moved(macro, genomes)
-
-
-def largest(measure, macro: Macro) -> float:
-    """The largest value of a measure of this module over the space: the costliest cell repeats one operation."""
-    uniform = np.repeat(np.arange(len(OPERATIONS))[:, None], 6, axis=1)
-    return float(jnp.max(measure(macro, uniform)))
+    """Modelled energy of one inference at batch 1, J, float32 (...), see `jcenas.units.inference_energy_j`."""
+    return units.inference_energy_j(multiply_adds(macro, genomes), bytes_moved(macro, genomes))
