@@ -5,23 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from jcenas.errors import InputError
 from jcenas.train import image_set
 
 
-def pictures(rng, n=30, side=8, channels=0, classes=3):
-    shape = (n, side, side, channels) if channels else (n, side, side)
-    return rng.integers(0, 256, shape).astype(np.uint8), np.arange(n) % classes
-
-
-def refusal(read, *arguments, **options):
-    with pytest.raises(InputError) as said:
-        read(*arguments, **options)
-    assert "\n" not in str(said.value)
-    return str(said.value)
-
-
-def test_arrays_are_split_by_class_and_seed(rng):
+def test_arrays_are_split_by_class_and_seed(rng, pictures):
     x, y = pictures(rng, 60)
     data = image_set(x, y, seed=3)
     assert (data.classes, data.image_shape, data.flip) == (3, (8, 8, 1), False)
@@ -34,14 +21,14 @@ def test_arrays_are_split_by_class_and_seed(rng):
     assert sorted(map(bytes, shown)) == sorted(map(bytes, x))
 
 
-def test_the_channels_are_scaled_by_the_training_part(rng):
+def test_the_channels_are_scaled_by_the_training_part(rng, pictures):
     data = image_set(*pictures(rng, channels=3))
     pixels = np.asarray(data.train.images).reshape(-1, 3) / 255
     np.testing.assert_allclose(data.mean, pixels.mean(0), rtol=1e-6)
     np.testing.assert_allclose(data.deviation, pixels.std(0), rtol=1e-5)
 
 
-def test_floats_and_booleans_become_bytes(rng):
+def test_floats_and_booleans_become_bytes(rng, pictures):
     x, y = pictures(rng)
     for given in (x / 255, (x / 255).astype(np.float16), x.astype(np.int64)):
         data = image_set(given, y.astype(float), test=(given[:3], y[:3, None]))
@@ -51,7 +38,7 @@ def test_floats_and_booleans_become_bytes(rng):
     assert set(np.unique(data.train.images)) == {0, 255}
 
 
-def test_three_images_a_class_are_enough(rng):
+def test_three_images_a_class_are_enough(rng, pictures):
     data = image_set(*pictures(rng, 6, classes=2))
     assert [len(p.labels) for p in (data.train, data.validation, data.test)] == [2, 2, 2]
 
@@ -82,11 +69,11 @@ def test_three_images_a_class_are_enough(rng):
         (lambda x, y: (x, np.where(np.arange(30) < 2, 2, y % 2)), "class 2 has 2 images; it needs 3 or more .one for"),
     ],
 )
-def test_bad_arrays(rng, change, message):
+def test_bad_arrays(rng, change, message, pictures, refusal):
     assert re.search(message, refusal(image_set, *change(*pictures(rng))))
 
 
-def test_parts_must_fit_each_other(rng):
+def test_parts_must_fit_each_other(rng, pictures, refusal):
     x, y = pictures(rng)
     assert "different shapes (train 8 x 8 x 1, test 4 x 4 x 1)" in refusal(image_set, x, y, test=(x[:, :4, :4], y))
     assert "class 2 has 0 images; it needs 1 or more for test" in refusal(image_set, x, y, test=(x[:2], y[:2]))

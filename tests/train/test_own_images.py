@@ -4,24 +4,10 @@ import os
 import zipfile
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from jcenas.errors import InputError
 from jcenas.train import image_folder
 from jcenas.train.own_images import is_own, read_own
-
-
-def pictures(rng, n=30, side=8, channels=0, classes=3):
-    shape = (n, side, side, channels) if channels else (n, side, side)
-    return rng.integers(0, 256, shape).astype(np.uint8), np.arange(n) % classes
-
-
-def refusal(read, *arguments, **options):
-    with pytest.raises(InputError) as said:
-        read(*arguments, **options)
-    assert "\n" not in str(said.value)
-    return str(said.value)
 
 
 def folder_of(root, classes=("ant", "bee"), n=4, size=(8, 8), mode="RGB", form="png"):
@@ -36,7 +22,7 @@ def folder_of(root, classes=("ant", "bee"), n=4, size=(8, 8), mode="RGB", form="
 # --- archives ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_archive_with_one_part_or_with_its_own(rng, tmp_path):
+def test_an_archive_with_one_part_or_with_its_own(rng, tmp_path, pictures):
     x, y = pictures(rng)
     np.savez(tmp_path / "one.npz", x=x, y=y, other=np.array([None]))
     one = read_own(tmp_path / "one.npz")
@@ -50,7 +36,7 @@ def test_an_archive_with_one_part_or_with_its_own(rng, tmp_path):
     assert read_own(tmp_path / "other.npz").digest != one.digest
 
 
-def test_bad_archives(rng, tmp_path):
+def test_bad_archives(rng, tmp_path, pictures, refusal):
     x, y = pictures(rng)
     whole, file = tmp_path / "whole.npz", tmp_path / "mine.npz"
     np.savez(whole, x=x, y=y)
@@ -72,7 +58,7 @@ def test_bad_archives(rng, tmp_path):
     assert "only the images of a folder are resized" in refusal(read_own, whole, size=4)
 
 
-def test_too_much_is_refused_before_it_is_read(rng, tmp_path):
+def test_too_much_is_refused_before_it_is_read(rng, tmp_path, pictures, refusal):
     x, y = pictures(rng)
     np.savez(tmp_path / "a.npz", x=x, y=y)
     assert "more than the 9.31e-07 GiB" in refusal(read_own, tmp_path / "a.npz", limit_bytes=1000)
@@ -155,7 +141,7 @@ def test_damaged_files_are_named_and_hidden_ones_ignored(tmp_path, monkeypatch):
     assert "1 files beside the class folders are not used" in found.notes[1]
 
 
-def test_parts_of_their_own(tmp_path):
+def test_parts_of_their_own(tmp_path, refusal):
     for part in ("train", "test", "val"):
         folder_of(tmp_path / "f" / part)
     assert {part: len(y) for part, (_, y) in read_own(tmp_path / "f").parts.items()} == {
@@ -174,7 +160,7 @@ def test_parts_of_their_own(tmp_path):
     assert read_own(vehicles).classes == ("bus", "train")
 
 
-def test_bad_folders(tmp_path):
+def test_bad_folders(tmp_path, refusal):
     (tmp_path / "empty").mkdir()
     assert "has no class folders" in refusal(read_own, tmp_path / "empty")
     assert "of one class" in refusal(read_own, folder_of(tmp_path / "one", classes=("ant",)))
@@ -198,7 +184,7 @@ def test_the_digest_is_of_names_and_bytes(tmp_path):
     assert read_own(root).digest != first
 
 
-def test_many_classes_are_remarked_on(rng, tmp_path, monkeypatch):
+def test_many_classes_are_remarked_on(rng, tmp_path, monkeypatch, pictures):
     monkeypatch.setattr("jcenas.train.own_images.MANY_CLASSES", 2)
     np.savez(tmp_path / "a.npz", **dict(zip("xy", pictures(rng), strict=True)))
     assert "3 classes are many" in read_own(tmp_path / "a.npz").notes[0]
