@@ -43,6 +43,7 @@ def test_smoke_of_the_match(capsys, monkeypatch):
     assert [line[:22].strip() for line in lines] == list(typical_year_match.NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_smoke_of_the_held_out_year(capsys, monkeypatch):
     monkeypatch.setattr(typical_year_held_out, "record", lambda *_, **__: pytest.fail("a smoke run records nothing"))

@@ -111,6 +111,7 @@ def test_generate_maps_over_zones_and_compiles_once():
     assert np.argsort(years.mean(axis=1)).tolist() == [1, 0, 2]  # France, Germany, Poland
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_drawn_years_match_the_real_ones():
     from experiments.forecast.typical_year_match import errors, match

@@ -25,6 +25,7 @@ def test_trace_asks_for_the_zone_and_takes_it(two_zones, capsys):
     assert "514.5" in capsys.readouterr().out  # the mean of 500 to 529
 
 
+@pytest.mark.slow
 def test_simulate_takes_the_same_flags(two_zones):
     settings = {"trace": two_zones, "hours": 20, "seeds": 1, "optimizer": "random", "stage": "none", "devices": 2}
     with pytest.raises(InputError, match="choose one with --zone"):

@@ -296,6 +296,7 @@ def run_stage(folder, stage, **options):
     return result
 
 
+@pytest.mark.slow
 def test_stage_none_trains_what_is_proposed(tmp_path):
     result = run_stage(tmp_path, "none")
     assert result.summary["scored"] == 0

@@ -12,6 +12,7 @@ REFERENCE = np.array([2.0, 2.0], np.float32)
 SMALL = SurrogateConfig(covariance="matern", pool=48, draws=8, fit_steps=2, fit_points=8, front=8)
 
 
+@pytest.mark.slow
 def test_known_objectives_enter_every_draw_as_they_are(key):
     inputs = jnp.array([[0.0], [0.5], [1.0]])
     objectives = jnp.array([[3.0, 1.0], [2.0, 2.0], [1.0, 3.0]])
@@ -47,6 +48,7 @@ def test_a_known_cost_rules_out_what_costs_too_much(key):
     assert proposed["modelled"].max() >= 40
 
 
+@pytest.mark.slow
 def test_the_archive_is_the_whole_front(key):
     # A front of 100 samples with a gap where x is 0.1 to 0.2, told from its two ends: only the gap is worth a visit.
     x = np.concatenate([np.linspace(0, 0.1, 12), np.linspace(0.2, 1, 88)])

@@ -60,6 +60,7 @@ def test_every_matrix_product_asks_for_full_precision(name):
     assert [p.source_info.traceback for p in products if p.params["precision"] != full] == []
 
 
+@pytest.mark.slow
 def test_a_broken_model_does_not_lead_the_choice(key, monkeypatch):
     # Draws of every candidate but two are NaN: a search that took the largest would propose the first of them.
     pool, good = 16, [5, 11]

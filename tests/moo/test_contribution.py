@@ -55,6 +55,7 @@ def test_wrong_shapes_are_named():
         improvement(jnp.zeros((5, 3)), jnp.zeros((4, 2)), jnp.zeros(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("m", [2, 3])
 def test_volumes_without_bound_are_infinite_and_the_others_stay(m):
     # The first reaches to -inf and covers the third; the second has a strip of its own.

@@ -10,6 +10,7 @@ from experiments.moo import peers as moo_peers
 from experiments.moo import tables as moo_tables
 
 
+@pytest.mark.slow
 def test_hypervolume_benchmark_at_smoke_size(monkeypatch):
     monkeypatch.setattr(moo_peers, "install", lambda *packages: None)  # moocore is a test dependency already
     rows = benchmark_hypervolume.main(["--smoke"])
@@ -39,6 +40,7 @@ def test_a_peer_is_compared_before_it_is_timed():
         benchmark_hypervolume.peer_ms(measure, points, reference, np.full(2, 0.3), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_quality_study_at_smoke_size(data, monkeypatch):
     monkeypatch.setenv("JCENAS_DATA", str(data))

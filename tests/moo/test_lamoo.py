@@ -8,6 +8,7 @@ from jcenas.moo import Box, LamooConfig, history, lamoo, partition, svm
 REFERENCE = np.array([2.0, 2.0], np.float32)
 
 
+@pytest.mark.slow
 def test_rejection_stays_in_the_good_half_of_a_continuous_box(key):
     # Samples with a small second variable dominate the others, so the good region is its lower half.
     box = Box(variables=2)

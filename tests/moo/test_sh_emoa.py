@@ -46,6 +46,7 @@ def test_quotas_by_hand():
     assert quotas(1, 100, 10, 2) == (90,)
 
 
+@pytest.mark.slow
 def test_budgets_rise_on_schedule_and_survivors_are_evaluated_again(runs):
     states, proposals = jax.tree.map(np.asarray, runs)
     # 21 children: 12, 6 and 3; 5 members come first at each budget; the rest of the 80 stays at the largest.
@@ -76,6 +77,7 @@ def test_late_results_of_a_lower_budget_do_not_compete(runs):
     assert int(after.history.count) == 80 + (not known)
 
 
+@pytest.mark.slow
 def test_budgeted_space(key):
     genomes = BUDGETED.sample(key, 200)
     assert BUDGETED.cardinalities == (33, 33, 3)

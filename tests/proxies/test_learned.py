@@ -41,6 +41,7 @@ def quality(genomes):
     return threes - 0.5 * pools + 0.5 * threes * pools + 0.1 * features.sum(axis=1)
 
 
+@pytest.mark.slow
 def test_the_ensemble_learns_a_known_function():
     genomes = NasBench201().sample(jax.random.key(0), 700)
     features, targets = cell_features(genomes), quality(genomes)
@@ -54,6 +55,7 @@ def test_the_ensemble_learns_a_known_function():
     assert np.corrcoef(mean, targets[500:])[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_unsure_far_from_what_it_saw():
     x = jnp.linspace(-1, 1, 40)[:, None]
     fitted = predictor.fit(jax.random.key(1), EXACT, x, jnp.sin(3 * x[:, 0]), jnp.ones(40, bool))

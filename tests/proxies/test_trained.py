@@ -29,6 +29,7 @@ def few_shot_scores(network, digits):
     return memory, np.asarray(jax.jit(proxy.score)(memory, CELLS))
 
 
+@pytest.mark.slow
 def test_few_shot_tells_living_from_dead(few_shot_scores):
     _, scores = few_shot_scores
     assert scores.dtype == np.float32

@@ -86,6 +86,7 @@ def test_jacobian_covariance_by_hand():
     assert float(score_of(jnp.zeros((2, 4)))) == -np.inf
 
 
+@pytest.mark.slow
 def test_the_relus_of_a_cell_are_those_of_a_network_built_for_it(network, start):
     # Nodes 1 and 2 by hand from the weights of the cell, with batch statistics and no other code than Linen's norms.
     maps = jax.jit(lambda g: activations.relu_inputs(network, start, g))(CELLS[0])
@@ -128,6 +129,7 @@ def test_images_that_look_the_same_have_no_determinant(network, start):
     assert float(jax.jit(lambda g: naswot(network, twice, g))(CELLS[1])) == -np.inf
 
 
+@pytest.mark.slow
 def test_fisher_against_its_definition_through_finite_differences(network, start):
     few = start.replace(images=start.images[:2], labels=start.labels[:2])
     _, outputs = jax.jit(lambda g: activations.block_outputs(network, few, g))(CELLS[0])

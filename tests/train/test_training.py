@@ -96,6 +96,7 @@ def test_data_parallel_training_equals_that_on_one_device(bound, digits):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), one.params, four.params)
 
 
+@pytest.mark.slow
 def test_a_diverging_training_reports_it_and_harms_no_other(bound):
     state = bound.init(jax.random.key(0), jnp.int32(16))
     poisoned = state.replace(params=jax.tree.map(lambda p: p * jnp.nan, state.params))

@@ -24,6 +24,7 @@ def network():
     return ForecastNetwork(zones=1, width=16, layers=1, heads=2)
 
 
+@pytest.mark.slow
 def test_learns_a_seasonal_series_and_its_wind(toy, trained, network):
     table, span = toy
     begin = span.start + datetime.timedelta(days=120)

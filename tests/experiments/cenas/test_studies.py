@@ -44,6 +44,7 @@ def test_settings(data):
     assert row[-1] > 0  # the heuristic moves devices, and a move takes ten minutes
 
 
+@pytest.mark.slow
 def test_progress_and_speed(data):
     [row] = simulate_progress.main(["--smoke"])
     assert len(row) == len(simulate_progress.COLUMNS)
@@ -61,6 +62,7 @@ def test_a_method_with_few_supernets_runs_on_the_toy_table(data):
     assert (np.asarray(result.hypervolume) <= float(benchmark.largest)).all()
 
 
+@pytest.mark.slow
 def test_ppo():
     [row] = benchmark_ppo.main(["--smoke"])
     assert len(row) == len(benchmark_ppo.COLUMNS)

@@ -110,6 +110,7 @@ def test_surrogate_smoke():
     assert rows[2][3] > 0.8
 
 
+@pytest.mark.slow
 def test_figures_smoke(tmp_path):
     effects, costs, page = ecnas_figures.main(["--smoke", "--out", str(tmp_path / "ecnas")])
     assert [row[5] < 0 for row in effects] == [True] * 3  # each replacement saves parameters

@@ -2,11 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from experiments.ecnas.surrogate import fit_published
 from jcenas.tables.ecnas import published
 
 
+@pytest.mark.slow
 def test_published_training_learns():
     x = jax.random.uniform(jax.random.key(0), (256, 36))
     y = 10 + 5 * x[:, 0]

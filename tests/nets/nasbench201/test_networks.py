@@ -44,6 +44,7 @@ def test_branch_and_blend_and_the_fixed_network_agree(variables, genome, statist
 
 
 @pytest.mark.accelerator
+@pytest.mark.slow
 def test_gradients_of_branch_and_blend_agree_and_unused_weights_get_none(variables):
     own = {name: tree["stage1_cell0"] for name, tree in variables.items()}
     images = jnp.asarray(np.random.default_rng(2).normal(size=(6, 4, 4, 8)), jnp.float32)

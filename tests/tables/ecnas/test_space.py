@@ -25,6 +25,7 @@ def toy():
     return EcNas(columns, jnp.zeros(91, jnp.int32), book, "4V", ecnas.DIRECT, ecnas.BUDGETS, True)
 
 
+@pytest.mark.slow
 def test_mutation_stays_inside_and_moves(toy, key):
     members = np.arange(0, 91, 3)
     space = ecnas_space.cell_space(toy.catalog, members)
@@ -40,6 +41,7 @@ def test_mutation_stays_inside_and_moves(toy, key):
         ecnas_space.cell_space(toy.catalog, np.array([], int))
 
 
+@pytest.mark.slow
 def test_mutation_is_local(key):
     """A child shares more with its parent than a cell drawn at random (two of six edges of 4V flip: not there)."""
     space = ecnas_space.cell_space(catalog(5))
@@ -74,6 +76,7 @@ def test_searches_exhaust_a_small_table(toy, method):
         assert len(np.unique(genomes, axis=0)) == 364
 
 
+@pytest.mark.slow
 def test_accuracy_alone_finds_the_best_accuracy(toy):
     space = ecnas_space.search_space(toy, known_only=True)
     run = ecnas_search.make_search(toy, space, "accuracy-only", evaluations=60)
