@@ -65,6 +65,15 @@ def forget_programs():
         jax.clear_caches()
 
 
+@pytest.fixture(scope="module")
+def optimised():
+    """Compiled as users do it, for programs whose gradient XLA:CPU (0.10.2) gets wrong at its lowest level of optimisation."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(scope="session")
 def data() -> pathlib.Path:
     """The prepared data folder; only for tests marked `data`."""

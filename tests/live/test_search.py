@@ -305,9 +305,9 @@ def test_stage_none_trains_what_is_proposed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stage", "supernets"), [("one-shot", 1), ("few-shot", 6)])
-def test_supernets_are_trained_first_and_score_in_the_sampling_time(tmp_path, stage, supernets):
-    result = run_stage(tmp_path, stage, hours=10)
+@pytest.mark.parametrize(("stage", "supernets", "hours"), [("one-shot", 1, 10), ("few-shot", 6, 40)])
+def test_supernets_are_trained_first_and_score_in_the_sampling_time(tmp_path, stage, supernets, hours):
+    result = run_stage(tmp_path, stage, hours=hours)
     assert result.summary["device_s_by_purpose"]["supernet"] > 0
     assert result.summary["scored"] >= 1
     kept = {path.name for path in (result.folder / "checkpoints").glob("supernet*")}

@@ -13,6 +13,8 @@ from jcenas.nets import Network101, Supernet101
 from jcenas.nets.nasbench101.supernet import extract, start_alone
 from jcenas.spaces import nasbench101 as nb
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 VERTICES = 6
 C3, C1, MP = nb.OPERATIONS
 MACRO: dict[str, Any] = {"vertices": VERTICES, "channels": 7, "stacks": 2, "cells": 1}
