@@ -15,6 +15,7 @@ from jcenas.errors import InputError
 from jcenas.nets.genotype.operations import path_masks
 from jcenas.nets.layers import depthwise as dw
 from jcenas.nets.layers import operations as ops
+from jcenas.nets.layers.block import Block, GlobalPool
 from jcenas.nets.layers.convolution import conv
 from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 from jcenas.nets.mobilenet.cost import HEAD_FACTOR, SQUEEZE
@@ -34,7 +35,7 @@ class SqueezeExcite(nn.Module):
         return x * y[:, None, None, :]
 
 
-class InvertedResidual(nn.Module):
+class InvertedResidual(Block, nn.Module):
     """One layer."""
 
     channels: int
@@ -42,6 +43,8 @@ class InvertedResidual(nn.Module):
     kernel: int
     squeeze: bool
     stride: int
+
+    homogeneous = False  # SiLUs
 
     @nn.compact
     def __call__(self, x: jax.Array, statistics: Statistics, mask: jax.Array | None) -> jax.Array:
@@ -119,5 +122,5 @@ class MobileNetwork(nn.Module):
                 x = layer(x, statistics, masks[depth])
                 depth += 1
         x = ops.pointwise(x, self.param("head", he_normal(), (widths[-1], HEAD_FACTOR * widths[-1])))
-        x = nn.silu(BatchNorm(name="head_norm")(x, statistics)).mean(axis=(1, 2))
+        x = GlobalPool(nn.silu)(BatchNorm(name="head_norm")(x, statistics))
         return nn.Dense(self.classes, name="classifier")(x)

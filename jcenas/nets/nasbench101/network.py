@@ -16,6 +16,7 @@ import numpy as np
 from jcenas.errors import InputError
 from jcenas.nets.layers import depthwise as dw
 from jcenas.nets.layers import operations as ops
+from jcenas.nets.layers.block import Block, GlobalPool
 from jcenas.nets.layers.convolution import conv
 from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 from jcenas.nets.nasbench101.cost import vertex_channels, wiring
@@ -39,7 +40,7 @@ class ConvNorm(nn.Module):
         return nn.relu(BatchNorm(name="norm")(y, statistics))
 
 
-class Cell101(nn.Module):
+class Cell101(Block, nn.Module):
     """One pruned cell.
 
     Attributes:
@@ -125,4 +126,4 @@ class Network101(nn.Module):
                 x = x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
             for i in range(self.cells):
                 x = Cell101(own, self.vertices, self.channels * 2**stack, name=f"stack{stack}_cell{i}")(x, statistics)
-        return nn.Dense(self.classes, name="classifier")(x.mean(axis=(1, 2)))
+        return nn.Dense(self.classes, name="classifier")(GlobalPool()(x))
