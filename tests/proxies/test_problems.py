@@ -19,12 +19,7 @@ from jcenas.spaces.nasbench101 import NasBench101
 
 QUICK = {("darts", "naswot"), ("darts", "zen-score")}  # programs without gradients; the others take long to compile
 LOOKING = ("fisher", "zen-score")  # gradients by maps, and last maps
-OTHERS = (
-    "synflow",
-    "naswot",
-    "jacobian-covariance",
-    "ntk-condition",
-)  # weights, ReLUs, by images, by weights and images
+OTHERS = ("synflow", "naswot", "jacobian-covariance", "ntk-condition")  # weights, ReLUs, by images, by both
 IMAGES = 8
 FAST_COMPILATION = {"xla_backend_optimization_level": "0"}
 GENOTYPE = GenotypeNetwork(
