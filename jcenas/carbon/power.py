@@ -43,6 +43,11 @@ class PowerModel:
         if not 1 <= self.pue < float("inf"):
             raise InputError(f"pue is {self.pue}; the power usage effectiveness is at least 1 (1 = no overhead)")
 
+    def shared_by(self, devices: int) -> "PowerModel":
+        """Of each of several devices that are parts of one, such as the cores of a CPU: its share of every power."""
+        parts = {f"{state}_w": getattr(self, f"{state}_w") for state in STATES}
+        return dataclasses.replace(self, **{name: w if w is None else w / devices for name, w in parts.items()})
+
     def power_w(self, state: str) -> float:
         """Power of the device in one of `STATES`, in W, without PUE."""
         if state not in STATES:

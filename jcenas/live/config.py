@@ -51,7 +51,7 @@ class SearchConfig:
         hour_seconds: device seconds that one trace hour lasts; 3600 is real time, and idle time is then waited for.
         carbon_budget: stop when so many gCO2eq were emitted.
         evaluations: stop after so many finished trainings.
-        devices: accelerators to use; all of this machine if not given.
+        devices: devices to use; all of this machine if not given, of the cores of a CPU at most four.
         channels: channels of a network's first stage; by the problem if not given.
         cells: cells of a network (darts, nasnet) or of each of its stages (nasbench201, nasbench101), layers of a stage
             at most (mobilenet); by the problem if not given.
@@ -63,7 +63,7 @@ class SearchConfig:
         reference_error: validation error beyond which a network is of no use: it bounds the hypervolume; by the data
             set if not given (digits and mnist 0.1, fashion-mnist 0.3, cifar10 0.7, flowers 0.9; of your own, nine
             tenths of a guess's error).
-        power: electric power of a device by state, and PUE.
+        power: electric power of a device by state, and PUE; left as it is, the devices of a CPU share it.
         seed: of the split of the images, the optimiser and all weights.
 
     Raises:

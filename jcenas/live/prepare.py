@@ -12,6 +12,7 @@ import numpy as np
 
 from jcenas.alloc.names import FILE_SUFFIX
 from jcenas.alloc.policies import policy_from_name
+from jcenas.carbon.power import PowerModel
 from jcenas.engine.grid import GridHours
 from jcenas.engine.needs import check_needs
 from jcenas.engine.optimizers import optimizer_maker
@@ -119,6 +120,12 @@ def _measure(config: SearchConfig, images: RunImages, problem: NetworkProblem, p
         "seconds_at": (max(light - each * counts[0], 1e-3), each),
         "supernet_s": supernet_s,
     }
+
+
+def power_of_each(power: PowerModel, prepared: Prepared) -> PowerModel:
+    """Power of each device: the usual one is of a whole device, of which a CPU's cores are parts."""
+    devices = [programs.device for programs in prepared.programs]
+    return power.shared_by(len(devices)) if sharding.on_cpu(devices) and power == PowerModel() else power
 
 
 @functools.lru_cache(maxsize=16)

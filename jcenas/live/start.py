@@ -93,6 +93,7 @@ def _new(
     if config.forecast == "model" and len(grid.before) < grids.WEEK_H:
         watched.log(f"forecast: {grid.told(config.forecast)}")
     prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
+    config = dataclasses.replace(config, power=prepare.power_of_each(config.power, prepared))
     prepare.check_budget(config, prepared, grid)
     folder = run_folder.create(
         path,

@@ -7,7 +7,9 @@ from pathlib import Path
 from jcenas.live.config import SearchConfig
 from jcenas.live.finish import SearchResult
 from jcenas.live.progress import Observer
-from jcenas.runtime.process import keep_compiled_programs
+from jcenas.runtime.process import keep_compiled_programs, use_cpu_devices
+
+MOST_CPU_DEVICES = 4  # each has programs of its own, which take half a minute of two cores to compile
 
 
 def run(config: SearchConfig, *, resume: Path | None, observer: Observer) -> SearchResult:
@@ -17,6 +19,7 @@ def run(config: SearchConfig, *, resume: Path | None, observer: Observer) -> Sea
         InputError: see `jcenas.live.search`.
     """
     keep_compiled_programs()
+    use_cpu_devices(work=config.devices or MOST_CPU_DEVICES)
     from jcenas.live.start import search
 
     stop = threading.Event()

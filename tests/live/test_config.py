@@ -1,10 +1,13 @@
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
+import jax
 import pytest
 
-from jcenas.carbon.power import PowerModel
+from jcenas.carbon.power import STATES, PowerModel
 from jcenas.errors import InputError
+from jcenas.live import prepare
 from jcenas.live.config import SearchConfig
 
 
@@ -60,3 +63,12 @@ def test_fields_of_another_version_are_refused(field):
 @pytest.mark.parametrize(("hour_seconds", "real"), [(3.0, False), (3599.0, False), (3600.0, True), (7200.0, True)])
 def test_an_hour_of_an_hour_is_real_time(hour_seconds, real):
     assert SearchConfig(hour_seconds=hour_seconds).real_time == real
+
+
+def test_devices_of_a_cpu_share_the_power_of_one_unless_it_is_given():
+    prepared = SimpleNamespace(programs=[SimpleNamespace(device=device) for device in jax.devices("cpu")[:2]])
+    shared = prepare.power_of_each(PowerModel(), prepared)
+    assert [shared.power_w(state) for state in STATES] == [83.5, 83.5, 8.5, 83.5, 83.5]
+    assert shared.pue == PowerModel().pue
+    given = PowerModel(training_w=300.0)
+    assert prepare.power_of_each(given, prepared) == given
