@@ -65,7 +65,7 @@ def forget_programs():
         jax.clear_caches()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def optimised():
     """Programs are optimised, as for users: XLA:CPU (0.10.2) gets the gradients of some wrong at its lowest level."""
     before = jax.config.read("jax_disable_most_optimizations")

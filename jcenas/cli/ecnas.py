@@ -20,7 +20,7 @@ class Ecnas:
         space: cells of at most 4, 5 or 7 vertices.
         epochs: training budget to query: 4, 12, 36 or 108.
         metric: one metric instead of all.
-        optimiser: of a search; a wrong name lists the choices.
+        optimizer: of a search; a wrong name lists the choices.
         evaluations: of a search.
         seed: of a search.
     """
@@ -30,7 +30,7 @@ class Ecnas:
     space: Literal["4V", "5V", "7V"] = "4V"
     epochs: int = 108
     metric: str | None = None
-    optimiser: str = "semoa"
+    optimizer: str = "semoa"
     evaluations: int = 1000
     seed: int = 0
 
@@ -56,7 +56,7 @@ class Ecnas:
         said = ""
         if self.action == "search":
             process.keep_compiled_programs()
-            rows, said = ecnas_text.search_rows(self.space, self.optimiser, self.evaluations, self.seed)
+            rows, said = ecnas_text.search_rows(self.space, self.optimizer, self.evaluations, self.seed)
         else:
             rows = ecnas_text.front_rows(self.space)
         print_table(ecnas_text.HEAD, rows)

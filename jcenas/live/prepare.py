@@ -17,7 +17,7 @@ from jcenas.engine.needs import check_needs
 from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import stage_from_name
 from jcenas.engine.state import SearchSizes
-from jcenas.errors import InputError
+from jcenas.errors import ImageSideError, InputError
 from jcenas.live import images as run_images
 from jcenas.live.config import SearchConfig
 from jcenas.live.images import RunImages
@@ -126,9 +126,7 @@ def _programs(essence: SearchConfig, images: RunImages, device: sharding.Device)
     """Kept from one search of a process to the next: `_COMPILED_IN` and the images decide the programs."""
     try:
         return DevicePrograms(essence, make_problem(essence, images.data), images.data, device)
-    except InputError as error:
-        if "images must be" not in str(error):
-            raise
+    except ImageSideError as error:
         remedy = "--image-size N resizes them" if images.record.get("class_names") else "pad, crop or resize them"
         raise InputError(
             f"--problem {essence.problem}, --images {images.record['source']}: {error}; {remedy}"

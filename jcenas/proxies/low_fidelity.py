@@ -21,7 +21,7 @@ Curves = Callable[[Any, jax.Array], jax.Array]
 def make_curves(
     network: nn.Module, config: TrainConfig, data: ImageSet, *, epochs: int, images: int, together: int = 1
 ) -> tuple[Callable[[jax.Array, ImageSet], Any], Curves]:
-    """Functions prepare(key, data) -> memory and curves(memory, genomes (n, 6)) -> accuracies (n, epochs).
+    """Functions prepare(key, data) -> memory and curves(memory, genomes (n, d)) -> accuracies (n, epochs).
 
     An epoch in which a loss is not finite has accuracy 0: a training that diverged is the worst.
 

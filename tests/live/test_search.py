@@ -385,9 +385,9 @@ def test_a_policy_that_plans_waits_for_clean_hours(tmp_path, monkeypatch, policy
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["lamoo", "lamoo-ehvi", "nsga2"])
-def test_other_optimisers_drive_the_search(tmp_path, optimizer):
-    result = search(config(tmp_path, evaluations=2, policy="evaluate-all", optimizer=optimizer))
+def test_another_optimiser_drives_the_search(tmp_path):
+    """The one that computes most; the others are held by the parity test."""
+    result = search(config(tmp_path, evaluations=2, policy="evaluate-all", optimizer="lamoo-ehvi"))
     assert result.summary["evaluations"] == 2
 
 

@@ -81,8 +81,9 @@ def test_samples_and_long_walks_stay_inside(name, key):
         genomes = moved
 
 
-@pytest.mark.parametrize("name", slow_ones(SPACES, "nasbench101-3", "nasbench101-7", "ec-nas", "listed"))
+@pytest.mark.parametrize("name", slow_ones(["nasbench201", "budgeted", "listed"], "listed"))
 def test_evolution_stays_inside(name, key):
+    """Of the spaces whose mutation is their own, as of NAS-Bench-101's cells, the walks above tell as much."""
     found = proposals(OPTIMIZERS["nsga2"](SPACES[name]), key, 9)
     assert jnp.all(is_valid(SPACES[name], found.reshape(36, -1)))
 

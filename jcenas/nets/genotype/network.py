@@ -12,9 +12,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jcenas.errors import InputError
+from jcenas.errors import ImageSideError, InputError
 from jcenas.nets.genotype.operations import FactorizedReduction, Operation, PointwiseNorm, path_masks
 from jcenas.nets.layers import operations as ops
+from jcenas.nets.layers.block import Block, GlobalPool
 from jcenas.nets.layers.convolution import conv
 from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 from jcenas.spaces.genotype import CELL_INPUTS, Edge, Genotype
@@ -28,7 +29,7 @@ def reductions(cells: int) -> tuple[int, ...]:
     return tuple(sorted({cells // 3, 2 * cells // 3}))
 
 
-class GenotypeCell(nn.Module):
+class GenotypeCell(Block, nn.Module):
     """One cell with fixed operations, of `channels` channels a node."""
 
     edges: tuple[Edge, ...]
@@ -36,6 +37,8 @@ class GenotypeCell(nn.Module):
     channels: int
     reduction: bool
     reduction_before: bool
+
+    reads = (2, 1)
 
     @nn.compact
     def __call__(
@@ -149,7 +152,7 @@ class GenotypeNetwork(nn.Module):
             if self.auxiliary and i == 2 * self.cells // 3 and (statistics == "batch" or self.is_initializing()):
                 head = AuxiliaryHead(self.classes, name="auxiliary_head")
                 self.sow("intermediates", "auxiliary", head(last, statistics))
-        return nn.Dense(self.classes, name="classifier")(last.mean(axis=(1, 2)))
+        return nn.Dense(self.classes, name="classifier")(GlobalPool()(last))
 
 
 class Stem(nn.Module):
@@ -171,6 +174,6 @@ def check_images(images: jax.Array, channels: int) -> None:
         InputError: says what, with the numbers.
     """
     if images.ndim != 4 or images.shape[1] % 4 or images.shape[2] % 4:
-        raise InputError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
+        raise ImageSideError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
     if channels % 2:
         raise InputError(f"channels must be even, since a reduction gives half of them to each grid; got {channels}")

@@ -23,6 +23,7 @@ from jcenas.nets.genotype.edge import Choices
 from jcenas.nets.genotype.loop import Wiring, run_edges
 from jcenas.nets.genotype.network import STEM_MULTIPLIER, Stem, check_images, reductions
 from jcenas.nets.genotype.operations import FactorizedReduction, PointwiseNorm, path_masks
+from jcenas.nets.layers.block import Block, GlobalPool
 from jcenas.nets.layers.norm import Statistics
 from jcenas.spaces.genotype import CELL_INPUTS, NUMBER, Cells, from_cells
 
@@ -50,7 +51,7 @@ class CellSpace(Protocol):
         ...
 
 
-class SuperCell(nn.Module):
+class SuperCell(Block, nn.Module):
     """One cell, of `channels` channels a node."""
 
     operations: tuple[str, ...]
@@ -58,6 +59,8 @@ class SuperCell(nn.Module):
     channels: int
     reduction: bool
     reduction_before: bool
+
+    reads = (2, 1)
 
     @nn.compact
     def __call__(
@@ -179,7 +182,7 @@ class GenotypeSupernet(nn.Module):
             cell = SuperCell(operations, self.space.outputs[kind], channels, reduce, halved, name=f"cell{i}")
             architecture = (chosen[kind], cells.inputs[kind], cells.concat[kind])
             before, last, halved = last, cell(before, last, architecture, statistics, masks[i]), reduce
-        return nn.Dense(self.classes, name="classifier")(last.mean(axis=(1, 2)))
+        return nn.Dense(self.classes, name="classifier")(GlobalPool()(last))
 
 
 def extract(network: GenotypeSupernet, variables: dict[str, Any], genome: ArrayLike) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcenas.errors import InputError
+from jcenas.errors import ImageSideError
 from jcenas.nets.genotype.operations import path_masks
 from jcenas.nets.layers import depthwise as dw
 from jcenas.nets.layers import operations as ops
+from jcenas.nets.layers.block import Block, GlobalPool
 from jcenas.nets.layers.convolution import conv
 from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 from jcenas.nets.mobilenet.cost import HEAD_FACTOR, SQUEEZE
@@ -25,7 +26,7 @@ def check_images(space: MobileNet, images: jax.Array) -> None:
     """Refuse images that are not (B, H, W, C) or whose sides the strides of a space do not divide."""
     total = space.total_stride
     if images.ndim != 4 or images.shape[1] % total or images.shape[2] % total:
-        raise InputError(f"images must be (B, H, W, C) with H and W multiples of {total}: {images.shape}")
+        raise ImageSideError(f"images must be (B, H, W, C) with H and W multiples of {total}: {images.shape}")
 
 
 class SqueezeExcite(nn.Module):
@@ -43,7 +44,7 @@ class SqueezeExcite(nn.Module):
         return x * y[:, None, None, :]
 
 
-class InvertedResidual(nn.Module):
+class InvertedResidual(Block, nn.Module):
     """One layer."""
 
     channels: int
@@ -51,6 +52,8 @@ class InvertedResidual(nn.Module):
     kernel: int
     squeeze: bool
     stride: int
+
+    homogeneous = False  # SiLUs
 
     @nn.compact
     def __call__(self, x: jax.Array, statistics: Statistics, mask: jax.Array | None) -> jax.Array:
@@ -128,5 +131,5 @@ class MobileNetwork(nn.Module):
                 x = layer(x, statistics, masks[depth])
                 depth += 1
         x = ops.pointwise(x, self.param("head", he_normal(), (widths[-1], HEAD_FACTOR * widths[-1])))
-        x = nn.silu(BatchNorm(name="head_norm")(x, statistics)).mean(axis=(1, 2))
+        x = GlobalPool(nn.silu)(BatchNorm(name="head_norm")(x, statistics))
         return nn.Dense(self.classes, name="classifier")(x)

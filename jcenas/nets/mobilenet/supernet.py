@@ -26,6 +26,7 @@ from jax.typing import ArrayLike
 
 from jcenas.errors import InputError
 from jcenas.nets.layers import operations as ops
+from jcenas.nets.layers.block import Block, GlobalPool
 from jcenas.nets.layers.convolution import conv
 from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 from jcenas.nets.mobilenet.cost import HEAD_FACTOR
@@ -35,12 +36,14 @@ from jcenas.nets.mobilenet.network import check_images
 from jcenas.spaces.mobilenet import MobileNet
 
 
-class Layers(nn.Module):
+class Layers(Block, nn.Module):
     """`count` layers of one kind, one after another; every weight has a leading axis of so many."""
 
     kind: Kind
     count: int
     choose: Choose
+
+    homogeneous = False  # SiLUs
 
     @nn.compact
     def __call__(self, x: jax.Array, choices: Choice, statistics: Statistics) -> jax.Array:
@@ -137,7 +140,7 @@ class MobileSupernet(nn.Module):
             choices = _choices(space, genome, group)
             x = Layers(group.kind, group.count, self.choose, name=group.name)(x, choices, statistics)
         x = ops.pointwise(x, self.param("head", he_normal(), (last, HEAD_FACTOR * last)))
-        x = nn.silu(BatchNorm(name="head_norm")(x, statistics)).mean(axis=(1, 2))
+        x = GlobalPool(nn.silu)(BatchNorm(name="head_norm")(x, statistics))
         return nn.Dense(self.classes, name="classifier")(x)
 
 

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcenas.errors import InputError
+from jcenas.errors import ImageSideError
 from jcenas.nets.layers import depthwise as dw
 from jcenas.nets.layers import operations as ops
+from jcenas.nets.layers.block import Block, GlobalPool
 from jcenas.nets.layers.convolution import conv
 from jcenas.nets.layers.norm import BatchNorm, Statistics, he_normal
 from jcenas.nets.nasbench101.cost import vertex_channels, wiring
@@ -26,7 +27,7 @@ def check_images(images: jax.Array, stacks: int) -> None:
     """Raise `InputError` unless images are (B, H, W, C) with sides that the pools between the stacks can halve."""
     divisor = 2 ** (stacks - 1)
     if images.ndim != 4 or images.shape[1] % divisor or images.shape[2] % divisor:
-        raise InputError(f"images must be (B, H, W, C) with H and W multiples of {divisor}, not {images.shape}")
+        raise ImageSideError(f"images must be (B, H, W, C) with H and W multiples of {divisor}, not {images.shape}")
 
 
 def halve(x: jax.Array) -> jax.Array:
@@ -52,7 +53,7 @@ class ConvNorm(nn.Module):
         return nn.relu(BatchNorm(name="norm")(y, statistics))
 
 
-class Cell101(nn.Module):
+class Cell101(Block, nn.Module):
     """One pruned cell.
 
     Attributes:
@@ -134,4 +135,4 @@ class Network101(nn.Module):
             x = halve(x) if stack else x
             for i in range(self.cells):
                 x = Cell101(own, self.vertices, self.channels * 2**stack, name=f"stack{stack}_cell{i}")(x, statistics)
-        return nn.Dense(self.classes, name="classifier")(x.mean(axis=(1, 2)))
+        return nn.Dense(self.classes, name="classifier")(GlobalPool()(x))

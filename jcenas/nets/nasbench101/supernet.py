@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jcenas.nets.layers.block import Block, GlobalPool
 from jcenas.nets.layers.norm import STATISTICS_MOMENTUM, Statistics, he_normal
 from jcenas.nets.layers.operations import Moments
 from jcenas.nets.nasbench101.cost import vertex_channels, wiring
@@ -64,7 +65,7 @@ class StackedConvNorm(nn.Module):
             running.value = jnp.where(ran, moved, running.value)
 
 
-class SuperCell101(nn.Module):
+class SuperCell101(Block, nn.Module):
     """One cell, of `channels` channels at its output, in a frame of `vertices` vertices."""
 
     vertices: int
@@ -142,7 +143,7 @@ class Supernet101(nn.Module):
             plan = make_plan(genome, self.vertices, width)
             for i in range(self.cells):
                 x = SuperCell101(self.vertices, width, self.choose, name=f"stack{stack}_cell{i}")(x, plan, statistics)
-        return nn.Dense(self.classes, name="classifier")(x.mean(axis=(1, 2)))
+        return nn.Dense(self.classes, name="classifier")(GlobalPool()(x))
 
 
 def start_alone(network: Supernet101, params: Any, genome: jax.Array) -> Any:

@@ -18,7 +18,7 @@ Two ways to pick, with the same result, and one that does not pick:
   that a network trained in one way runs in the others.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 import chex
 import flax.linen as nn
@@ -26,23 +26,30 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcenas.errors import InputError
+from jcenas.errors import ImageSideError
 from jcenas.nets.layers import operations as ops
+from jcenas.nets.layers.block import Block, GlobalPool, Maps
 from jcenas.nets.layers.convolution import conv, conv_of_many
 from jcenas.nets.layers.norm import STATISTICS_MOMENTUM, BatchNorm, Statistics, he_normal
 from jcenas.nets.nasbench201.cell import CellWeights, branch_cell
 from jcenas.nets.nasbench201.mixed_cell import mixed_cell
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, OPERATIONS, POOL, SKIP
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, OPERATIONS, POOL, SKIP
 
 Choose = Literal["branch", "blend", "mix"]
 
 N_STAGES = 3
 
+# Genomes that lead one node to the output unchanged: the edges up to it as they are, then a skip.
+_EDGES_UP_TO = {1: (0,), 2: (0, 1, 2)}
+_SKIP_FROM = {1: EDGES.index((1, 3)), 2: EDGES.index((2, 3))}
 
-class ResidualBlock(nn.Module):
+
+class ResidualBlock(Block, nn.Module):
     """The reduction block: two ReLU-conv-norm of 3x3, the first with stride 2, beside a pooled 1x1 shortcut."""
 
     channels: int
+
+    norms_before_relu = ("norm_a",)
 
     @nn.compact
     def __call__(self, x: jax.Array, statistics: Statistics) -> jax.Array:
@@ -55,7 +62,7 @@ class ResidualBlock(nn.Module):
         return y + ops.pointwise(ops.average_pool_2x2(x), self.param("shortcut", he_normal(), (c, d)))
 
 
-class Cell(nn.Module):
+class Cell(Block, nn.Module):
     """One cell: six edges with the operation of each given by the genome, or mixed. Row 0 of norms is 1x1, 1 is 3x3."""
 
     choose: Choose
@@ -92,6 +99,19 @@ class Cell(nn.Module):
             rate *= (genome[:, None] == jnp.array([CONV_1X1, CONV_3X3])[None])[:, :, None]
         self.mean.value += rate * (used.mean - self.mean.value)
         self.variance.value += rate * (used.variance - self.variance.value)
+
+    def relu_inputs(self, x: jax.Array, genome: jax.Array, statistics: Statistics) -> Maps:
+        """Nodes 0, 1 and 2, each as often as convolutions start there: every convolution has a ReLU before it."""
+        convolution = ((genome == CONV_1X1) | (genome == CONV_3X3)).astype(jnp.float32)
+        starts = jnp.array([[source == node for source, _ in EDGES] for node in range(3)], jnp.float32)
+        counts = starts @ convolution
+        variables, alone = self.variables, self.clone(parent=None, name=None)
+        maps = [x]
+        for node in (1, 2):
+            kept = jnp.array([e in _EDGES_UP_TO[node] for e in range(len(EDGES))])
+            towards = jnp.where(kept, genome, NONE).at[_SKIP_FROM[node]].set(SKIP)
+            maps.append(cast(jax.Array, alone.apply(variables, x, towards, statistics)))
+        return list(zip(maps, counts, strict=True))
 
 
 def _stage(cells: list[Cell], x: jax.Array, genome: jax.Array, statistics: Statistics) -> jax.Array:
@@ -164,7 +184,7 @@ class CellNetwork(nn.Module):
             AssertionError: a genome of another shape.
         """
         if images.ndim != 4 or images.shape[1] % 4 or images.shape[2] % 4:
-            raise InputError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
+            raise ImageSideError(f"images must be (B, H, W, C) with H and W multiples of 4, not {images.shape}")
         expected = (len(EDGES), len(OPERATIONS)) if self.choose == "mix" else (len(EDGES),)
         chex.assert_shape(genome, expected, custom_message="genome")
         x = conv(images, self.param("stem", he_normal(), (3, 3, images.shape[-1], self.channels)), 1)
@@ -177,5 +197,5 @@ class CellNetwork(nn.Module):
             width = self.channels * 2**stage
             cells = [Cell(self.choose, width, name=f"stage{stage}_cell{i}") for i in range(self.cells)]
             x = _stage(cells, x, genome, statistics)
-        x = nn.relu(BatchNorm(name="head_norm")(x, statistics)).mean(axis=(1, 2))
+        x = GlobalPool(nn.relu)(BatchNorm(name="head_norm")(x, statistics))
         return nn.Dense(self.classes, name="classifier")(x)

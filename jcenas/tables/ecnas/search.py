@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jcenas import registry
 from jcenas.errors import InputError
 from jcenas.moo import (
     Budgeted,
@@ -21,8 +22,6 @@ from jcenas.moo import (
     bayesian,
     lamoo,
     ms_ehvi,
-    nsga2,
-    random_search,
     semoa,
     sh_emoa,
 )
@@ -70,9 +69,8 @@ def _known_energy(table: EcNas, space: Budgeted) -> Callable[[jax.Array], jax.Ar
     return energy
 
 
+# What the paper has beside the optimisers of the registry, or has in another form.
 METHODS: dict[str, Factory] = {
-    "random": lambda table, space, n, batch: random_search(space, capacity=n, batch=batch),
-    "semoa": lambda table, space, n, batch: semoa(space, capacity=n, batch=batch, reference=reference(table)),
     "semoa-released": lambda table, space, n, batch: semoa(
         space, capacity=n, batch=batch, reference=reference(table), variant="released"
     ),
@@ -91,8 +89,6 @@ METHODS: dict[str, Factory] = {
     "ehvi": lambda table, space, n, batch: bayesian(
         space, _MATERN, capacity=n, batch=batch, reference=reference(table)
     ),
-    "nsga2": lambda table, space, n, batch: nsga2(space, capacity=n, batch=batch),
-    "lamoo": lambda table, space, n, batch: lamoo(space, capacity=n, batch=batch, reference=reference(table)),
     "lamoo-ehvi": lambda table, space, n, batch: lamoo(
         space,
         LamooConfig(sampler="ehvi", surrogate=_MATERN),
@@ -114,6 +110,21 @@ def _accuracy_only(optimizer: Optimizer) -> Optimizer:
 
 # Random searches of the release, which know nothing of the table: key, n, D -> points float32 (n, D).
 DRAWS = {"random-released": ecnas_draws.independent, "random-sobol": ecnas_draws.sobol}
+
+
+def _factory(method: str) -> Factory:
+    """Of an optimiser of the paper, or of the registry.
+
+    Raises:
+      InputError: unknown name.
+    """
+    if method in METHODS:
+        return METHODS[method]
+    try:
+        make = registry.load("optimizer", method)
+    except InputError as error:
+        raise InputError(f"{error}; on EC-NAS also {', '.join([*METHODS, *DRAWS])}") from error
+    return lambda table, space, n, batch: make(space, capacity=n, batch=batch, reference=reference(table))
 
 
 def _make_draws(table: EcNas, space: Budgeted, method: str, evaluations: int) -> Callable[[jax.Array], Found]:
@@ -143,21 +154,21 @@ def make_search(
     Args:
       table: the benchmark.
       space: of `search_space`.
-      method: a key of `METHODS`, or of `DRAWS`, which draw from all of the catalog's frame, whatever the space.
+      method: an optimiser of the registry, a key of `METHODS`, or of `DRAWS`, which draw from all of the catalog's
+        frame, whatever the space.
       evaluations: of each search, known or not; a multiple of `batch`, else the last ones are left out of the result.
       batch: evaluations between two decisions of the optimiser.
 
     Raises:
       InputError: unknown method, or sizes below 1.
     """
-    if method not in METHODS and method not in DRAWS:
-        raise InputError(f"there is no optimiser '{method}'; choose one of {', '.join([*METHODS, *DRAWS])}")
+    factory = None if method in DRAWS else _factory(method)
     if evaluations < 1 or batch < 1:
         raise InputError(f"evaluations and batch must be at least 1, got {evaluations} and {batch}")
-    if method in DRAWS:
+    if factory is None:
         return _make_draws(table, space, method, evaluations)
     steps = -(-evaluations // batch)
-    optimizer = METHODS[method](table, space, steps * batch, batch)
+    optimizer = factory(table, space, steps * batch, batch)
 
     @functools.partial(jax.vmap, in_axes=(0, None))
     def run(key: jax.Array, table: EcNas) -> Found:

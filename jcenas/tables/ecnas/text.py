@@ -46,7 +46,7 @@ def front_rows(space: str) -> Rows:
     return _rows(table, found.number, budgets)
 
 
-def search_rows(space: str, optimiser: str, evaluations: int, seed: int) -> tuple[Rows, str]:
+def search_rows(space: str, optimizer: str, evaluations: int, seed: int) -> tuple[Rows, str]:
     """The front that one search found, and a sentence about it.
 
     Raises:
@@ -54,8 +54,8 @@ def search_rows(space: str, optimiser: str, evaluations: int, seed: int) -> tupl
     """
     table = ecnas_read.load(space, linear_scaling=True)
     searched = search_space(table, known_only=space == "7V")
-    batch = 1 if optimiser in ("sh-emoa", "ms-ehvi") else min(10, max(evaluations, 1))
-    run = make_search(table, searched, optimiser, evaluations=evaluations, batch=batch)
+    batch = 1 if optimizer in ("sh-emoa", "ms-ehvi") else min(10, max(evaluations, 1))
+    run = make_search(table, searched, optimizer, evaluations=evaluations, batch=batch)
     found = jax.tree.map(lambda x: np.asarray(x[0]), run(jax.random.split(jax.random.key(seed), 1)))
     known = np.isfinite(found.objectives).all(axis=1)
     if not known.any():

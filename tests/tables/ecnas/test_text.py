@@ -34,7 +34,7 @@ def test_query_front_and_search(data, monkeypatch, capsys):
     for arguments, message in (
         (["query", CHAIN, "--epochs", "5"], "no budget of 5 epochs; it has 4, 12, 36, 108"),
         (["query", "0110:input,output"], "upper-triangular"),
-        (["search", "--optimiser", "magic"], "no optimiser 'magic'"),
+        (["search", "--optimizer", "magic"], "unknown optimizer 'magic'"),
     ):
         with pytest.raises(InputError, match=message):
             cli.parse(["ecnas", *arguments])()
