@@ -51,6 +51,11 @@ def pytest_runtest_setup(item):
         pytest.skip(f"needs {marker.args[0]} devices, JAX has {jax.local_device_count()}: {jax.default_backend()}")
 
 
+def pytest_configure(config):
+    # From the collection on, and not in pyproject.toml: what a plugin says while it is configured ends no session.
+    config.addinivalue_line("filterwarnings", "error")
+
+
 def pytest_unconfigure():
     if OWN_CACHE:  # made by this process, not by the one that began the session
         shutil.rmtree(OWN_CACHE, ignore_errors=True)

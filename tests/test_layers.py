@@ -65,11 +65,17 @@ def test_imports_go_down(path):
             assert there == here or RANK[there] < RANK[here], f"{here} imports {there}: {name}"
 
 
+NOT_EVERYWHERE = {"fcntl", "grp", "msvcrt", "posix", "pty", "pwd", "resource", "termios", "tty", "winreg"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_doors_are_few(path):
     here, name = part(path), str(path.relative_to(PACKAGE))
     found = set(imports(path))
     packages = outside(path) - set(sys.stdlib_module_names)
+    assert not outside(path) & NOT_EVERYWHERE, (
+        f"{name}: some systems lack that; runtime/lock.py looks whether it is there"
+    )
     if here == "moo":
         assert packages <= {"jax", "numpy", "optax", "flax"}, f"{name} imports {packages}"
         assert all(f == "flax.struct" for f in found if f.startswith("flax")), f"{name}: of flax, struct only"

@@ -58,7 +58,9 @@ def ratios(vanilla, other, benchmark, share: float = 1.0):
 
 
 def main(arguments=None):
-    study = Study.begin(__doc__, arguments, 12, accountings=("released", "full"), methods=COMPARED)
+    study = Study.begin(
+        "simulate_carbon_ratio", __doc__, arguments, 12, accountings=("released", "full"), methods=COMPARED
+    )
     smoke, name = study.options.smoke, {"name": study.table}
     methods = ["jcenas, always"] if smoke else study.options.methods
     for accounting in ["full"] if smoke else study.options.accountings:
@@ -71,7 +73,6 @@ def main(arguments=None):
             nearly = float(np.median(ratios(vanilla, other, benchmark, NEARLY)[0]))
             study.add(accounting, label, study.seeds, reach, *quartiles(whole), *some, nearly)
     return study.end(
-        "simulate_carbon_ratio",
         title="Carbon to reach vanilla LaMOO's hypervolume of 80 hours",
         columns=COLUMNS,
         expected="a ratio of at least 7.22 in the released accounting and 3 in the full one, with PPO",

@@ -1,14 +1,16 @@
 """What the simulated studies share: held-out grids and months, the two accountings, the methods.
 
 Grids: Electricity Maps 2023 (life-cycle) of California, PJM, Texas and Germany, from starts in July to December. The
-PPO policy that ships was trained on January to June of other grids (`jcenas.sim.train_policy.TEST_ZONES`).
+PPO policy that ships was trained on January to June of other grids (`jcenas.sim.train_policy.TEST_ZONES`), some of
+which neighbour the three of the United States. The forecaster that ships was trained on all years of all zones, these
+hours included: what a policy makes of its forecasts here is flattered (`SEEN_BEFORE`).
 """
 
 import argparse
 import datetime
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -51,6 +53,7 @@ SCORE_S = 0.03  # synflow of a cell: experiments/proxies/table.py
 
 
 HELD_OUT = "California, PJM, Texas and Germany in turn, starts in July to December 2023."
+SEEN_BEFORE = "Forecasts of the shipped model are better here than elsewhere: it was trained on these hours too."
 
 
 SEEDS = 52
@@ -59,6 +62,7 @@ SEEDS = 52
 class Study(NamedTuple):
     """A study's command line, and the table that it makes."""
 
+    name: str
     options: argparse.Namespace
     seeds: int
     hours: int
@@ -66,10 +70,11 @@ class Study(NamedTuple):
     rows: list[list]
 
     @classmethod
-    def begin(cls, doc: str | None, arguments, smoke_hours: int, **flags: Sequence[Any]) -> "Study":
+    def begin(cls, name: str, doc: str | None, arguments, smoke_hours: int, **flags: Sequence[Any]) -> "Study":
         """Parse the command line; `flags` are the defaults of the flags of many values that the study has for itself.
 
-        Its smoke size has the toy table, two searches and few hours, and records nothing.
+        Its smoke size has the toy table, two searches and few hours, and records nothing. Rows of different numbers of
+        searches never stand in one table: `--update` with other `--seeds` than the record's ends here.
         """
         parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
         smoke = f"the toy table, two searches, {smoke_hours} hours, nothing recorded"
@@ -77,40 +82,75 @@ class Study(NamedTuple):
         parser.add_argument("--seeds", type=int, default=SEEDS)
         parser.add_argument("--dry", action="store_true", help="print, but record nothing")
         parser.add_argument("--update", action="store_true", help="leave the recorded rows that do not run again")
-        for name, values in flags.items():
-            parser.add_argument(f"--{name}", nargs="+", type=type(values[0]), default=list(values))
+        for flag, values in flags.items():
+            parser.add_argument(f"--{flag}", nargs="+", type=type(values[0]), default=list(values))
         options = parser.parse_args(arguments)
+        if options.update and not (options.smoke or options.dry) and (other := _searches(name) - {options.seeds}):
+            parser.error(
+                f"--update: rows of {name} have {sorted(other)} searches; give --seeds, or record all rows again"
+            )
         use_all_cores()
         sizes = (2, smoke_hours, "toy") if options.smoke else (options.seeds, 80, "nasbench201")
-        return cls(options, *sizes, rows=[])
+        return cls(name, options, *sizes, rows=[])
 
     def add(self, *cells) -> None:
         """Print a row and keep it."""
         self.rows.append(list(cells))
         print(*(f"{c:.4g}" if isinstance(c, float) else c for c in cells), sep="\t", flush=True)
 
-    def end(self, name: str, **record: Any) -> list[list]:
-        """Record the table of experiments/NAME.py, with what `recording.record` wants; the rows."""
-        if not self.options.smoke and not self.options.dry:
-            more = "" if self.options.seeds == SEEDS else f" --seeds {self.options.seeds}"
-            record |= {"command": f"OPENBLAS_NUM_THREADS=1 python -m experiments.{name}{more}", "rows": self.rows}
-            if self.options.update:
-                record = updated(json.loads((write_benchmarks.RESULTS / f"{name}.json").read_text()), record)
-            recording.record(name, **record)
+    def end(self, finish: Callable[[list[list]], None] | None = None, **record: Any) -> list[list]:
+        """Record the table, with what `recording.record` wants.
+
+        Args:
+          finish: fills, in place, the cells that depend on other rows, among them those of an older record.
+          **record: fields of the record.
+
+        Returns:
+          The rows.
+        """
+        more = "" if self.options.seeds == SEEDS else f" --seeds {self.options.seeds}"
+        module = f"experiments.cenas.{self.name.removeprefix('simulate_')}"
+        record |= {"command": f"OPENBLAS_NUM_THREADS=1 python -m {module}{more}", "rows": self.rows}
+        recorded = not self.options.smoke and not self.options.dry
+        if recorded and self.options.update:
+            record = updated(_recorded(self.name), record)
+        if finish is not None:
+            finish(record["rows"])
+        if recorded:
+            recording.record(self.name, **record)
         return self.rows
 
 
+def _recorded(name: str) -> dict:
+    return json.loads((write_benchmarks.RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _searches(name: str) -> set[int]:
+    """Of how many searches the recorded rows of a table are."""
+    old = _recorded(name)
+    return {row[old["columns"].index("searches")] for row in old["rows"]}
+
+
 def updated(old: dict, record: dict) -> dict:
-    """The record with the new rows in the places of those with the same labels (the cells before "searches")."""
+    """The record with the new rows in the places of those with the same labels (the cells before "searches").
+
+    Raises:
+      ValueError: rows of different numbers of searches, or of other columns.
+    """
     labels, rows = record["columns"].index("searches"), record["rows"]
+    if list(record["columns"]) != old["columns"] or len({row[labels] for row in [*old["rows"], *rows]}) > 1:
+        raise ValueError(
+            "rows of other columns, or of other numbers of searches, do not compare; record all of them again"
+        )
     fresh = {tuple(row[:labels]): row for row in rows}
-    kept = [fresh.pop(tuple(row[:labels]), row) for row in old["rows"]]
+    kept = []
+    for i, row in enumerate(old["rows"]):
+        new = fresh.pop(tuple(row[:labels]), None)
+        kept.append((row, recording.origin(old, i)) if new is None else (new, None))
     for row in fresh.values():  # new ones, behind their like
-        like = [i for i, other in enumerate(kept) if other[0] == row[0]]
-        kept.insert(like[-1] + 1 if like else len(kept), row)
-    stale = [row for row in kept if row not in rows]
-    note = f"{len(stale)} of the {len(kept)} rows are of {old['environment']['date_utc'][:10]} or before."
-    return {**record, "rows": kept, "notes": [*record["notes"], *([note] if stale else [])]}
+        like = [i for i, (other, _) in enumerate(kept) if other[0] == row[0]]
+        kept.insert(like[-1] + 1 if like else len(kept), (row, None))
+    return {**record, "rows": [row for row, _ in kept], "older": [made for _, made in kept]}
 
 
 class Method(NamedTuple):

@@ -68,7 +68,12 @@ def trained(folder: pathlib.Path, table: str, updates: int) -> dict[str, Method]
 
 def main(arguments=None):
     study = Study.begin(
-        __doc__, arguments, 12, studies=("switching", "deadline", "action"), policies=tuple({**SWITCHING, **HURRIED})
+        "simulate_settings",
+        __doc__,
+        arguments,
+        12,
+        studies=("switching", "deadline", "action"),
+        policies=tuple({**SWITCHING, **HURRIED}),
     )
     smoke, studies = study.options.smoke, study.options.studies
     seeds, hours, name = study.seeds, study.hours, study.table
@@ -93,7 +98,6 @@ def main(arguments=None):
                     done = run(method, "released", seeds, hours, name=name, budget_g=1000.0 * kg)
                     study.add("action", label, f"{kg} kg", *outcome(*done))
     return study.end(
-        "simulate_settings",
         title="Switching, deadlines and kinds of action",
         columns=COLUMNS,
         expected="10 minutes a switch cost little; a deadline costs hypervolume; both kinds of action are alike",

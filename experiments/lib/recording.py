@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lib import write_benchmarks
+from experiments.lib import code_used, write_benchmarks
 from experiments.lib.write_benchmarks import NOT_APPLICABLE as NOT_APPLICABLE
 from experiments.lib.write_benchmarks import load as load
 from jcenas.runtime.process import cpu_count
@@ -42,6 +42,7 @@ def record(
     expected: str = "",
     devices: Sequence[str] | None = None,
     measured_in: Mapping[str, Any] | None = None,
+    older: Sequence[Mapping[str, Any] | None] | None = None,
     folder: pathlib.Path | None = None,
 ) -> pathlib.Path:
     """Write one table to `folder`/NAME.json (default: experiments/results), atomically, with the environment.
@@ -57,6 +58,7 @@ def record(
       expected: What the result should be, stated before measuring.
       devices: Kinds of the devices, where the experiment ran in other processes; default: those of JAX here.
       measured_in: The environment, as `environment` gives it, where the experiment ran on another machine.
+      older: For each row None, or `origin` of the record that it was taken from.
       folder: Where to write; only the default also renders BENCHMARKS.md anew.
 
     Returns:
@@ -68,20 +70,20 @@ def record(
     """
     if not re.fullmatch(r"[a-z0-9_]+", name):
         raise ValueError(f"{name!r}: a result's name has only lower-case letters, digits and underscores")
-    table = [[plain(cell) for cell in row] for row in rows]
-    for row in table:
-        if len(row) != len(columns):
-            raise ValueError(f"{name}: a row has {len(row)} cells for {len(columns)} columns: {row}")
     result = {
         "name": name,
         "title": title,
         "command": command,
         "expected": expected,
         "columns": list(columns),
-        "rows": table,
+        "rows": _plain_rows(name, columns, rows),
         "notes": list(notes),
         "environment": environment(devices) if measured_in is None else dict(measured_in),
+        "commit": code_used.commit(),
+        "code": code_used.used(whole_package=devices is not None or measured_in is not None),
     }
+    if older is not None and any(older):
+        result["older"] = [None if one is None else dict(one) for one in older]
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     _refuse_local_paths(name, text)
     target = write_benchmarks.RESULTS if folder is None else folder
@@ -90,6 +92,22 @@ def record(
     if folder is None:
         write_benchmarks.write()
     return path
+
+
+def _plain_rows(name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """The rows as JSON scalars; ValueError for one of another length than the columns."""
+    table = [[plain(cell) for cell in row] for row in rows]
+    for row in table:
+        if len(row) != len(columns):
+            raise ValueError(f"{name}: a row has {len(row)} cells for {len(columns)} columns: {row}")
+    return table
+
+
+def origin(result: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """When, from which commit and with which code a row of a record was made; None for what it does not say."""
+    of_row = (result.get("older") or [None] * len(result["rows"]))[row]
+    made = {"date_utc": result["environment"]["date_utc"]} | {key: result.get(key) for key in ("commit", "code")}
+    return dict(of_row) if of_row else made
 
 
 def _refuse_local_paths(name: str, text: str) -> None:

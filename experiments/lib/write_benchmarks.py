@@ -1,21 +1,26 @@
 """Render BENCHMARKS.md from the recorded results.
 
 Command:  python -m experiments.lib.write_benchmarks
-Cost:     under a second; runs no experiment.
+Cost:     seconds; runs no experiment.
 
 Tables come in the order of `EXPECTED`, then every other recorded one by name. An expected table without a result says
-"not measured", and so does a cell that is None.
+"not measured", and so does a cell that is None. A table that was recorded with other code than what it uses now says
+so, and a row that was recorded before the others, with other code, has a dagger.
 """
 
 import json
 import pathlib
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.lib import code_used
+
 TARGET = pathlib.Path(__file__).parents[2] / "BENCHMARKS.md"
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
 NOT_MEASURED = "not measured"
+OLDER, DAGGER = "- Recorded with older code", " †"
 NOT_APPLICABLE = "-"  # a cell that nothing could stand in, other than None: nobody measured it
 EXPECTED = {
     "search_default": "Default `jcenas search`",
@@ -79,7 +84,7 @@ def load(folder: pathlib.Path | None = None) -> dict[str, Mapping[str, Any]]:
 
 
 def render(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The whole page, Markdown, of results by name as `load` gives them."""
+    """The whole page, Markdown, of results by name as `load` gives them; what it marks depends on the code of now."""
     sections = [_section(results[name]) if name in results else _missing(title) for name, title in EXPECTED.items()]
     sections += [_section(result) for name, result in sorted(results.items()) if name not in EXPECTED]
     return "\n".join([HEAD, *sections])
@@ -92,6 +97,12 @@ def write(folder: pathlib.Path | None = None, target: pathlib.Path | None = None
     return target
 
 
+def unmarked(page: str) -> str:
+    """The page without what it says of code that has changed since."""
+    kept = [line for line in page.splitlines(keepends=True) if not line.startswith(OLDER)]
+    return re.sub(r"\n{3,}", "\n\n", "".join(kept).replace(f"{DAGGER} |", " |"))
+
+
 def _missing(title: str) -> str:
     return f"## {title}\n\n{NOT_MEASURED}\n"
 
@@ -102,11 +113,27 @@ def _section(result: Mapping[str, Any]) -> str:
     if result["expected"]:
         parts.append(f"Expected: {result['expected']}")
     parts.append(f"    {result['command']}")
-    parts.append(_table(result["columns"], result["rows"]))
-    if result["notes"]:
-        parts.append("\n".join(f"- {note}" for note in result["notes"]))
-    parts.append(_where(result["environment"]))
+    older = result.get("older") or [None] * len(result["rows"])
+    daggers = [made is not None and code_used.is_older(made["code"]) for made in older]
+    rows = [[f"{row[0]}{DAGGER}", *row[1:]] if old else row for row, old in zip(result["rows"], daggers, strict=True)]
+    parts.append(_table(result["columns"], rows))
+    notes = [f"- {note}" for note in result["notes"]] + _of_older_code(
+        result, [o for o, d in zip(older, daggers, strict=True) if d]
+    )
+    if notes:
+        parts.append("\n".join(notes))
+    parts.append(_where(result["environment"], result.get("commit")))
     return "\n\n".join(parts) + "\n"
+
+
+def _of_older_code(result: Mapping[str, Any], older: list[Any]) -> list[str]:
+    """Lines that say what was recorded with other code than that of now: the table, and rows that have a dagger."""
+    lines = []
+    if code_used.is_older(result.get("code")):
+        lines.append(f"{OLDER} than what it uses now: of commit {result['commit'] or 'unknown'}.")
+    for made in {(one["date_utc"][:10], one["commit"] or "unknown") for one in older}:
+        lines.append(f"{OLDER}:{DAGGER} on {made[0]}, of commit {made[1]}.")
+    return sorted(lines)
 
 
 def _table(columns: list[str], rows: list[list[Any]]) -> str:
@@ -136,14 +163,14 @@ def cell_text(cell: str | int | float | bool | None) -> str:
     return f"{cell:.4g}"
 
 
-def _where(environment: Mapping[str, Any]) -> str:
-    """One line: versions, machine, devices, date and load."""
+def _where(environment: Mapping[str, Any], commit: str | None) -> str:
+    """One line: versions, machine, devices, date, load and commit."""
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items() if version)
     load = environment["load_average_at_start"]
     return (
         f"<sub>{versions} · {environment['cpu']}, {environment['cores']} cores, {environment['platform']} · "
         f"devices: {_count(environment['devices'])} · {environment['date_utc']} · "
-        f"load average at start {'unknown' if load is None else load}</sub>"
+        f"load average at start {'unknown' if load is None else load}{f' · commit {commit}' if commit else ''}</sub>"
     )
 
 

@@ -4,7 +4,6 @@ runs/NAME/  config.json  run.db  checkpoints/  plots/  report.html
 """
 
 import dataclasses
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from typing import IO
 
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
+from jcenas.runtime.lock import lock_file
 
 _PACKAGES = ("jcenas", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "scikit-learn")
 
@@ -136,7 +136,7 @@ def _lock(path: Path) -> IO:
     try:
         file = (path / ".lock").open("w")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(file)
         except BaseException:
             file.close()
             raise

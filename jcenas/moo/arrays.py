@@ -33,6 +33,18 @@ def as_floats(values: Any) -> jax.Array:
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
 
 
+def less(a: Any, b: Any) -> jax.Array:
+    """Floats a - b of arrays that broadcast by their shapes (axes of 1 spelled out).
+
+    What is no JAX array is subtracted in double precision, so that large values close to each other keep their
+    distance.
+    """
+    if not on_host((a, b)):
+        return as_floats(a) - as_floats(b)
+    with np.errstate(invalid="ignore"):  # the difference of equal infinities is NaN
+        return as_floats(np.asarray(a, np.float64) - np.asarray(b, np.float64))
+
+
 def as_objectives(objectives: Any, mask: Any = None, *, least: int = 0) -> tuple[jax.Array, jax.Array | None]:
     """Objectives (n, m), integers or floats as they are, and mask, bool (n,) or None.
 

@@ -16,7 +16,7 @@ def attainment_surface(objectives, mask=None, quantile: float = 0.5) -> np.ndarr
     """Corners of the surface that a share of the runs attain.
 
     Args:
-      objectives: float (r, n, 2); rows with NaN count as missing.
+      objectives: float (r, n, 2); rows with NaN or +inf count as missing.
       mask: bool (r, n), True where valid; None means all valid.
       quantile: share of the runs, in (0, 1]: 0.5 gives the median surface, 1 / r the best one, 1 the worst one.
 
@@ -33,7 +33,7 @@ def attainment_surface(objectives, mask=None, quantile: float = 0.5) -> np.ndarr
         raise ValueError(f"mask must have shape (r, n): got {np.shape(mask)} for objectives {points.shape}")
     if not 0 < quantile <= 1:
         raise ValueError(f"quantile must be in (0, 1], got {quantile}")
-    valid = np.all(np.isfinite(points), axis=2) & (True if mask is None else np.asarray(mask, bool))
+    valid = np.all(points < np.inf, axis=2) & (True if mask is None else np.asarray(mask, bool))
     runs = [run[use][np.argsort(run[use][:, 0], kind="stable")] for run, use in zip(points, valid, strict=True)]
     edges = np.unique(np.concatenate([run[:, 0] for run in runs]))
     lowest = np.full((len(runs), len(edges)), np.inf)  # what each run reaches in y, given an edge in x
@@ -42,5 +42,5 @@ def attainment_surface(objectives, mask=None, quantile: float = 0.5) -> np.ndarr
         row[count > 0] = np.minimum.accumulate(run[:, 1])[count[count > 0] - 1] if len(run) else np.inf
     level = max(math.ceil(quantile * len(runs) - 1e-9), 1)
     height = np.sort(lowest, axis=0)[level - 1]
-    corner = np.isfinite(height) & (height < np.concatenate([[np.inf], height[:-1]]))
+    corner = (height < np.inf) & (height < np.concatenate([[np.inf], height[:-1]]))
     return np.stack([edges[corner], height[corner]], axis=1)

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jcenas.moo import sorting
 from jcenas.moo.arrays import as_floats, as_objectives, check_reference
-from jcenas.moo.hypervolume import gains, volume
+from jcenas.moo.hypervolume import distances, gains, volume
 
 
 def strips(gain: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -79,9 +79,12 @@ def point_improvement(queries: jax.Array, archive: Archive) -> jax.Array:
 
 
 def _above(edge: jax.Array, mean: jax.Array, deviation: jax.Array) -> jax.Array:
-    """E[max(G - edge, 0)] for G normal."""
-    z = (mean - edge) / deviation
-    return deviation * (z * jax.scipy.stats.norm.cdf(z) + jax.scipy.stats.norm.pdf(z))
+    """E[max(G - edge, 0)] for G normal, or certain where the deviation is 0; nothing is above an infinite edge."""
+    finite, spread = jnp.where(jnp.isinf(edge), 0, edge), jnp.where(deviation > 0, deviation, 1)
+    z = (mean - finite) / spread
+    uncertain = spread * (z * jax.scipy.stats.norm.cdf(z) + jax.scipy.stats.norm.pdf(z))
+    reach = jnp.where(deviation > 0, uncertain, jnp.maximum(mean - finite, 0))
+    return jnp.where(jnp.isinf(edge), 0, reach)
 
 
 def expected_improvement(
@@ -95,7 +98,8 @@ def expected_improvement(
 
     Args:
       mean: float (q, 2), predicted objectives, minimised.
-      deviation: float (q, 2), their standard deviations, positive; the predictions are independent and normal.
+      deviation: float (q, 2), their standard deviations; the predictions are independent and normal, and certain where
+        it is 0.
       objectives: float (n, 2), the archive.
       reference: float (2,).
       mask: bool (n,), True where valid.
@@ -108,14 +112,14 @@ def expected_improvement(
     """
     points, mask = as_objectives(objectives, mask)
     check_reference(points, reference)
-    mean, deviation = as_floats(mean), as_floats(deviation)
+    predicted, mean, deviation = mean, as_floats(mean), as_floats(deviation)
     if mean.ndim != 2 or deviation.shape != mean.shape:
         raise ValueError(f"mean and deviation must have shape (q, 2): got {mean.shape} and {deviation.shape}")
     check_reference(mean, reference)
     if mean.shape[1] != 2:
         raise ValueError(f"the exact form has 2 objectives, got predictions {mean.shape}; use qehvi for more")
-    gain = jnp.asarray(reference, mean.dtype)[None, :] - mean
+    gain = distances(predicted, reference)
     left, right, floor = (a[None, :] for a in strips(gains(objectives, reference, mask)))
     first, spread = gain[:, :1], deviation[:, :1]
-    reach = jnp.where(jnp.isinf(right), 0, _above(jnp.where(jnp.isinf(right), 0, right), first, spread))
-    return jnp.sum((_above(left, first, spread) - reach) * _above(floor, gain[:, 1:], deviation[:, 1:]), axis=1)
+    within = _above(left, first, spread) - _above(right, first, spread)
+    return jnp.sum(within * _above(floor, gain[:, 1:], deviation[:, 1:]), axis=1)

@@ -24,24 +24,23 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jcenas.moo import sorting
-from jcenas.moo.arrays import as_floats, as_objectives, check_reference, on_host
+from jcenas.moo.arrays import as_floats, as_objectives, check_reference, less, on_host
 
 _SMALL = 64
 _UNROLL = 8
 
 
-def gains(objectives: ArrayLike, reference: ArrayLike, mask: jax.Array | None = None) -> jax.Array:
-    """Distances reference - objectives, float (n, m), with all zeros in rows that contribute nothing.
-
-    What is no JAX array is subtracted in double precision, so that large values close to the reference keep their
-    distance.
-    """
-    points = as_floats(objectives)
+def distances(objectives: ArrayLike, reference: ArrayLike) -> jax.Array:
+    """Distances reference - objectives, float (n, m) of the objectives' dtype, negative beyond the reference."""
     if on_host((objectives, reference)):
-        distance = np.asarray(reference, np.float64)[None, :] - np.asarray(objectives, np.float64)
-        gain = jnp.asarray(distance, points.dtype)
-    else:
-        gain = jnp.asarray(reference, points.dtype)[None, :] - points
+        return less(np.asarray(reference)[None, :], np.asarray(objectives))
+    points = as_floats(objectives)
+    return less(jnp.asarray(reference, points.dtype)[None, :], points)
+
+
+def gains(objectives: ArrayLike, reference: ArrayLike, mask: jax.Array | None = None) -> jax.Array:
+    """Distances reference - objectives, float (n, m), with all zeros in rows that contribute nothing; see `less`."""
+    gain = distances(objectives, reference)
     inside = jnp.all(gain > 0, axis=1)  # False for NaN
     return jnp.where((inside if mask is None else inside & mask)[:, None], gain, 0)
 

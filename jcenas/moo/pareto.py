@@ -27,7 +27,15 @@ def clean(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
     return points if mask is None else jnp.where(mask[:, None], points, jnp.inf)
 
 
-def _comparable(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
+def spaced(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Floats (n, m) that differ as the objectives do, as `clean` has them: integers less the least of their column."""
+    if not jnp.issubdtype(objectives.dtype, jnp.integer):
+        return clean(objectives, mask)
+    unsigned = objectives.astype(jnp.dtype(f"uint{8 * objectives.dtype.itemsize}"))  # whose differences never overflow
+    return clean(unsigned - unsigned[jnp.argmin(objectives, axis=0), jnp.arange(objectives.shape[1])][None, :], mask)
+
+
+def comparable(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
     """Floats (n, m) in the order of the objectives, as `clean` has them.
 
     Integers, of which floats cannot tell all apart, are replaced by their places in the order of their column.
@@ -81,7 +89,7 @@ def dominance_number(objectives: ArrayLike, mask: ArrayLike | None = None) -> ja
       ValueError: on wrong ranks.
     """
     objectives, mask = as_objectives(objectives, mask)
-    points = _comparable(objectives, mask)
+    points = comparable(objectives, mask)
     n = points.shape[0]
     if n <= _DIRECT:
         numbers = _count_dominators(points, points)
@@ -111,7 +119,7 @@ def non_dominated(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.A
     O(n log n) for two objectives, O(n^2 m) for more; memory O(n).
     """
     objectives, mask = as_objectives(objectives, mask)
-    points = _comparable(objectives, mask)
+    points = comparable(objectives, mask)
     if points.shape[1] == 2 and points.shape[0] > _BLOCK:
         best = _staircase(points)
     else:
@@ -122,7 +130,7 @@ def non_dominated(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.A
 def ranks(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.Array:
     """Front of each row, int32 (n,), by non-dominated sorting (Deb et al. 2002): 0 for the best, n outside the mask."""
     objectives, mask = as_objectives(objectives, mask)
-    points = _comparable(objectives, mask)
+    points = comparable(objectives, mask)
     n = points.shape[0]
     valid = jnp.ones(n, bool) if mask is None else mask
     beats = dominates(points[:, None, :], points[None, :, :]) & valid[:, None] & valid[None, :]  # row dominates column
@@ -159,10 +167,10 @@ def crowding_distance(
         front = as_array(front)
         if front.shape != objectives.shape[:1]:
             raise ValueError(f"front must have shape (n,): got {front.shape} for objectives {objectives.shape}")
-    points = clean(objectives, mask)
-    n = points.shape[0]
+    n = objectives.shape[0]
     if n == 0:
-        return jnp.zeros(0, points.dtype)
+        return jnp.zeros(0, as_floats(objectives).dtype)
+    points = spaced(objectives, mask)
     valid = jnp.ones(n, bool) if mask is None else mask
     group_of = jnp.where(valid, jnp.zeros(n, jnp.int32) if front is None else front, n)
     total = jnp.zeros(n, points.dtype)

@@ -1,7 +1,8 @@
 """Train an allocation policy: grids from the typical-year model, learning curves from real simulated searches.
 
-The zones that the project's experiments test on, and with them every neighbour of the same grid, are left out, and only
-January to June is drawn; the experiments begin in July to December of measured traces.
+The zones that the project's experiments test on are left out, and outside the United States all zones of their
+countries. Other zones of the United States stay in, although some trade with the four that are tested on. Only January
+to June is drawn; the experiments begin in July to December of measured traces.
 """
 
 import datetime
@@ -28,7 +29,7 @@ HOURS = 24 * 181  # January to June
 
 
 def training_zones(count: int, seed: int) -> list[str]:
-    """Zones of the typical-year model that share no country with a test zone."""
+    """Zones of the typical-year model that are no test zone, nor, outside the US, of the country of one."""
     forbidden = {zone.split("-")[0] for zone in TEST_ZONES if not zone.startswith("US")} | set(TEST_ZONES)
     allowed = [z for z in zones.zone_names() if z not in forbidden and z.split("-")[0] not in forbidden]
     chosen = np.random.default_rng(seed).permutation(len(allowed))[:count]

@@ -5,6 +5,7 @@ NAS-Bench-Macro: Su et al. 2021 (arXiv 2103.11922). Accel-NASBench: Ahmad et al.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,8 +74,16 @@ def accel_nasbench() -> Table:
     for device in ("a100", "3090", "tpuv2", "tpuv3"):
         columns[f"{device}_ms_per_image"] = 1000 / frame[f"throughput_{device}"]
     notes = dict.fromkeys(columns, MEASURED)
-    unique = pd.DataFrame(genes | columns).drop_duplicates(list(genes))
-    return Table.from_frame(unique, genome=list(genes), name="accel-nasbench", notes=notes)
+    return _table(pd.DataFrame(genes | columns), list(genes), "accel-nasbench", notes)
+
+
+def _table(frame: pd.DataFrame, genome: list[str], name: str, notes: dict[str, str]) -> Table:
+    """The table of a frame, in which an architecture that was trained several times has the mean of its rows."""
+    means: Any = frame.groupby(genome, as_index=False).mean()
+    if len(means) < len(frame):
+        said = f"{len(frame)} rows are of {len(means)} architectures; the mean of those of one counts"
+        notes = notes | {"copies": said}
+    return Table.from_frame(means, genome=genome, name=name, notes=notes)
 
 
 def _cell_params(operation: str) -> int:
@@ -109,5 +118,4 @@ def darts_1000() -> Table:
         "cell_params": f"{MODELLED}: weights of one cell's convolutions with {_CHANNELS} channels",
         "train_seconds": f"{MODELLED}: 600 s + 0.3 s per weight of a cell",
     }
-    unique = columns.drop_duplicates(names)
-    return Table.from_frame(unique, genome=names, name="darts-1000", notes=notes)
+    return _table(columns, names, "darts-1000", notes)

@@ -40,3 +40,9 @@ def test_wrong_shapes_are_named():
         attainment_surface(np.zeros((3, 4, 2)), np.ones(4, bool))
     with pytest.raises(ValueError, match="quantile must be in"):
         attainment_surface(np.zeros((3, 4, 2)), quantile=0.0)
+
+
+def test_minus_infinity_is_a_value_and_plus_infinity_a_failure():
+    runs = [[(-np.inf, 1), (0, 0.5)], [(-np.inf, 1), (np.inf, 0)]]
+    np.testing.assert_array_equal(attainment_surface(runs, quantile=1.0), [(-np.inf, 1)])
+    np.testing.assert_array_equal(attainment_surface(runs), [(-np.inf, 1), (0, 0.5)])

@@ -110,6 +110,15 @@ def test_expected_improvement_of_integers_is_that_of_floats():
     assert whole == expected_improvement([[1.0, 1.0]], [[1.0, 1.0]], [[2.0, 2.0]], (4.5, 4.5))
 
 
+def test_expected_improvement_at_its_limits_by_hand():
+    certain = expected_improvement([[0.2, 0.2], [0.7, 0.7]], np.zeros((2, 2)), [[0.4, 0.5]], (1, 1))
+    np.testing.assert_allclose(certain, [0.64 - 0.3, 0.0], atol=1e-6)  # no division by the deviation
+    covered = expected_improvement([[0.2, 0.2]], [[0.0, 0.0]], [[-np.inf, 0.5]], (1, 1))
+    np.testing.assert_allclose(covered, [0.8 * 0.3], rtol=1e-6)  # the archive has all that is above 0.5
+    large = expected_improvement([[1e9 - 1, 0.0]], [[0.0, 0.0]], [[1e9 - 0.5, 0.5]], (1e9, 1))
+    np.testing.assert_allclose(large, [1 - 0.25], rtol=1e-6)
+
+
 def test_expected_improvement_needs_two_objectives():
     with pytest.raises(ValueError, match="the exact form has 2 objectives"):
         expected_improvement(jnp.zeros((1, 3)), jnp.ones((1, 3)), jnp.zeros((4, 3)), jnp.ones(3))

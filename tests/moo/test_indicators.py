@@ -1,3 +1,4 @@
+import jax.numpy as jnp
 import moocore
 import numpy as np
 import pytest
@@ -51,3 +52,17 @@ def test_lists_and_arrays_are_alike_and_empty_sets_are_named():
             function(np.zeros((0, 2)))
     with pytest.raises(ValueError, match=r"at least one row: got \(0, 2\) for objectives \(6, 2\)"):
         igd_plus(FRONT, np.zeros((0, 2)))
+
+
+def test_infinities_and_integers_have_exact_distances():
+    # Against (-inf, 1) the point (-inf, 2) is worse by 1 in the second objective only, and (0, 1) infinitely worse.
+    target = [(-np.inf, 1.0)]
+    assert igd_plus([(-np.inf, 2.0)], target) == additive_epsilon([(-np.inf, 2.0)], target) == 1
+    assert igd_plus([(0.0, 1.0)], target) == additive_epsilon([(0.0, 1.0)], target) == np.inf
+    assert igd_plus([(0.0, 1.0), (np.nan, 0.0)], [(0.0, 1.0)]) == 0
+    # As float32 the first two are equal: 20,000,000.
+    rows = np.array([(20_000_001, 1), (20_000_000, 3), (20_000_004, 0)])
+    np.testing.assert_array_equal(extremes(rows), [1, 2])
+    assert additive_epsilon(rows[:1], rows[1:2]) == igd_plus(rows[:1], rows[1:2]) == 1
+    assert knee(jnp.asarray(rows)) == 0  # normalised sums 7/12, 1, 1
+    assert knee(np.array([(-(2**31), 4), (0, 1), (2**31 - 1, 0)])) == 1  # whose differences are no int32

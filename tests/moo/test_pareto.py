@@ -80,6 +80,9 @@ def test_integers_compare_exactly():
     assert dominates(rows[1], rows[0])
     with jax.enable_x64(True):
         assert crowding_distance(rows).dtype == jnp.float64
+    # As float32 the first two are equal; the neighbours of the first are 4 / 4 and 3 / 3 apart.
+    spread = crowding_distance(np.array([[20_000_001, 1], [20_000_000, 3], [20_000_004, 0]]))
+    np.testing.assert_array_equal(spread, [2, np.inf, np.inf])
     wide = dominance_number(np.array([[5 * 10**9, 0], [1, 0]]))  # would wrap round in 32 bits
     np.testing.assert_array_equal(wide, [1, 0])
     many = np.random.default_rng(0).integers(0, 50, (700, 2))

@@ -7,6 +7,7 @@ import pytest
 from jcenas.errors import InputError
 from jcenas.spaces import NasBench201
 from jcenas.spaces.nasbench201 import PATHS
+from jcenas.tables import macro
 from jcenas.tables.grid import Grid, Listed
 from jcenas.tables.names import check_table, load_table
 from jcenas.tables.table import Table
@@ -186,3 +187,11 @@ def test_other_tables(name, size, best, data):
     np.testing.assert_array_equal(table.rows(table.genomes[:50]), np.arange(50))
     if best is not None:
         np.testing.assert_allclose(100 - float(table.column("error").min()), best, atol=0.01)
+
+
+def test_an_architecture_trained_twice_has_its_mean():
+    frame = pd.DataFrame({"a": [1, 0, 1], "b": [0, 1, 0], "error": [10.0, 5.0, 20.0], "ms": [1.0, 2.0, 1.0]})
+    table = macro._table(frame, ["a", "b"], "twins", {"error": "measured"})
+    np.testing.assert_array_equal(table.genomes, [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(table.column("error"), [5, 15])
+    assert dict(table.notes)["copies"] == "3 rows are of 2 architectures; the mean of those of one counts"

@@ -1,5 +1,7 @@
 """The simulated studies at their smoke sizes, and their arithmetic by hand."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,8 @@ from experiments.cenas import ppo_speed as benchmark_ppo
 from experiments.cenas import progress as simulate_progress
 from experiments.cenas import settings as simulate_settings
 from experiments.cenas import simulator_speed as benchmark_simulator
-from experiments.cenas.common import METHODS, on_table, quartiles, run
-from experiments.lib import recording
+from experiments.cenas.common import METHODS, on_table, quartiles, run, updated
+from experiments.lib import recording, write_benchmarks
 
 pytestmark = pytest.mark.data
 
@@ -33,7 +35,7 @@ def test_budgets(data):
     [row] = simulate_budgets.main(["--smoke"])
     assert len(row) == len(simulate_budgets.COLUMNS)
     assert 0 < row[4] <= 1
-    assert row[simulate_budgets.COLUMNS.index("share of oracle")] == 1  # the oracle's share of itself
+    assert row[simulate_budgets.OF_ORACLE] == 1  # the oracle's share of itself
 
 
 @pytest.mark.slow
@@ -75,7 +77,47 @@ def test_progress_at_emissions_by_hand():
             emissions_g = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 2.0], [0.5, 0.5, 0.5]])
 
     missing = np.array([[9.0, 8.0, 7.0], [6.0, 5.0, 4.0], [3.0, 2.0, 1.0]])
-    # 4 g: the first search is at 3 g (8.0), the second at 4 g (5.0), the third never emits so much.
-    assert simulate_progress.at_emissions(Result, missing, 4.0) == pytest.approx(6.5)
+    # 4 g: the first search is at 3 g (8.0), the second at 4 g (5.0), the third ends with 1.5 g (1.0) and counts too.
+    assert simulate_progress.at_emissions(Result, missing, 4.0) == 5.0
+    assert simulate_progress.at_emissions(Result, missing, 1.0) == 6.0  # 9, 6 (nothing yet) and 2
     assert simulate_progress.at_emissions(Result, missing, 7.0) is None
     assert quartiles([1, 2, 3, np.nan]) == [2, 1.5, 2.5]
+
+
+def budget_row(kg, policy, level, searches=52):
+    return [kg, policy, "actual", searches, *[0.9] * 4, level, 0.1, None]
+
+
+def test_budgets_are_held_against_the_oracle_of_the_same_budget():
+    rows = [budget_row(5, "PPO", 4.0), budget_row(5, "oracle", 5.0), budget_row(10, "PPO", 4.0)]
+    simulate_budgets.against_the_oracle(rows)
+    assert [row[simulate_budgets.OF_ORACLE] for row in rows] == [0.8, 1.0, None]
+    assert rows[0][simulate_budgets.LEVEL] == 4.0
+    assert len(rows[0]) == len(simulate_budgets.COLUMNS)
+
+
+def test_rows_of_an_older_record_say_so_and_compare_with_the_new_ones():
+    old = {
+        "columns": list(simulate_budgets.COLUMNS),
+        "rows": [budget_row(5, "PPO", 4.0), budget_row(5, "oracle", 5.0), budget_row(10, "PPO", 6.0)],
+        "environment": {"date_utc": "2026-11-22T10:00:00+00:00"},
+        "commit": "abc",
+    }
+    record = {"columns": simulate_budgets.COLUMNS, "rows": [budget_row(5, "oracle", 8.0), budget_row(5, "plan", 7.0)]}
+    merged = updated(old, record)
+    assert [(row[1], row[simulate_budgets.LEVEL]) for row in merged["rows"]] == [
+        *(("PPO", 4.0), ("oracle", 8.0), ("plan", 7.0), ("PPO", 6.0))
+    ]
+    made = {"date_utc": "2026-11-22T10:00:00+00:00", "commit": "abc", "code": None}
+    assert merged["older"] == [made, None, None, made]
+    with pytest.raises(ValueError, match="of other numbers of searches, do not compare"):
+        updated(old, record | {"rows": [budget_row(5, "oracle", 8.0, searches=104)]})
+
+
+def test_an_update_with_other_searches_ends_before_anything_runs(capsys, monkeypatch, tmp_path):
+    old = {"columns": ["policy", "searches"], "rows": [["PPO", 104]]}
+    (tmp_path / "simulate_budgets.json").write_text(json.dumps(old))
+    monkeypatch.setattr(write_benchmarks, "RESULTS", tmp_path)
+    with pytest.raises(SystemExit):
+        simulate_budgets.main(["--update", "--seeds", "52"])
+    assert "rows of simulate_budgets have [104] searches" in capsys.readouterr().err

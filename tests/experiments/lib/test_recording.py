@@ -36,6 +36,13 @@ def test_a_record_comes_back_whole(tmp_path):
     assert environment["devices"] == ["cpu: cpu"]
     assert environment["date_utc"].endswith("+00:00")
     assert environment["cores"] >= 1
+    assert result["commit"] is None or len(result["commit"]) >= 10
+    assert "experiments.lib.recording" in result["code"]["modules"]
+    assert recording.origin(result, 1)["date_utc"] == environment["date_utc"]
+    assert "older" not in result
+    made = {"date_utc": "2026-11-22", "commit": None, "code": None}
+    mixed = json.loads(record(tmp_path, older=[None, made]).read_text())
+    assert recording.origin(mixed, 1) == made
 
 
 def test_scalars_of_arrays_become_plain_numbers(tmp_path):

@@ -2,7 +2,7 @@
 
 import json
 
-from experiments.lib import recording, write_benchmarks
+from experiments.lib import code_used, recording, write_benchmarks
 
 RESULT = {
     "name": "hypervolume",
@@ -69,7 +69,26 @@ def test_cells():
 
 
 def test_the_page_in_the_repository_is_current():
-    assert write_benchmarks.TARGET.read_text() == write_benchmarks.render(write_benchmarks.load())
+    # But for what it says of older code, which changes with the code.
+    page, rendered = write_benchmarks.TARGET.read_text(), write_benchmarks.render(write_benchmarks.load())
+    assert write_benchmarks.unmarked(page) == write_benchmarks.unmarked(rendered)
+
+
+def test_what_was_recorded_with_other_code_is_marked():
+    made = code_used.used()
+    fresh = RESULT | {"commit": "aaa", "code": made}
+    plain = write_benchmarks.render({"hypervolume": fresh})
+    assert "†" not in plain
+    assert "· commit aaa</sub>" in plain
+    stale = made | {"digest": "0" * 16}
+    row = {"date_utc": "2026-11-20T10:00:00+00:00", "commit": "bbb", "code": stale}
+    some = write_benchmarks.render({"hypervolume": fresh | {"older": [None, row, row | {"code": made}]}})
+    assert "| 3-D † | 50 | not measured | no |\n| 4-D | 50 | - | yes |" in some
+    assert "- medians of 10\n- Recorded with older code: † on 2026-11-20, of commit bbb.\n\n<sub>" in some
+    whole = write_benchmarks.render({"hypervolume": fresh | {"code": stale, "notes": []}})
+    assert "\n\n- Recorded with older code than what it uses now: of commit aaa.\n\n<sub>" in whole
+    assert write_benchmarks.unmarked(some) == plain
+    assert write_benchmarks.unmarked(whole) == write_benchmarks.render({"hypervolume": fresh | {"notes": []}})
 
 
 def test_recording_renders_the_page(tmp_path, monkeypatch):
