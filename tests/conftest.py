@@ -67,7 +67,7 @@ def forget_programs():
 
 @pytest.fixture(scope="module")
 def optimised():
-    """Compiled as users do it, for programs whose gradient XLA:CPU (0.10.2) gets wrong at its lowest level of optimisation."""
+    """Compiled as users do it, for programs whose gradient XLA:CPU (0.10.2) gets wrong at its lowest level."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", False)
     yield

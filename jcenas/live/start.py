@@ -219,7 +219,7 @@ def _finish(
     status = "interrupted" if why == "interrupted" else "finished"
     if status == "finished":
         finish.prune(state, folder)
-        finish.test_front(database, state, ledger, folder, prepared.programs[0], config.epochs)
+        finish.test_front(state, ledger, folder, prepared.programs[0], epochs=config.epochs, log=loop.observer.log)
         loop.record_last_hours()
     wall = loop.wall_s()
     summary = finish.summarise(state, ledger, config, grid, devices=len(prepared.programs), wall_s=wall, status=status)

@@ -3,8 +3,10 @@
 import itertools
 import json
 import math
+import shutil
 import threading
 
+import jax
 import numpy as np
 import pytest
 
@@ -21,6 +23,7 @@ from jcenas.live.ledger import Ledger
 from jcenas.live.programs import DevicePrograms
 from jcenas.live.progress import Quiet
 from jcenas.live.steps import Steps
+from jcenas.runtime import checkpoint
 
 SMALL = {
     "channels": 4,
@@ -187,6 +190,69 @@ def test_a_finished_run_resumed_stays_as_it_is(finished, monkeypatch):
     assert after.keys() == before.keys()
 
 
+class Listener(Quiet):
+    """Keeps what the user is told."""
+
+    def __init__(self):
+        self.said = []
+
+    def update(self, progress):
+        self.said += [progress.message] if progress.message else []
+
+    def log(self, message, **fields):
+        self.said.append(message)
+
+
+def open_again(finished, folder):
+    """A copy of a finished run that was killed before the final test."""
+    shutil.copytree(finished.folder, folder)
+    database = read(folder)
+    database.set_meta("status", "running")
+    database.execute("DELETE FROM test")
+    database.close()
+    return folder
+
+
+def flipped(folder):
+    file = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    data = bytearray(file.read_bytes())
+    for place in range(0, len(data), len(data) // 64):
+        data[place] ^= 255
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [shutil.rmtree, flipped, "other"])
+def test_weights_that_are_not_what_was_evaluated_are_left_out_of_the_test_with_a_line(finished, tmp_path, damage):
+    folder, listener = open_again(finished, tmp_path / "run"), Listener()
+    first, *others = finished.pareto["proposal"]
+    weights = folder / "checkpoints" / f"candidate-{first}"
+    if damage == "other":
+        programs = prepare.prepare(*prepared_again(folder)).programs[0]
+        checkpoint.save(weights, programs.init(jax.random.key(9), 1))
+    else:
+        damage(weights)
+    again = search(resume=folder, observer=listener)
+    assert again.status == "finished"
+    tested = dict(zip(again.pareto["proposal"], again.pareto["test_accuracy"], strict=True))
+    assert math.isnan(tested.pop(first))
+    before = dict(zip(finished.pareto["proposal"], finished.pareto["test_accuracy"], strict=True))
+    assert tested == {proposal: before[proposal] for proposal in others}
+    said = [line for line in listener.said if f"candidate {first} is not tested" in line]
+    assert len(said) == 1
+    assert "\n" not in said[0]
+    check_books(folder)
+
+
+def prepared_again(folder):
+    """Arguments of `prepare.prepare` as a resumed run gives them: nothing is measured, nothing compiled anew."""
+    opened, known = run_folder.reopen(folder)
+    opened.close()
+    database = read(folder)
+    measured = {name: database.get_meta(name) for name in ("reference", "seconds_at", "supernet_s")}
+    database.close()
+    return known, prepare.load_images(known, print), print, measured
+
+
 class StopAfter(Quiet):
     """Stops a search at its n-th progress report."""
 
@@ -197,6 +263,23 @@ class StopAfter(Quiet):
         self.left -= 1
         if self.left <= 0:
             self.stop.set()
+
+
+def test_a_cut_training_with_damaged_weights_is_trained_again(tmp_path):
+    watcher, listener = StopAfter(9), Listener()
+    options = {"policy": "evaluate-all", "epochs": 4, "hour_seconds": 2.0, "evaluations": 2}
+    first = search(config(tmp_path, **options), observer=watcher, stop=watcher.stop)
+    cut = [path for path in (first.folder / "checkpoints").iterdir() if path.name.startswith("candidate")]
+    assert first.status == "interrupted"
+    assert cut
+    for weights in cut:
+        flipped(weights)
+    result = search(resume=first.folder, observer=listener)
+    assert result.status == "finished"
+    again = [line for line in listener.said if "is trained again from its begin: checkpoint" in line]
+    assert len(again) >= 1
+    assert result.evaluations["accuracy"].min() > 0.05
+    check_books(result.folder)
 
 
 @pytest.mark.slow

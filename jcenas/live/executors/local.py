@@ -211,8 +211,18 @@ class LocalExecutor:
             train = self.programs[device].init(key, self.config.epochs)
             folder = self.folder.candidate(job.proposal)
             if checkpoint.exists(folder):
-                train = checkpoint.load(folder, train)
+                train = self._load(job, train)
         return train, int(train.step)
+
+    def _load(self, job: Job, fresh: TrainState) -> TrainState:
+        """The weights of a cut training; where they are damaged, the fresh ones, and the training begins again."""
+        folder = self.folder.candidate(job.proposal)
+        try:
+            return checkpoint.load(folder, fresh)
+        except checkpoint.DamagedCheckpointError as error:
+            self.hooks.notify(f"candidate {job.proposal} is trained again from its begin: {error}")
+            checkpoint.delete(folder)
+            return fresh
 
     def _cut(self, device: int, job: Job, train: TrainState) -> None:
         checkpoint.save(self.folder.candidate(job.proposal), train)
