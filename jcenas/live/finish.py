@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from jcenas.live.programs import DevicePrograms
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import RunState
 from jcenas.runtime import checkpoint
+from jcenas.runtime.running_time import Stopwatch
 
 MEASURED = [
     "device time of training, scoring, compiling, timing and the final test",
@@ -89,11 +89,11 @@ def test_front(
         except checkpoint.DamagedCheckpointError as error:
             log(f"candidate {proposal} is not tested: {error}")
             continue
-        began = time.perf_counter()
+        watch = Stopwatch()
         recorded, found = state.done[proposal - 1].objectives[0], programs.validation_error(train, genome)
         same = abs(found - recorded) <= SAME_ERROR
         error = programs.test_error(train, genome) if same else math.nan
-        ledger.standing(0, "scoring", "test", time.perf_counter() - began)
+        ledger.standing(0, "scoring", "test", watch.read()[0])
         if same:
             state.add_test(proposal, error)
         else:

@@ -19,6 +19,7 @@ from jcenas.live.programs import DevicePrograms, MeshSupernet
 from jcenas.live.run_folder import RunFolder
 from jcenas.proxies.few_shot import split
 from jcenas.runtime import checkpoint, sharding
+from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.training import TrainState
 
 SPLIT_SHARE = 0.25  # of the supernet's epochs that each part trains on
@@ -112,14 +113,18 @@ class Supernets:
                 for device in range(devices):
                     ledger.standing(device, "compiling", "compiling", time.perf_counter() - began)
             trainer, busy = self._trainer, len(self._trainer.devices)
-        began = time.perf_counter()
+        watch = Stopwatch()
         fixed = None if number == 0 else (self._variable, number - 1)
         if trainer is not None:
             state, loss = trainer.train_supernet(self._parts[number])
         else:
             state, loss = programs.train_supernet(self._parts[number], fixed)
-        seconds = time.perf_counter() - began
+        seconds, stood = watch.read()
         self._parts[number] = state
+        if stood > 0:
+            for device in range(devices):
+                ledger.stood_still(device, stood)
+            notify(f"the process stood still for {stood:.0f} s, which count as idle")
         for device in range(busy):
             ledger.spend(device, "training", "supernet", seconds)
         for device in range(busy, devices):
