@@ -23,6 +23,8 @@ from jcenas.live.ledger import Ledger
 from jcenas.live.programs import DevicePrograms
 from jcenas.live.progress import Quiet
 from jcenas.live.steps import Steps
+from jcenas.report import write_report
+from jcenas.report.run import read_run
 from jcenas.runtime import checkpoint
 
 SMALL = {
@@ -265,9 +267,17 @@ class StopAfter(Quiet):
             self.stop.set()
 
 
+class StopInTraining(StopAfter):
+    """Stops a search while a network trains."""
+
+    def update(self, progress):
+        if any(0 < one.fraction < 1 for one in progress.running):
+            self.stop.set()
+
+
 def test_a_cut_training_with_damaged_weights_is_trained_again(tmp_path):
-    watcher, listener = StopAfter(9), Listener()
-    options = {"policy": "evaluate-all", "epochs": 4, "hour_seconds": 2.0, "evaluations": 2}
+    watcher, listener = StopInTraining(1), Listener()
+    options = {"policy": "evaluate-all", "epochs": 4, "hour_seconds": 1000.0, "evaluations": 2}
     first = search(config(tmp_path, **options), observer=watcher, stop=watcher.stop)
     cut = [path for path in (first.folder / "checkpoints").iterdir() if path.name.startswith("candidate")]
     assert first.status == "interrupted"
@@ -509,15 +519,49 @@ def test_several_devices_share_the_work(tmp_path):
     check_books(result.folder)
 
 
+def test_a_budget_may_change_and_nothing_else_where_a_run_goes_on(finished, tmp_path):
+    folder, listener = tmp_path / "run", Listener()
+    shutil.copytree(finished.folder, folder)
+    with pytest.raises(InputError, match="--channels cannot change in a run that has begun"):
+        search(resume=folder, changes={"channels": 8})
+    with pytest.raises(InputError, match=r"--hours 99: the trace of this run ends after \d+ h"):
+        search(resume=folder, changes={"hours": 99})
+    with pytest.raises(InputError, match="--hours -1"):
+        search(resume=folder, changes={"hours": -1})
+    assert search(resume=folder, changes={"hours": 8}).summary == finished.summary  # as it was
+    result = search(resume=folder, changes={"hours": 10}, observer=listener)
+    assert (result.status, result.summary["stopped_by"]) == ("finished", "time")
+    assert "--hours 10 from now on; it was 8" in listener.said
+    database = read(folder)
+    assert database.value("SELECT MAX(end_hour) FROM intervals") >= 10 - 1e-6
+    [noted] = database.get_meta("changes")
+    assert (noted["field"], noted["before"], noted["after"]) == ("hours", 8, 10)
+    database.close()
+    check_books(folder)
+    assert read_run(folder).config["config"]["hours"] == 10
+    assert "--hours 10 from now on; it was 8" in write_report(folder).read_text()
+
+
+@pytest.mark.parametrize("name", ["config.json", "trace.csv", "history.csv"])
+def test_files_that_were_edited_meanwhile_are_refused(finished, tmp_path, name):
+    folder = open_again(finished, tmp_path / "run")
+    file = folder / name
+    before, after = ('"epochs": 1', '"epochs": 2') if name == "config.json" else ("0", "1")
+    file.write_text(file.read_text().replace(before, after, 1))
+    with pytest.raises(InputError, match=rf"{name} is not what the run began with") as said:
+        search(resume=folder)
+    assert "\n" not in str(said.value)
+    file.unlink()
+    with pytest.raises(InputError, match=r"is not what the run began with|no run folder"):
+        search(resume=folder)
+
+
 @pytest.mark.slow
 def test_a_run_of_two_devices_goes_on_with_one(tmp_path, monkeypatch):
     watcher = StopAfter(8)
     first = search(config(tmp_path, devices=2, policy="evaluate-all"), observer=watcher, stop=watcher.stop)
     assert first.status == "interrupted"
-    record = json.loads((first.folder / "config.json").read_text())
-    record["config"]["devices"] = 1  # as on a machine that has no more
-    (first.folder / "config.json").write_text(json.dumps(record))
-    result = search(resume=first.folder)
+    result = search(resume=first.folder, changes={"devices": 1})
     assert result.status == "finished"
     assert set(first.evaluations["proposal"]) <= set(result.evaluations["proposal"])
     check_books(result.folder)
@@ -557,7 +601,7 @@ def test_resuming_what_is_no_run_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{ half")
     with pytest.raises(InputError, match=r"config\.json is damaged"):
         search(resume=tmp_path)
-    with pytest.raises(ValueError, match="either a config or a run folder"):
+    with pytest.raises(ValueError, match="either a config, or a run folder"):
         search()
 
 
