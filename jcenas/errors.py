@@ -3,6 +3,9 @@
 The command line prints it as one line and exits with code 2; every other exception is a defect and keeps its traceback.
 """
 
+MOST_SEED = 2**31 - 1
+MOST_HOURS = 24 * 366 * 10  # of a run; a trace of ten years
+
 
 class InputError(ValueError):
     """A flag, file or folder that cannot be used as it is. The message is one line for the user."""
@@ -10,3 +13,31 @@ class InputError(ValueError):
 
 class ImageSideError(InputError):
     """Images whose sides a network cannot halve as often as it does."""
+
+
+def one_line(message: object, most: int = 1000) -> str:
+    """A message as one line for a terminal: control characters escaped, and its middle left out where it is long.
+
+    Args:
+        message: what is said; it may hold what a user or a file gave.
+        most: characters that are kept.
+    """
+    text = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in str(message))
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[len(text) - most // 2 :]}"
+
+
+def check_integer(flag: str, value: int | None, least: int, most: int) -> None:
+    """Refuse an integer outside its range.
+
+    Args:
+        flag: how the user writes it, such as --hours.
+        value: what was given; None is nothing, and passes.
+        least: smallest that is taken.
+        most: largest.
+
+    Raises:
+        InputError: it is outside, in one line.
+    """
+    if value is None or least <= value <= most:
+        return
+    raise InputError(f"{flag} {value}: must be at {f'least {least}' if value < least else f'most {most}'}")

@@ -10,6 +10,7 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
 from jcenas.alloc.features import FEATURES, features
 from jcenas.alloc.networks import ActorCritic, Outputs
@@ -18,6 +19,7 @@ from jcenas.alloc.policies import Policy
 from jcenas.alloc.ppo import PpoState
 from jcenas.alloc.returns import Normaliser
 from jcenas.errors import InputError
+from jcenas.runtime.archive import read_arrays
 
 DEFAULT = pathlib.Path(__file__).parent / "data" / "ppo.npz"
 LEVELS = 9  # of the discrete action: 0, 1/8, ..., 1 of the devices
@@ -66,25 +68,34 @@ def load_policy(path: str | os.PathLike, name: str = "ppo") -> Policy:
     Raises:
       InputError: the file cannot be read, or is made for other features.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            stored = {key: archive[key] for key in archive.files}
-        discrete, mean, variance = bool(stored["discrete"]), stored["mean"], stored["variance"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is no policy file ({error}); make one with `jcenas train-policy`") from error
+    remedy = "make one with `jcenas train-policy`"
+    stored = read_arrays(path, kind="policy file", remedy=remedy)
+    if lacking := next((name for name in ("discrete", "mean", "variance") if name not in stored), None):
+        raise InputError(f"{path} is no policy file (it has no array {lacking}); {remedy}")
+    discrete, mean, variance = stored["discrete"], stored["mean"], stored["variance"]
     if mean.shape != (FEATURES,):
         raise InputError(f"{path} is made for {mean.size} features, this version has {FEATURES}; train it anew")
-    params: dict = {}
-    for key, value in stored.items():
-        if key.startswith("w:"):
-            *place, leaf = key[2:].split("/")
-            node = params
-            for part in place:
-                node = node.setdefault(part, {})
-            node[leaf] = jnp.asarray(value)
-    width = params["params"]["actor_0"]["bias"].shape[0]
+    params = unflatten_dict({key[2:]: value for key, value in stored.items() if key.startswith("w:")}, sep="/")
+    width = stored.get("w:params/actor_0/bias", np.zeros(0)).size
+    if discrete.shape or variance.shape != mean.shape or not _fits(params, bool(discrete), width):
+        raise InputError(f"{path} is no policy file (its arrays are not those of a policy's network); {remedy}")
+    params = jax.tree.map(jnp.asarray, params)
     normaliser = Normaliser(jnp.asarray(mean), jnp.asarray(variance), jnp.float32(1.0))
-    return make_policy(name, params, normaliser, discrete=discrete, width=width)
+    return make_policy(name, params, normaliser, discrete=bool(discrete), width=width)
+
+
+def _fits(params: Any, discrete: bool, width: int) -> bool:
+    """Whether the weights are finite numbers in the shapes of the network."""
+    if width == 0:
+        return False
+    network = ActorCritic(LEVELS if discrete else 0, width)
+    wanted = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(FEATURES))
+    shapes, found = (
+        {jax.tree_util.keystr(place): leaf.shape for place, leaf in jax.tree.leaves_with_path(tree)}
+        for tree in (wanted, params)
+    )
+    finite = all(leaf.dtype.kind == "f" and np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+    return finite and shapes == found
 
 
 def default_policy() -> Policy:

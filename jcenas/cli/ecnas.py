@@ -6,8 +6,10 @@ from typing import Literal
 import tyro
 
 from jcenas.cli.printing import print_table
-from jcenas.errors import InputError
+from jcenas.errors import MOST_SEED, InputError, check_integer
 from jcenas.runtime import process
+
+MOST_EVALUATIONS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Ecnas:
     seed: int = 0
 
     def __post_init__(self):
+        check_integer("--seed", self.seed, 0, MOST_SEED)
+        check_integer("--evaluations", self.evaluations, 1, MOST_EVALUATIONS)
         if self.action == "query" and not self.cell:
             raise InputError("jcenas ecnas query needs a CELL, such as 010001000:input,conv3x3-bn-relu,output")
         if self.action != "query" and self.cell:

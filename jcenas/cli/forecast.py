@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from jcenas.cli.printing import print_table
+from jcenas.errors import MOST_SEED, check_integer
 from jcenas.runtime import process
 
 
@@ -34,6 +35,9 @@ class Forecast:
     weights: Path | None = None
     plot: Path | None = None
     seed: int = 0
+
+    def __post_init__(self):
+        check_integer("--seed", self.seed, 0, MOST_SEED)
 
     def run(self) -> int:
         """Forecast, print the hours and the errors, and draw the plot."""

@@ -2,12 +2,13 @@
 
 import collections
 import contextlib
+import dataclasses
 import io
 import pathlib
 import re
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import tyro
 
@@ -19,14 +20,15 @@ from jcenas.cli.printing import OutputError, guard_output
 from jcenas.cli.report import Report
 from jcenas.cli.search import Search
 from jcenas.cli.simulate import Simulate
+from jcenas.cli.stopping import EXIT_INTERRUPTED, raise_again
 from jcenas.cli.trace import Trace
 from jcenas.cli.train_policy import TrainPolicy
-from jcenas.errors import InputError
+from jcenas.errors import InputError, one_line
+from jcenas.live.config import SearchConfig
 from jcenas.runtime.process import start_with_huge_pages
 
 EXIT_NO_OUTPUT = 1
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 COMMANDS = {
     "search": Search,
@@ -65,7 +67,7 @@ def command_of(arguments: Sequence[str]) -> Command:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.extras.subcommand_cli_from_dict(
+            command = tyro.extras.subcommand_cli_from_dict(
                 COMMANDS,
                 args=list(arguments),
                 prog="jcenas",
@@ -76,12 +78,21 @@ def command_of(arguments: Sequence[str]) -> Command:
         if stop.code == EXIT_BAD_INPUT:
             raise InputError(_one_line(said.getvalue())) from stop
         raise
+    if isinstance(command, Search) and command.resume is not None:
+        named = {flag.removeprefix("--").partition(".")[0].replace("-", "_") for flag in _flags_in(arguments)}
+        known = {field.name for field in dataclasses.fields(SearchConfig)}
+        command = dataclasses.replace(command, given=tuple(sorted(named & known)))
+    return cast(Command, command)
+
+
+def _flags_in(arguments: Sequence[str]) -> list[str]:
+    """The flags among the words, without their values."""
+    return [word.partition("=")[0].replace("_", "-") for word in arguments if re.match(r"--[A-Za-z]", word)]
 
 
 def _check_repeated(arguments: Sequence[str]) -> None:
     """Refuse a flag that is given twice, of which the parser would take the last."""
-    flags = [word.partition("=")[0].replace("_", "-") for word in arguments if re.match(r"--[A-Za-z]", word)]
-    for flag, times in collections.Counter(flags).items():
+    for flag, times in collections.Counter(_flags_in(arguments)).items():
         if times > 1:
             raise InputError(f"{flag} is given {times} times; give it once")
 
@@ -118,9 +129,15 @@ def _run(arguments: Sequence[str], *, huge_pages: bool) -> int:
         command = command_of(arguments)
         if huge_pages and command.computes:
             start_with_huge_pages()
+        if not isinstance(command, Search):  # which has handlers of its own once it has imported what it needs
+            raise_again()
         return command.run()
     except InputError as error:
         return _fail(str(error), EXIT_BAD_INPUT)
+    except OSError as error:  # of a file that a flag names, and that no reader expected to fail so
+        if error.filename is None:
+            raise
+        return _fail(f"{error.filename}: {error.strerror}; check the path, and the disk", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except SystemExit as stop:  # after --help, whose text is still to be flushed
@@ -128,7 +145,7 @@ def _run(arguments: Sequence[str], *, huge_pages: bool) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"jcenas: {message}", file=sys.stderr)
+    print(f"jcenas: {one_line(message)}", file=sys.stderr)
     return code
 
 

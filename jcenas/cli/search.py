@@ -8,10 +8,9 @@ from typing import Annotated, ClassVar
 import tyro
 
 from jcenas.cli.printing import OutputError
+from jcenas.cli.stopping import EXIT_INTERRUPTED, raise_again
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
-
-EXIT_INTERRUPTED = 130
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,10 +19,12 @@ class Search:
 
     Attributes:
         config: the run.
-        resume: run folder of an interrupted search to go on with; all other settings come from there.
+        resume: run folder of an interrupted search to go on with; all other settings come from there, but --hours,
+            --carbon-budget, --evaluations and --devices may be given anew.
         no_report: leave out report.html and the plots at the end.
         quiet: print nothing but errors.
         json: print one JSON object a line instead of text.
+        given: fields of the configuration that the command line names.
     """
 
     computes: ClassVar[bool] = True
@@ -32,6 +33,7 @@ class Search:
     no_report: bool = False
     quiet: bool = False
     json: bool = False
+    given: tyro.conf.Suppress[tuple[str, ...]] = ()
 
     def run(self) -> int:
         """Search, write the report, and print the summary."""
@@ -40,11 +42,13 @@ class Search:
 
         observer = make_observer(quiet=self.quiet, json=self.json)
         try:
-            result = terminal.run(self.config, resume=self.resume, observer=observer)
+            changes = {field: getattr(self.config, field) for field in self.given}
+            result = terminal.run(self.config, resume=self.resume, observer=observer, changes=changes)
         except OutputError as error:
             folder = self.resume or self.config.runs / (self.config.name or "NAME")
             remedy = f"the search stopped; if it had begun, go on with: jcenas search --resume {folder}"
             raise OutputError(f"{error}; {remedy}") from error
+        raise_again()
         page = None if self.no_report else _report(result.folder)
         done = result.status == "finished"
         if self.json:

@@ -1,15 +1,29 @@
 """Everything that defines a search. The command line's flags are made from this class; importing it imports no JAX."""
 
 import dataclasses
+import typing
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jcenas import registry
 from jcenas.carbon.power import PowerModel
-from jcenas.errors import InputError
+from jcenas.errors import MOST_HOURS, MOST_SEED, InputError, check_integer
 from jcenas.train.own_images import is_own
 
 REAL_TIME_HOUR_S = 3600.0
+# Largest integers that are taken; what does not fit into memory or time is the user's to find out below them.
+_MOST = {
+    "hours": MOST_HOURS,
+    "channels": 1 << 14,
+    "cells": 1 << 10,
+    "epochs": 1_000_000,
+    "supernet_epochs": 1_000_000,
+    "batch_size": 1_000_000,
+    "proposals": 1 << 16,
+    "evaluations": 1_000_000_000,
+    "devices": 1_000_000,
+    "image_size": 1 << 14,
+}
 ARRAYS = "arrays"  # as `images`: a Python program hands them over
 
 
@@ -106,10 +120,8 @@ class SearchConfig:
         for field in ("channels", "cells"):
             if getattr(self, field) is None:
                 object.__setattr__(self, field, usual.get(field, 1))
-        for field in ("hours", "channels", "cells", "epochs", "supernet_epochs", "batch_size"):
-            self._at_least(field, 1)
-        for field in ("proposals", "evaluations", "devices", "image_size"):
-            self._at_least(field, 1)
+        for field, most in _MOST.items():
+            check_integer(_flag(field), getattr(self, field), 1, most)
         for field in ("hour_seconds", "learning_rate", "carbon_budget"):
             value = getattr(self, field)
             if value is not None and not 0 < value < float("inf"):
@@ -120,8 +132,7 @@ class SearchConfig:
         registry.check("cost", self.cost)
         registry.check("optimizer", self.optimizer)
         registry.check("stage", self.stage)
-        if not 0 <= self.seed < 2**31:
-            raise InputError(f"--seed {self.seed}: must be in 0..2147483647")
+        check_integer("--seed", self.seed, 0, MOST_SEED)
         if self.name and (Path(self.name).name != self.name or self.name in {".", ".."}):
             raise InputError(f"--name {self.name}: must be a plain folder name; use --runs for the folder above it")
 
@@ -138,11 +149,6 @@ class SearchConfig:
         except InputError as error:
             raise InputError(f"--images {self.images}: no such file or folder, and {error}") from error
 
-    def _at_least(self, field: str, least: int) -> None:
-        value = getattr(self, field)
-        if value is not None and value < least:
-            raise InputError(f"{_flag(field)} {value}: must be at least {least}")
-
     @property
     def real_time(self) -> bool:
         """True where a trace hour is an hour on the wall."""
@@ -154,11 +160,11 @@ class SearchConfig:
         return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
 
     @classmethod
-    def from_json(cls, values: dict) -> "SearchConfig":
+    def from_json(cls, values: dict[str, Any]) -> "SearchConfig":
         """The configuration that `to_json` wrote.
 
         Raises:
-            InputError: fields that this version does not know.
+            InputError: fields that this version does not know, or values of another kind.
         """
         values = dict(values)
         if "dataset" in values and "images" not in values:  # its name in older versions
@@ -169,9 +175,30 @@ class SearchConfig:
                 f"config.json holds fields that this version does not know ({', '.join(sorted(unknown))}): it was "
                 "edited, or made by another version of jcenas; go on with that version, or start a new run"
             )
-        values = dict(values, power=PowerModel(**values["power"]), runs=Path(values["runs"]))
-        values["trace"] = Path(values["trace"]) if values["trace"] else None
+        _check_types(cls, values)
+        if "power" in values:
+            _check_types(PowerModel, values["power"])
+            values["power"] = PowerModel(**values["power"])
+        for name in ("runs", "trace"):
+            if values.get(name) is not None:
+                values[name] = Path(values[name])
         return cls(**values)
+
+
+def _check_types(kind: type, values: dict) -> None:
+    """Refuse values of the wrong kind for the fields of a dataclass, as an edited file may hold them."""
+    hints = typing.get_type_hints(kind)
+    for name, value in values.items():
+        hint = hints.get(name)
+        allowed = typing.get_args(hint) or (hint,)
+        if typing.get_origin(hint) is Literal:
+            right = value in allowed
+        else:
+            forms: list[Any] = [{Path: str, PowerModel: dict}.get(one, one) for one in allowed]
+            forms += [int] if float in forms else []
+            right = hint is not None and isinstance(value, tuple(forms)) and not isinstance(value, bool)
+        if not right:
+            raise InputError(f"config.json is damaged ({name} is {value!r}); restore it, or start a new run")
 
 
 def _flag(field: str) -> str:

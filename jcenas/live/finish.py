@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
-import time
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from jcenas.live.programs import DevicePrograms
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import RunState
 from jcenas.runtime import checkpoint
+from jcenas.runtime.running_time import Stopwatch
 
 MEASURED = [
     "device time of training, scoring, compiling, timing and the final test",
@@ -32,6 +33,7 @@ MODELLED = [
     "carbon intensity (see trace)",
 ]
 NOT_CHARGED = ["the host beside its devices", "making the report, which uses no device"]
+SAME_ERROR = 0.01  # of one network's validation errors on two kinds of device, which round differently
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,20 +57,50 @@ class SearchResult:
 
 
 def test_front(
-    database: RunDatabase, state: RunState, ledger: Ledger, folder: RunFolder, programs: DevicePrograms, epochs: int
+    state: RunState,
+    ledger: Ledger,
+    folder: RunFolder,
+    programs: DevicePrograms,
+    *,
+    epochs: int,
+    log: Callable[[str], None],
 ) -> None:
-    """Measure the test error of every cell on the front that has none yet, from its own weights; charged as scoring."""
+    """Measure the test error of every cell on the front that has none yet, from its own weights; charged as scoring.
+
+    Weights that are missing, damaged, or do not give the validation error that was recorded with them are left out: the
+    cell keeps its place on the front, without a test accuracy.
+
+    Args:
+        state: of the run.
+        ledger: to charge.
+        folder: where the weights lie.
+        programs: of the device that tests.
+        epochs: that the candidates were trained.
+        log: told of every cell left out.
+    """
     like = None
     for proposal in state.pareto():
-        if database.rows("SELECT 1 FROM test WHERE proposal = ?", proposal):
+        if state.tested(proposal):
             continue
-        if like is None:
-            like = programs.init(jax.random.key(0), epochs)
-        train = checkpoint.load(folder.candidate(proposal), like)
-        began = time.perf_counter()
-        error = programs.test_error(train, state.genomes[proposal - 1])
-        ledger.standing(0, "scoring", "test", time.perf_counter() - began)
-        database.replace("test", proposal=proposal, error=error)
+        like = programs.init(jax.random.key(0), epochs) if like is None else like
+        genome = state.genomes[proposal - 1]
+        try:
+            train = checkpoint.load(folder.candidate(proposal), like)
+        except checkpoint.DamagedCheckpointError as error:
+            log(f"candidate {proposal} is not tested: {error}")
+            continue
+        watch = Stopwatch()
+        recorded, found = state.done[proposal - 1].objectives[0], programs.validation_error(train, genome)
+        same = abs(found - recorded) <= SAME_ERROR
+        error = programs.test_error(train, genome) if same else math.nan
+        ledger.standing(0, "scoring", "test", watch.read()[0])
+        if same:
+            state.add_test(proposal, error)
+        else:
+            log(
+                f"candidate {proposal} is not tested: its weights give a validation error of {found:.4f} instead of "
+                f"the recorded {recorded:.4f}; do not use {folder.candidate(proposal)}"
+            )
 
 
 def prune(state: RunState, folder: RunFolder) -> None:

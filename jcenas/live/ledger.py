@@ -22,6 +22,7 @@ from jcenas.carbon.power import STATES, PowerModel
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.live.database import RunDatabase
 
+_CHARGED = ("seconds", "energy_kwh", "emissions_g")  # of an interval, as in the database
 _MERGE_H = 1e-9  # intervals closer than this are one
 
 
@@ -66,9 +67,10 @@ class Ledger:
         ends = dict(enumerate(began))
         for row in database.rows("SELECT * FROM intervals ORDER BY id"):
             if row["end_hour"] > row["start_hour"]:
-                self._count(row["state"], row["proposal"], row["start_hour"], row["end_hour"])
+                known = {name: row[name] for name in _CHARGED}
+                self._count(row["state"], row["proposal"], row["start_hour"], row["end_hour"], known)
             else:
-                self._count_standing(row["state"], row["start_hour"], row["seconds"])
+                self._count_standing(row["state"], row["start_hour"], *(row[name] for name in _CHARGED))
             if row["device"] in ends:
                 ends[row["device"]] = max(ends[row["device"]], row["end_hour"])
         # A device that was not there begins where the last of the others stands.
@@ -141,6 +143,11 @@ class Ledger:
             if end > self.clock[device]:
                 self._book(device, "idle", "idle", None, self.clock[device], end)
 
+    def stood_still(self, device: int, seconds: float) -> None:
+        """Charge as idle the time in which the process was stopped; it moves no clock but in real time, as idle too."""
+        if self._wall_zero is None:  # else what lies between two jobs is charged when the next one is
+            self.standing(device, "idle", "idle", seconds)
+
     def standing(self, device: int, state: str, purpose: str, seconds: float) -> None:
         """Charge what a device does outside the search's hours, at the intensity of the hour where its clock stands."""
         if seconds <= 0:
@@ -163,7 +170,7 @@ class Ledger:
                 energy_kwh=energy,
                 emissions_g=emissions,
             )
-            self._count_standing(state, at, seconds)
+            self._count_standing(state, at, seconds, energy, emissions)
 
     def _standing_charge(self, state: str, at: float, seconds: float) -> tuple[float, float]:
         """Energy in kWh and emissions in g of so many seconds at the intensity of the step at `at`."""
@@ -171,9 +178,8 @@ class Ledger:
         step = int(at * self.trace.steps_per_hour)
         return energy, energy * float(self.trace.intensity_g_per_kwh[step])
 
-    def _count_standing(self, state: str, at: float, seconds: float) -> None:
+    def _count_standing(self, state: str, at: float, seconds: float, energy: float, emissions: float) -> None:
         """Add a standing charge to the totals of its hour."""
-        energy, emissions = self._standing_charge(state, at, seconds)
         hour = self.totals[math.floor(at)]
         hour.seconds[state] += seconds
         hour.energy_kwh += energy
@@ -218,16 +224,27 @@ class Ledger:
             "emissions_g": float(emissions),
         }
 
-    def _count(self, state: str, proposal: int | None, start: float, end: float) -> None:
-        """Add an interval to the totals of the hours that it touches, and to those of its job."""
+    def _count(
+        self, state: str, proposal: int | None, start: float, end: float, known: dict[str, float] | None = None
+    ) -> None:
+        """Add an interval to the totals of the hours that it touches, and to those of its job.
+
+        `known`: what was charged for it; it is shared among the hours as it would be charged now, and adds up to that.
+        """
+        parts = []
         while start < end:
             border = min(end, math.floor(start) + 1.0)
-            part = self._charged(state, start, border)
-            hour = self.totals[math.floor(start)]
+            parts.append((math.floor(start), self._charged(state, start, border)))
+            start = border
+        for name in _CHARGED if known is not None else ():
+            now = math.fsum(part[name] for _, part in parts)
+            for _, part in parts:
+                part[name] = (known or {})[name] * (part[name] / now if now else 1 / len(parts))
+        for number, part in parts:
+            hour = self.totals[number]
             hour.seconds[state] += part["seconds"]
             hour.energy_kwh += part["energy_kwh"]
             hour.emissions_g += part["emissions_g"]
             if proposal is not None:
-                for i, value in enumerate(part.values()):
-                    self._jobs[proposal][i] += value
-            start = border
+                for i, name in enumerate(_CHARGED):
+                    self._jobs[proposal][i] += part[name]

@@ -72,7 +72,9 @@ class Loop:
         """Bind a run; nothing is read or written yet."""
         self.name, self.limits, self.database, self.ledger = name, limits, database, ledger
         self.state, self.executor, self.observer, self.stop = state, executor, observer, stop
-        self.share, self.evaluating, self.activity = math.nan, 0, "search"
+        # What was decided last; where the run was killed, the hours that its last job crossed are still to be recorded.
+        share, self.evaluating = database.get_meta("decided", (None, 0))
+        self.share, self.activity = math.nan if share is None else share, "search"
         self._notify_lock = threading.Lock()
         self._began = time.monotonic()
         self._wall_before = float(database.get_meta("wall_s", 0.0))
@@ -88,6 +90,7 @@ class Loop:
         self.state.learn()
         while (why := self.why_stop()) is None:
             hour = math.floor(min(self.ledger.clock) + _TINY_H)
+            self._close_hours(hour - 1)  # those that a long job crossed go by what was decided before it
             self._hour(hour)
             self._close_hours(hour)
         self._close_hours(math.floor(max(max(self.ledger.clock) - _TINY_H, 0)))
@@ -115,6 +118,7 @@ class Loop:
         self.share = steps.act(keys.act, state.policy_params, state.status(), self._outlook(hour), self._budget(hour))
         who = split(jnp.float32(self.share), self.executor.devices)
         self.evaluating = int(who.evaluating)
+        self.database.set_meta("decided", (None if math.isnan(self.share) else float(self.share), self.evaluating))
         self.notify("")
         if not self.executor.prepare(end) or self._over(end):
             return

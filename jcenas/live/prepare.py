@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from jcenas.live.steps import Steps
 from jcenas.moo.types import Space
 from jcenas.problems.network import NetworkProblem
 from jcenas.runtime import sharding
+from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.images import ImageSet
 
 MOST_ROOM = 4096  # evaluations for which arrays are made at first; they grow where that does not suffice
@@ -88,16 +88,16 @@ def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None],
         InputError: too few devices, or images that the networks do not take.
     """
     devices = sharding.local_devices(config.devices)
-    began = time.perf_counter()
+    watch = Stopwatch()
     log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
     essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
     programs = [_programs(essence, images, device) for device in devices]
-    compiled = time.perf_counter()
-    log(f"compiled in {compiled - began:.1f} s")
+    compiled_s, timing = watch.read()[0], Stopwatch()
+    log(f"compiled in {compiled_s:.1f} s")
     problem = make_problem(config, images.data)
     known = _measure(config, images, problem, programs[0]) if known is None else known
     problem = dataclasses.replace(problem, reference=tuple(known["reference"]), seconds_at=tuple(known["seconds_at"]))
-    seconds = {"compiling": compiled - began, "timing": time.perf_counter() - compiled}
+    seconds = {"compiling": compiled_s, "timing": timing.read()[0]}
     return Prepared(images, programs, problem, known["supernet_s"], seconds, sharding.describe(devices))
 
 

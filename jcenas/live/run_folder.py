@@ -3,9 +3,13 @@
 runs/NAME/  config.json  run.db  checkpoints/  plots/  report.html
 """
 
+import contextlib
 import dataclasses
+import errno
+import itertools
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +19,7 @@ from typing import IO
 
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
+from jcenas.live.record import FILE, read_record
 from jcenas.runtime.lock import lock_file
 
 _PACKAGES = ("jcenas", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "scikit-learn")
@@ -51,15 +56,26 @@ def planned_path(config: SearchConfig) -> Path:
     Raises:
         InputError: the folder exists, or nothing can be written there.
     """
-    path = config.runs / (config.name or datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+    path = config.runs / config.name if config.name else _unnamed(config.runs)
     if path.exists():
-        raise InputError(f"{path} exists; go on with it by --resume {path}, or choose another --name")
+        raise _taken(path)
     above = path.parent
     while not above.exists():
         above = above.parent
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise InputError(f"{above} cannot be written; choose another folder with --runs")
     return path
+
+
+def _unnamed(runs: Path) -> Path:
+    """A folder named by the time, and by a number where two runs begin in the same second."""
+    time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    names = itertools.chain([time], (f"{time}-{number}" for number in itertools.count(2)))
+    return next(runs / name for name in names if not (runs / name).exists())
+
+
+def _taken(path: Path) -> InputError:
+    return InputError(f"{path} exists; go on with it by --resume {path}, or choose another --name")
 
 
 def create(
@@ -92,18 +108,43 @@ def create(
         "images": images,
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")  # of its own, where two begin at once
+    fresh, lock = [folder for folder in path.parents if not folder.exists()], None
     try:
-        shutil.rmtree(part, ignore_errors=True)
         (part / "checkpoints").mkdir(parents=True)
-        (part / "config.json").write_text(json.dumps(record, indent=2))
+        (part / FILE).write_text(json.dumps(record, indent=2))
         fill(part)
         lock = _lock(part)
-        part.rename(path)
-    except OSError as error:
+        path = _renamed(part, path, config)
+    except BaseException as error:
+        if lock is not None:
+            lock.close()
         shutil.rmtree(part, ignore_errors=True)
+        for folder in fresh:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        if not isinstance(error, OSError):
+            raise
         raise InputError(f"cannot create {path} ({error.strerror}); free the disk or choose another --runs") from error
     return RunFolder(path, lock)
+
+
+def _renamed(part: Path, path: Path, config: SearchConfig) -> Path:
+    """Give a whole folder its name, or, where the user gave none, the next that is free; never one that is taken.
+
+    Raises:
+        InputError: another run took the name meanwhile.
+    """
+    while True:
+        try:
+            part.rename(path)
+            return path
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            if config.name:
+                raise _taken(path) from error
+            path = _unnamed(path.parent)
 
 
 def reopen(path: Path) -> tuple[RunFolder, SearchConfig]:
@@ -112,24 +153,13 @@ def reopen(path: Path) -> tuple[RunFolder, SearchConfig]:
     Raises:
         InputError: it is no run folder, its config.json is damaged, or another process is working in it.
     """
-    file = path / "config.json"
-    if not file.is_file():
-        raise InputError(f"{path} is no run folder (no config.json); `ls {path.parent}` shows what there is")
+    record = read_record(path)
     try:
-        record = json.loads(file.read_text())
-        values, version = record["config"], record["versions"]["jcenas"]
-        try:
-            config = SearchConfig.from_json(values)
-        except InputError as error:
-            raise InputError(f"{path} was made by jcenas of version {version}: {error}") from error
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file} is damaged ({error}); restore it, or start a new run under another --name") from error
+        config = SearchConfig.from_json(record["config"])
+    except InputError as error:
+        version = record["versions"]["jcenas"]
+        raise InputError(f"{path} was made by jcenas of version {version}: {error}") from error
     return RunFolder(path, _lock(path)), config
-
-
-def read_record(path: Path) -> dict:
-    """All of config.json."""
-    return json.loads((path / "config.json").read_text())
 
 
 def _lock(path: Path) -> IO:

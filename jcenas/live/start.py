@@ -7,8 +7,9 @@ the grid is dirty, costly evaluation (training from scratch) while it is clean.
 import dataclasses
 import sqlite3
 import threading
-import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -17,6 +18,7 @@ from jcenas.engine import grid as grids
 from jcenas.engine.grid import GridHours
 from jcenas.errors import InputError
 from jcenas.live import finish, prepare, run_folder, trace_files
+from jcenas.live.changes import as_changed, check_changes, differences, said
 from jcenas.live.config import ARRAYS, SearchConfig
 from jcenas.live.database import RunDatabase, write_error
 from jcenas.live.executors.local import LocalExecutor
@@ -26,8 +28,10 @@ from jcenas.live.ledger import Ledger
 from jcenas.live.loop import Limits, Loop
 from jcenas.live.prepare import Prepared
 from jcenas.live.progress import Observer, Quiet
+from jcenas.live.record import check_sums, read_record, sums
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import RunState
+from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.images import ImageSet
 
 
@@ -35,6 +39,7 @@ def search(
     config: SearchConfig | None = None,
     *,
     resume: Path | str | None = None,
+    changes: Mapping[str, Any] | None = None,
     images: ImageSet | None = None,
     observer: Observer | None = None,
     stop: threading.Event | None = None,
@@ -44,6 +49,7 @@ def search(
     Args:
         config: of a new run.
         resume: run folder to go on with, instead of a config.
+        changes: new values of `hours`, `carbon_budget`, `evaluations` or `devices`, where a run goes on.
         images: to learn, for example of `jcenas.train.image_set`, instead of those that the config names; again where a
             run with such images goes on.
         observer: who is told of the progress; nobody if None.
@@ -55,14 +61,18 @@ def search(
     Raises:
         InputError: anything that the user can mend. Before the first hour nothing has been written; later, the run
             folder can be resumed.
-        ValueError: neither or both of config and resume.
+        ValueError: neither or both of config and resume, or changes without resume.
     """
-    if (config is None) == (resume is None):
-        raise ValueError("give either a config or a run folder to resume")
+    if (config is None) == (resume is None) or (changes and resume is None):
+        raise ValueError("give either a config, or a run folder to resume and perhaps changes")
+    check_changes(changes or {})
     with observer or Quiet() as watched:
-        if resume is not None and (known := _known_result(Path(resume))) is not None:
+        if resume is None:
+            began = _new(config, images, watched)
+        elif (known := _known_result(Path(resume), changes or {})) is not None:
             return known
-        began = _resumed(Path(resume), images, watched) if resume is not None else _new(config, images, watched)
+        else:
+            began = _resumed(Path(resume), changes or {}, images, watched)
         try:
             return _run(*began, watched, stop or threading.Event())
         except sqlite3.OperationalError as error:
@@ -106,13 +116,18 @@ def _new(
     return folder, config, grid, prepared
 
 
-def _known_result(path: Path) -> SearchResult | None:
-    """The result of a run folder whose search has finished: nothing is left to be done, nor charged."""
-    folder, _ = run_folder.reopen(path)
+def _known_result(path: Path, changes: Mapping[str, Any]) -> SearchResult | None:
+    """The result of a run folder whose search has finished: nothing is left to be done, nor charged.
+
+    None where it has not, or where its budget or its devices change.
+    """
+    folder, config = run_folder.reopen(path)
     database = None
     try:
         database = RunDatabase(folder.database)
         if database.get_meta("status") != "finished":
+            return None
+        if differences(as_changed(config, database.get_meta("changes", [])), changes):
             return None
         front = [row["proposal"] for row in database.rows("SELECT proposal FROM test")]
         return finish.result(database, front, folder.path, database.get_meta("summary"))
@@ -123,16 +138,29 @@ def _known_result(path: Path) -> SearchResult | None:
 
 
 def _resumed(
-    path: Path, given: ImageSet | None, watched: Observer
+    path: Path, changes: Mapping[str, Any], given: ImageSet | None, watched: Observer
 ) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Open a run folder, and prepare as it was prepared."""
     folder, config = run_folder.reopen(path)
     try:
-        record = run_folder.read_record(folder.path)
-        grid = trace_files.recall(folder.path, record["trace"])
+        record = read_record(folder.path)
         database = RunDatabase(folder.database)
-        known = {name: database.get_meta(name) for name in ("reference", "seconds_at", "supernet_s")}
-        database.close()
+        try:
+            check_sums(folder.path, database.get_meta("files"))
+            known = {name: database.get_meta(name) for name in ("reference", "seconds_at", "supernet_s")}
+            noted = database.get_meta("changes", [])
+            config = as_changed(config, noted)
+            new = differences(config, changes)
+            config = as_changed(config, new)
+            grid = trace_files.recall(folder.path, record.get("trace", {}))
+            if config.hours > grid.trace.hours:
+                raise InputError(f"--hours {config.hours}: the trace of this run ends after {grid.trace.hours} h")
+            for change in new:
+                watched.log(said(change))
+            if new:
+                database.set_meta("changes", [*noted, *new])
+        finally:
+            database.close()
         images = prepare.load_images(config, watched.log, given)
         check_same(record.get("images"), images)
         return folder, config, grid, prepare.prepare(config, images, watched.log, known)
@@ -147,6 +175,7 @@ def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared)
     database = RunDatabase(part / "run.db", create=True)
     problem = prepared.problem
     facts = {
+        "files": sums(part),
         "cost_name": config.cost,
         "cost_unit": registry.check("cost", config.cost).entry.options.get("unit", ""),
         "reference": problem.reference,
@@ -179,7 +208,7 @@ def _run(
             hour_seconds=config.hour_seconds,
             real_time=config.real_time,
         )
-        began = time.perf_counter()
+        watch = Stopwatch()
         state = RunState(
             database,
             problem,
@@ -189,7 +218,7 @@ def _run(
         )
         state.steps.compile(state.catalog())
         seconds = dict(prepared.seconds)
-        seconds["compiling"] += time.perf_counter() - began
+        seconds["compiling"] += watch.read()[0]
         for device in range(devices):
             ledger.standing(device, "compiling", "compiling", seconds["compiling"])
             ledger.standing(device, "training", "timing", seconds["timing"] if device == 0 else 0.0)
@@ -220,7 +249,7 @@ def _finish(
     status = "interrupted" if why == "interrupted" else "finished"
     if status == "finished":
         finish.prune(state, folder)
-        finish.test_front(database, state, ledger, folder, prepared.programs[0], config.epochs)
+        finish.test_front(state, ledger, folder, prepared.programs[0], epochs=config.epochs, log=loop.observer.log)
         loop.record_last_hours()
     wall = loop.wall_s()
     summary = finish.summarise(state, ledger, config, grid, devices=len(prepared.programs), wall_s=wall, status=status)

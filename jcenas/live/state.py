@@ -312,6 +312,14 @@ class RunState:
                 self._database.update("proposals", job.proposal, status="done" if good else "failed")
             return good and job.proposal in self.pareto()
 
+    def tested(self, proposal: int) -> bool:
+        """Whether the test error of a proposal is known."""
+        return bool(self._database.rows("SELECT 1 FROM test WHERE proposal = ?", proposal))
+
+    def add_test(self, proposal: int, error: float) -> None:
+        """Record the test error of a proposal, in [0, 1]."""
+        self._database.replace("test", proposal=proposal, error=error)
+
     def cut(self, job: Job) -> None:
         """A training stops before its end and will go on."""
         with self._lock:

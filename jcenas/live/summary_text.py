@@ -1,5 +1,6 @@
 """The end of a search as a few lines of text."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
         lines.append("no training was finished: give more --hours, or a policy that evaluates")
     else:
         front = result.pareto.drop(columns=["proposal", "genome", "energy_kwh"]).head(_ROWS)
-        formats: Any = {"accuracy": "{:.2%}".format, "test_accuracy": "{:.2%}".format}
+        formats: Any = {"accuracy": _percent, "test_accuracy": _percent}
         shortened = front["cell"].str.len().max() > LONGEST_CELL
         front["cell"] = [cell if len(cell) <= LONGEST_CELL else short_cell(cell) for cell in front["cell"]]
         lines += ["", f"Pareto front ({len(result.pareto)} cells):", front.to_string(index=False, formatters=formats)]
@@ -48,6 +49,11 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
         f"run folder: {result.folder}" + (f"   report: {page}" if page else ""),
     ]
     return lines
+
+
+def _percent(fraction: float) -> str:
+    """A fraction as per cent; a dash where it is not known, as the test accuracy of weights that were damaged."""
+    return "-" if math.isnan(fraction) else f"{fraction:.2%}"
 
 
 def _images(used: dict[str, Any] | None) -> list[str]:

@@ -2,7 +2,9 @@
 
 import signal
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jcenas.live.config import SearchConfig
 from jcenas.live.finish import SearchResult
@@ -12,8 +14,16 @@ from jcenas.runtime.process import keep_compiled_programs, use_cpu_devices
 MOST_CPU_DEVICES = 4  # each has programs of its own, which take half a minute of two cores to compile
 
 
-def run(config: SearchConfig, *, resume: Path | None, observer: Observer) -> SearchResult:
+def run(
+    config: SearchConfig, *, resume: Path | None, observer: Observer, changes: Mapping[str, Any] | None = None
+) -> SearchResult:
     """Search until the budget is spent or the user presses Ctrl-C; a second Ctrl-C stops at once.
+
+    Args:
+        config: of a new run.
+        resume: run folder to go on with instead.
+        observer: told of the progress.
+        changes: new budgets or devices of the run that goes on, by field.
 
     Raises:
         InputError: see `jcenas.live.search`.
@@ -33,7 +43,9 @@ def run(config: SearchConfig, *, resume: Path | None, observer: Observer) -> Sea
 
     before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return search(None if resume else config, resume=resume, observer=observer, stop=stop)
+        if resume:
+            return search(resume=resume, changes=changes, observer=observer, stop=stop)
+        return search(config, observer=observer, stop=stop)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -14,6 +14,7 @@ from jcenas.errors import InputError
 
 _FILE, _PAST = "trace.csv", "history.csv"
 _AFTER_H = 1000  # hours behind the end of the run at the last intensity, for the job that is in flight there
+_LABELS = {"zone", "source", "kind", "factors"}
 _HOUR_S = int(units.SECONDS_PER_HOUR)
 
 
@@ -51,7 +52,10 @@ def recall(folder: Path, record: dict) -> GridHours:
     Raises:
         InputError: a file is missing or damaged.
     """
-    labels = {name: record[name] for name in ("zone", "source", "kind", "factors")}
+    numbers = [record.get("step_seconds"), record.get("mean_g_per_kwh")]
+    if not all(isinstance(value, int | float) for value in numbers) or _LABELS - record.keys():
+        raise InputError(f"{folder / 'config.json'} is damaged (its trace); restore it, or start a new run")
+    labels = {name: record[name] for name in _LABELS}
     trace = dataclasses.replace(_read(folder / _FILE, record["step_seconds"]), **labels)
     before = _read(folder / _PAST, _HOUR_S).hourly() if (folder / _PAST).exists() else np.zeros(0)
     return GridHours(trace, before, float(record["mean_g_per_kwh"]))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from jcenas.errors import InputError
+from jcenas.live.changes import said
 from jcenas.live.kinds import KINDS, Comparison, change, saving
 from jcenas.report import plots
 from jcenas.report.run import Run, pareto_front, read_run, readable_costs
@@ -275,11 +276,14 @@ def _configuration(run: Run) -> str:
     devices = run.config.get("devices", [])
     groups = {
         "Configuration": run.config.get("config", {}),
+        "Changed on resume": {f"{one['at_utc']}, {one['field']}": said(one) for one in run.meta.get("changes", [])},
         "Carbon trace": run.config.get("trace", {}),
         "Versions": run.config.get("versions", {}),
         "Devices": {str(i): device for i, device in enumerate(devices)},
     }
     for title, values in groups.items():
+        if not values:
+            continue
         rows = ([escape(str(key)), f"<code>{escape(_value(value))}</code>"] for key, value in values.items())
         parts.append(f"<details><summary>{title}</summary>{_table(['', ''], rows)}</details>")
     return "".join(parts)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from jcenas.errors import InputError
 from jcenas.live.database import SCHEMA_VERSION
+from jcenas.live.record import read_record
 
 Table = Any  # a pandas.DataFrame (pandas types every cell as a union that pyright cannot narrow)
 TABLES = ("hours", "intervals", "proposals", "scores", "evaluations", "test")
@@ -43,14 +44,10 @@ def read_run(folder: pathlib.Path) -> Run:
       InputError: No such folder, no readable run.db or config.json in it, or a run.db without the tables of a run or
         with those of another version.
     """
-    database, config = folder / "run.db", folder / "config.json"
-    for path in (database, config):
-        if not path.is_file():
-            raise InputError(f"{folder}: no {path.name} there; name the folder of a run, for example runs/NAME")
-    try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{config}: cannot be read ({error}); restore it from a copy of the run") from None
+    database = folder / "run.db"
+    if not database.is_file():
+        raise InputError(f"{folder}: no {database.name} there; name the folder of a run, for example runs/NAME")
+    content = read_record(folder)
     try:
         with contextlib.closing(_connect(database)) as connection:
             connection.execute("BEGIN")
@@ -59,17 +56,18 @@ def read_run(folder: pathlib.Path) -> Run:
             meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
     except sqlite3.Error as error:
         raise InputError(f"{database}: cannot be read ({error}); restore it from a copy of the run") from None
+    changes = meta.get("changes", [])
+    content["config"] |= {change["field"]: change["after"] for change in changes}
     return Run(name=folder.resolve().name, config=content, meta=meta, **tables)
 
 
-def _check_version(connection: sqlite3.Connection, database: pathlib.Path, content: Any) -> None:
+def _check_version(connection: sqlite3.Connection, database: pathlib.Path, content: dict[str, Any]) -> None:
     """Refuse a run that another version made."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if version == SCHEMA_VERSION or "hours" not in names:  # a database of something else lacks tables, and says so
         return
-    versions = content.get("versions") if isinstance(content, dict) else None
-    made_by = versions.get("jcenas", "unknown") if isinstance(versions, dict) else "unknown"
+    made_by = content["versions"]["jcenas"]
     raise InputError(
         f"{database} was made by jcenas of version {made_by} (tables of version {version or 1}; this one reads "
         f"{SCHEMA_VERSION}); make its report with that version"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from jcenas import registry
 from jcenas.alloc.names import check_policy
 from jcenas.carbon.power import PowerModel
-from jcenas.errors import InputError
+from jcenas.errors import MOST_HOURS, MOST_SEED, InputError, check_integer
 from jcenas.tables.names import FILES, check_table, is_file
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ else:
     TableOrName = str  # what the command line reads; a `Table` can be handed over in Python
 
 Accounting = Literal["full", "released"]
+MOST = 1_000_000  # of devices, searches, updates and the like
 Forecast = Literal["model", "persistence", "none", "actual"]
 
 
@@ -109,9 +110,9 @@ class SimulateConfig:
     plot: Path | None = None
 
     def __post_init__(self):
-        for name in ("hours", "devices", "seeds"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name} {getattr(self, name)}: must be at least 1")
+        for name, most in {"hours": MOST_HOURS, "devices": MOST, "seeds": MOST}.items():
+            check_integer(f"--{name}", getattr(self, name), 1, most)
+        check_integer("--seed", self.seed, 0, MOST_SEED)
         if self.carbon_budget is not None and not 0 < self.carbon_budget < float("inf"):
             raise InputError(f"--carbon-budget {self.carbon_budget}: must be a positive number of grams")
         for name in ("switch_s", "supernet_s", "path_s", "score_s"):
@@ -184,7 +185,7 @@ class TrainPolicyConfig:
 
     def __post_init__(self):
         for name in ("curves", "zones", "updates", "environments"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name} {getattr(self, name)}: must be at least 1")
+            check_integer(f"--{name}", getattr(self, name), 1, MOST)
+        check_integer("--seed", self.seed, 0, MOST_SEED)
         check_table(self.table)
         check_file("--out", self.out, ".npz")

@@ -64,12 +64,48 @@ def sha256(path: pathlib.Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _is_whole(path: pathlib.Path, entry: Entry, *, anew: bool = False) -> bool:
+    """Whether a file has the registered SHA-256; one that had it is known by size and time, and not read again.
+
+    Args:
+      path: the file.
+      entry: what it should be.
+      anew: read it in any case.
+    """
+    status = path.stat()
+    mark, name = [status.st_size, status.st_mtime_ns, entry.sha256], str(path.resolve())
+    if not anew and _remembered().get(name) == mark:
+        return True
+    if status.st_size != entry.size_bytes or sha256(path) != entry.sha256:
+        return False
+    known = _remembered() | {name: mark}
+    with contextlib.suppress(OSError, InputError), replacing(memory()) as part:  # it is only slower without
+        part.write_text(json.dumps(known))
+    return True
+
+
+def memory() -> pathlib.Path:
+    """The file, in the user's cache folder, that remembers which data files were whole."""
+    return pathlib.Path(platformdirs.user_cache_dir("jcenas")) / "whole.json"
+
+
+def _remembered() -> dict[str, list]:
+    """Size, time and SHA-256 of the files that were whole, by their paths."""
+    try:
+        known = json.loads(memory().read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
 def locate(name: str, *, verify: bool = False) -> pathlib.Path:
-    """Path of a prepared file, after a check of its size, and of its SHA-256 if asked.
+    """Path of a prepared file, after a check of its size and its SHA-256.
+
+    A file that was whole once is known by its size and time, and is not read again.
 
     Args:
       name: path under the data folder, for example `images/cifar10_train_jpeg.npz`.
-      verify: also read the file and compare its SHA-256.
+      verify: read the file and compare its SHA-256 in any case.
 
     Raises:
       InputError: if the name is unknown, or the file is missing or damaged; names the command that mends it.
@@ -84,8 +120,12 @@ def locate(name: str, *, verify: bool = False) -> pathlib.Path:
     size = path.stat().st_size
     if size != entry.size_bytes:
         raise InputError(f"data file {path} is damaged ({size} bytes instead of {entry.size_bytes}); {mend}")
-    if verify and (found := sha256(path)) != entry.sha256:
-        raise InputError(f"data file {path} is damaged (SHA-256 {found[:12]}... not {entry.sha256[:12]}...); {mend}")
+    try:
+        whole = _is_whole(path, entry, anew=verify)
+    except OSError as error:
+        raise InputError(f"data file {path} cannot be read ({error.strerror}); {mend}") from error
+    if not whole:
+        raise InputError(f"data file {path} is damaged (its SHA-256 is not {entry.sha256[:12]}...); {mend}")
     return path
 
 
@@ -153,13 +193,13 @@ def import_file(name: str, source: str | os.PathLike) -> pathlib.Path:
 
 
 def listing(*, verify: bool = False) -> list[Row]:
-    """State of every known file; `verify` also compares the SHA-256 of those present."""
+    """State of every known file; `verify` reads those anew that were whole once, too."""
     rows = []
     for name, entry in sorted(registry().items()):
         path = data_folder() / name
         if not path.is_file():
             state = "missing"
-        elif path.stat().st_size != entry.size_bytes or (verify and sha256(path) != entry.sha256):
+        elif not _is_whole(path, entry, anew=verify):
             state = "damaged"
         else:
             state = "ready"

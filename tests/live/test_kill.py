@@ -82,3 +82,19 @@ def test_ctrl_c_stops_cleanly_and_prints_the_way_on(tmp_path):
     assert ask(tmp_path, "SELECT value FROM meta WHERE key = 'status'") == [('"interrupted"',)]
     started = ask(tmp_path, "SELECT COUNT(*) FROM proposals WHERE status IN ('training', 'done')")[0][0]
     assert started >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_at_any_moment_of_its_start_it_ends_and_leaves_nothing_half_done(tmp_path, number):
+    for tenths in (5, 10, 20, 40):
+        process = start(tmp_path, SMALL)
+        time.sleep(tenths / 10)
+        process.send_signal(number)
+        code = process.wait(120)
+        assert code in {1, 130, -number}, tenths  # 1 or the signal: the interpreter itself was still starting
+        assert code != 130 or "Traceback" not in (tmp_path / "said").read_text()
+        runs = list((tmp_path / "runs").glob("*")) if (tmp_path / "runs").exists() else []
+        assert not runs or ask(tmp_path, "SELECT value FROM meta WHERE key = 'status'") == [('"interrupted"',)]
+        if runs:
+            return  # it had begun, and can go on

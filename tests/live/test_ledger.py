@@ -76,6 +76,19 @@ def test_the_books_are_restored_from_the_database(database):
     assert again.emissions_g > books.emissions_g
 
 
+def test_what_was_charged_is_read_back_and_not_computed_anew(database):
+    books = ledger(database)
+    books.spend(0, "training", "candidate", 5.0, proposal=1)
+    books.spend(0, "training", "candidate", 10.0, proposal=1)  # the one row of both reaches into hour 1
+    books.standing(0, "scoring", "test", 4.0)
+    dearer = PowerModel(training_w=7200.0, scoring_w=9.0, pue=1.0)
+    again = Ledger(database, trace((900.0, 300.0, 900.0, 900.0)), dearer, devices=1, hour_seconds=10.0)
+    for name in ("energy_kwh", "emissions_g", "device_seconds"):
+        assert getattr(again, name) == pytest.approx(getattr(books, name), rel=1e-12)
+    assert again.job(1) == pytest.approx(books.job(1))
+    assert again.emissions_g == pytest.approx(database.value("SELECT SUM(emissions_g) FROM intervals"))
+
+
 def test_trainings_in_the_order_of_their_end(database):
     books = ledger(database, devices=2)
     books.spend(0, "training", "supernet", 1.0)

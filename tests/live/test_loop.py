@@ -138,6 +138,32 @@ def test_hours_and_what_was_found_are_the_same_with_and_without_interruptions(ki
     other.close()
 
 
+class Killed(BaseException):
+    pass
+
+
+def test_hours_that_a_killed_job_crossed_have_the_share_that_was_decided_before_it(kit, problem, database):
+    steps = kit.steps_maker(problem, devices=1, policy="static:0.75")
+    state = kit.state_of(database, problem, steps)
+    loop = kit.loop_of(database, state, [300.0] * 8, devices=1)
+    work = loop.executor.work
+
+    def crosses(plan):
+        if plan.begin >= 2:
+            loop.ledger.spend(0, "training", "candidate", 2.5 * 3600, 1)
+            raise Killed
+        return work(plan)
+
+    loop.executor.work = crosses
+    with pytest.raises(Killed):
+        loop.run()
+    assert len(hours_of(database)) == 2
+    steps = kit.steps_maker(problem, devices=1, policy="static:0.25")
+    again = kit.loop_of(database, kit.state_of(database, problem, steps), [300.0] * 8, devices=1)
+    assert again.run() == "time"
+    assert [row["evaluation_share"] for row in hours_of(database)] == [0.75] * 4 + [0.25] * 4
+
+
 def test_a_number_of_evaluations_ends_it_and_begins_no_more(kit, problem, database):
     steps = kit.steps_maker(problem, stage="none", policy="evaluate-all")
     state = kit.state_of(database, problem, steps, room=64)

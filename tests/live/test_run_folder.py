@@ -7,6 +7,7 @@ import pytest
 from jcenas.errors import InputError
 from jcenas.live import run_folder
 from jcenas.live.config import SearchConfig
+from jcenas.live.record import read_record
 
 
 @pytest.fixture
@@ -52,3 +53,46 @@ def test_a_damaged_record_is_named(folder, part):
 
 def test_no_run_folder(tmp_path):
     assert "is no run folder" in refusal(tmp_path)
+
+
+def made(path, config, **parts):
+    known = {"devices": ["cpu"], "trace": {}, "images": {}, "fill": lambda part: None}
+    return run_folder.create(path, config, **known | parts)
+
+
+def test_of_two_runs_of_one_name_the_second_is_refused_and_harms_nothing(tmp_path):
+    config = SearchConfig(name="a", runs=tmp_path)
+    path, folders = run_folder.planned_path(config), []
+
+    def meanwhile(part):
+        folders.append(made(path, config, devices=["the first"]))
+
+    with pytest.raises(InputError, match="a exists; go on with it by --resume") as said:
+        made(path, config, devices=["the second"], fill=meanwhile)
+    assert "disk" not in str(said.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert read_record(path)["devices"] == ["the first"]
+    folders[0].close()
+
+
+def test_runs_without_a_name_that_begin_in_one_second_have_a_folder_each(tmp_path):
+    config = SearchConfig(runs=tmp_path)
+    planned, folders = run_folder.planned_path(config), []
+    for _ in range(3):
+        folders.append(made(planned, config))
+    assert len({folder.path for folder in folders}) == 3
+    for folder in folders:
+        assert read_record(folder.path)["devices"] == ["cpu"]
+        folder.close()
+
+
+@pytest.mark.parametrize("error", [InputError("no"), KeyboardInterrupt(), ValueError("no"), OSError(28, "full")])
+def test_a_start_that_fails_leaves_nothing(tmp_path, error):
+    config = SearchConfig(name="a", runs=tmp_path / "new" / "runs")
+
+    def fill(part):
+        raise error
+
+    with pytest.raises(InputError if isinstance(error, OSError) else type(error)):
+        made(run_folder.planned_path(config), config, fill=fill)
+    assert not list(tmp_path.iterdir())

@@ -3,8 +3,10 @@
 import itertools
 import json
 import math
+import shutil
 import threading
 
+import jax
 import numpy as np
 import pytest
 
@@ -21,6 +23,9 @@ from jcenas.live.ledger import Ledger
 from jcenas.live.programs import DevicePrograms
 from jcenas.live.progress import Quiet
 from jcenas.live.steps import Steps
+from jcenas.report import write_report
+from jcenas.report.run import read_run
+from jcenas.runtime import checkpoint
 
 SMALL = {
     "channels": 4,
@@ -187,6 +192,69 @@ def test_a_finished_run_resumed_stays_as_it_is(finished, monkeypatch):
     assert after.keys() == before.keys()
 
 
+class Listener(Quiet):
+    """Keeps what the user is told."""
+
+    def __init__(self):
+        self.said = []
+
+    def update(self, progress):
+        self.said += [progress.message] if progress.message else []
+
+    def log(self, message, **fields):
+        self.said.append(message)
+
+
+def open_again(finished, folder):
+    """A copy of a finished run that was killed before the final test."""
+    shutil.copytree(finished.folder, folder)
+    database = read(folder)
+    database.set_meta("status", "running")
+    database.execute("DELETE FROM test")
+    database.close()
+    return folder
+
+
+def flipped(folder):
+    file = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    data = bytearray(file.read_bytes())
+    for place in range(0, len(data), len(data) // 64):
+        data[place] ^= 255
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [shutil.rmtree, flipped, "other"])
+def test_weights_that_are_not_what_was_evaluated_are_left_out_of_the_test_with_a_line(finished, tmp_path, damage):
+    folder, listener = open_again(finished, tmp_path / "run"), Listener()
+    first, *others = finished.pareto["proposal"]
+    weights = folder / "checkpoints" / f"candidate-{first}"
+    if damage == "other":
+        programs = prepare.prepare(*prepared_again(folder)).programs[0]
+        checkpoint.save(weights, programs.init(jax.random.key(9), 1))
+    else:
+        damage(weights)
+    again = search(resume=folder, observer=listener)
+    assert again.status == "finished"
+    tested = dict(zip(again.pareto["proposal"], again.pareto["test_accuracy"], strict=True))
+    assert math.isnan(tested.pop(first))
+    before = dict(zip(finished.pareto["proposal"], finished.pareto["test_accuracy"], strict=True))
+    assert tested == {proposal: before[proposal] for proposal in others}
+    said = [line for line in listener.said if f"candidate {first} is not tested" in line]
+    assert len(said) == 1
+    assert "\n" not in said[0]
+    check_books(folder)
+
+
+def prepared_again(folder):
+    """Arguments of `prepare.prepare` as a resumed run gives them: nothing is measured, nothing compiled anew."""
+    opened, known = run_folder.reopen(folder)
+    opened.close()
+    database = read(folder)
+    measured = {name: database.get_meta(name) for name in ("reference", "seconds_at", "supernet_s")}
+    database.close()
+    return known, prepare.load_images(known, print), print, measured
+
+
 class StopAfter(Quiet):
     """Stops a search at its n-th progress report."""
 
@@ -197,6 +265,31 @@ class StopAfter(Quiet):
         self.left -= 1
         if self.left <= 0:
             self.stop.set()
+
+
+class StopInTraining(StopAfter):
+    """Stops a search while a network trains."""
+
+    def update(self, progress):
+        if any(0 < one.fraction < 1 for one in progress.running):
+            self.stop.set()
+
+
+def test_a_cut_training_with_damaged_weights_is_trained_again(tmp_path):
+    watcher, listener = StopInTraining(1), Listener()
+    options = {"policy": "evaluate-all", "epochs": 4, "hour_seconds": 1000.0, "evaluations": 2}
+    first = search(config(tmp_path, **options), observer=watcher, stop=watcher.stop)
+    cut = [path for path in (first.folder / "checkpoints").iterdir() if path.name.startswith("candidate")]
+    assert first.status == "interrupted"
+    assert cut
+    for weights in cut:
+        flipped(weights)
+    result = search(resume=first.folder, observer=listener)
+    assert result.status == "finished"
+    again = [line for line in listener.said if "is trained again from its begin: checkpoint" in line]
+    assert len(again) >= 1
+    assert result.evaluations["accuracy"].min() > 0.05
+    check_books(result.folder)
 
 
 @pytest.mark.slow
@@ -426,15 +519,49 @@ def test_several_devices_share_the_work(tmp_path):
     check_books(result.folder)
 
 
+def test_a_budget_may_change_and_nothing_else_where_a_run_goes_on(finished, tmp_path):
+    folder, listener = tmp_path / "run", Listener()
+    shutil.copytree(finished.folder, folder)
+    with pytest.raises(InputError, match="--channels cannot change in a run that has begun"):
+        search(resume=folder, changes={"channels": 8})
+    with pytest.raises(InputError, match=r"--hours 99: the trace of this run ends after \d+ h"):
+        search(resume=folder, changes={"hours": 99})
+    with pytest.raises(InputError, match="--hours -1"):
+        search(resume=folder, changes={"hours": -1})
+    assert search(resume=folder, changes={"hours": 8}).summary == finished.summary  # as it was
+    result = search(resume=folder, changes={"hours": 10}, observer=listener)
+    assert (result.status, result.summary["stopped_by"]) == ("finished", "time")
+    assert "--hours 10 from now on; it was 8" in listener.said
+    database = read(folder)
+    assert database.value("SELECT MAX(end_hour) FROM intervals") >= 10 - 1e-6
+    [noted] = database.get_meta("changes")
+    assert (noted["field"], noted["before"], noted["after"]) == ("hours", 8, 10)
+    database.close()
+    check_books(folder)
+    assert read_run(folder).config["config"]["hours"] == 10
+    assert "--hours 10 from now on; it was 8" in write_report(folder).read_text()
+
+
+@pytest.mark.parametrize("name", ["config.json", "trace.csv", "history.csv"])
+def test_files_that_were_edited_meanwhile_are_refused(finished, tmp_path, name):
+    folder = open_again(finished, tmp_path / "run")
+    file = folder / name
+    before, after = ('"epochs": 1', '"epochs": 2') if name == "config.json" else ("0", "1")
+    file.write_text(file.read_text().replace(before, after, 1))
+    with pytest.raises(InputError, match=rf"{name} is not what the run began with") as said:
+        search(resume=folder)
+    assert "\n" not in str(said.value)
+    file.unlink()
+    with pytest.raises(InputError, match=r"is not what the run began with|no run folder"):
+        search(resume=folder)
+
+
 @pytest.mark.slow
 def test_a_run_of_two_devices_goes_on_with_one(tmp_path, monkeypatch):
     watcher = StopAfter(8)
     first = search(config(tmp_path, devices=2, policy="evaluate-all"), observer=watcher, stop=watcher.stop)
     assert first.status == "interrupted"
-    record = json.loads((first.folder / "config.json").read_text())
-    record["config"]["devices"] = 1  # as on a machine that has no more
-    (first.folder / "config.json").write_text(json.dumps(record))
-    result = search(resume=first.folder)
+    result = search(resume=first.folder, changes={"devices": 1})
     assert result.status == "finished"
     assert set(first.evaluations["proposal"]) <= set(result.evaluations["proposal"])
     check_books(result.folder)
@@ -474,7 +601,7 @@ def test_resuming_what_is_no_run_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{ half")
     with pytest.raises(InputError, match=r"config\.json is damaged"):
         search(resume=tmp_path)
-    with pytest.raises(ValueError, match="either a config or a run folder"):
+    with pytest.raises(ValueError, match="either a config, or a run folder"):
         search()
 
 

@@ -1,3 +1,5 @@
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,6 +48,56 @@ def test_an_unfinished_save_is_not_taken_for_a_checkpoint(tmp_path):
     check(checkpoint.load(tmp_path / "a", like()))
     checkpoint.delete(tmp_path / "a")
     assert not list(tmp_path.iterdir())
+
+
+def largest(folder):
+    """The file with the most bytes: that of the arrays."""
+    return max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+
+
+def flip(folder):
+    data = bytearray(largest(folder).read_bytes())
+    data[len(data) // 2] ^= 1
+    largest(folder).write_bytes(data)
+
+
+def cut(folder):
+    largest(folder).write_bytes(largest(folder).read_bytes()[:-1])
+
+
+def lose(folder):
+    largest(folder).unlink()
+
+
+def add(folder):
+    (folder / "more").write_text("")
+
+
+def empty(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def forget(folder):
+    (folder / "sha256.json").write_text("{ half")
+
+
+@pytest.mark.parametrize("damage", [flip, cut, lose, add, empty, forget, shutil.rmtree])
+def test_damage_is_one_line(tmp_path, damage):
+    checkpoint.save(tmp_path / "a", TREE)
+    damage(tmp_path / "a")
+    with pytest.raises(
+        checkpoint.DamagedCheckpointError, match=rf"checkpoint {tmp_path / 'a'} is (damaged|missing)"
+    ) as said:
+        checkpoint.load(tmp_path / "a", like())
+    assert "\n" not in str(said.value)
+
+
+def test_a_checkpoint_of_another_tree_is_one_line(tmp_path):
+    checkpoint.save(tmp_path / "a", TREE)
+    with pytest.raises(checkpoint.DamagedCheckpointError, match="cannot be read") as said:
+        checkpoint.load(tmp_path / "a", {"other": jnp.zeros(3)})
+    assert "\n" not in str(said.value)
 
 
 def test_more_devices_than_there_are_is_refused():

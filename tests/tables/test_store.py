@@ -18,6 +18,7 @@ def folder(tmp_path, monkeypatch):
     registry.write_text(json.dumps({NAME: [len(BODY), hashlib.sha256(BODY).hexdigest()]}))
     monkeypatch.setattr(store, "REGISTRY", registry)
     monkeypatch.setenv("JCENAS_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(store, "memory", lambda: tmp_path / "cache" / "whole.json")
     store.registry.cache_clear()
     yield tmp_path / "data"
     store.registry.cache_clear()
@@ -45,11 +46,40 @@ def test_damage_is_found(folder):
     path.write_bytes(BODY[:-1])
     with pytest.raises(InputError, match=r"damaged \(12 bytes instead of 13\).*jcenas data import"):
         store.locate(NAME)
-    path.write_bytes(BODY[:-1] + b"X")
-    assert store.locate(NAME) == path  # the size is right; only reading it finds the change
-    with pytest.raises(InputError, match=r"damaged \(SHA-256"):
-        store.locate(NAME, verify=True)
-    assert (store.listing()[0].state, store.listing(verify=True)[0].state) == ("ready", "damaged")
+    path.write_bytes(BODY[:-1] + b"X")  # the size is right; only reading it finds the change
+    for verify in (False, True):
+        with pytest.raises(InputError, match=r"damaged \(its SHA-256 is not"):
+            store.locate(NAME, verify=verify)
+        assert store.listing(verify=verify)[0].state == "damaged"
+
+
+def test_a_whole_file_is_read_once_until_it_changes(folder, monkeypatch):
+    path, read, sha256 = folder / NAME, [], store.sha256
+
+    def counted(path):
+        read.append(path)
+        return sha256(path)
+
+    monkeypatch.setattr(store, "sha256", counted)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(BODY)
+    for _ in range(3):
+        assert store.locate(NAME) == path
+    assert store.listing()[0].state == "ready"
+    assert len(read) == 1
+    store.locate(NAME, verify=True)
+    assert len(read) == 2
+    before = path.stat()
+    path.write_bytes(BODY[::-1])  # as a file with shuffled labels: nothing but its contents differs
+    with pytest.raises(InputError, match="damaged"):
+        store.locate(NAME)
+    path.write_bytes(BODY)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert store.locate(NAME) == path
+    assert len(read) == 3  # of the same size and time as before
+    store.memory().write_text("{ half")
+    assert store.locate(NAME) == path
+    assert len(read) == 4
 
 
 def test_wrong_source_changes_nothing(folder, tmp_path):

@@ -9,7 +9,6 @@ import functools
 import json
 import os
 import pathlib
-import zipfile
 from typing import Any
 
 import jax
@@ -21,6 +20,7 @@ from jcenas.carbon.forecast.forecaster import Forecaster
 from jcenas.carbon.forecast.linear import LinearBase
 from jcenas.carbon.forecast.network import ForecastNetwork
 from jcenas.errors import InputError
+from jcenas.runtime.archive import read_arrays
 
 FILE = pathlib.Path(__file__).parents[1] / "data" / "forecaster.npz"
 _CONFIG = ("zones", "width", "layers", "heads", "patch_h", "own_scale")
@@ -52,9 +52,9 @@ def load(path: str | os.PathLike) -> Forecaster:
     Raises:
       InputError: if the file cannot be read, or is none that `save` wrote.
     """
+    remedy = "give a file that `jcenas forecast --train --weights FILE` wrote"
+    stored = read_arrays(path, kind="forecaster", remedy=remedy)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            stored = {name: archive[name] for name in archive.files}
         network = ForecastNetwork(**json.loads(str(stored["config"])))
         flat = {name.removeprefix("params/"): x for name, x in stored.items() if name.startswith("params/")}
         params: Any = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), unflatten_dict(flat, sep="/"))
@@ -68,9 +68,8 @@ def load(path: str | os.PathLike) -> Forecaster:
             linear=linear,
             network=network,
         )
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        remedy = "give a file that `jcenas forecast --train --weights FILE` wrote"
-        raise InputError(f"{path}: not a forecaster ({error}); {remedy}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no forecaster ({' '.join(str(error).split())}); {remedy}") from error
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import Job, Outcome
 from jcenas.problems.network import NetworkProblem
 from jcenas.runtime import checkpoint
+from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.training import TrainState
 
 _TINY_H = 1e-9
@@ -103,9 +104,9 @@ class LocalExecutor:
                     batch, waiting[:] = waiting[: programs.score_batch], waiting[programs.score_batch :]
                 if not batch:
                     return
-                began = time.perf_counter()
+                watch = Stopwatch()
                 values = programs.training_free(np.array([job.genome for job in batch], np.int32))
-                self.ledger.spend(device, "scoring", "scoring", time.perf_counter() - began)
+                self._spend(device, "scoring", "scoring", watch)
                 scores.update({job.row: float(value) for job, value in zip(batch, values, strict=True)})
 
         self._on_all(score)
@@ -161,9 +162,9 @@ class LocalExecutor:
         batch = hour.next_batch(self.programs[device].score_batch)
         if not batch or self._supernets is None:
             return False
-        began = time.perf_counter()
+        watch = Stopwatch()
         errors = self._supernets.errors(self.programs[device], np.array([job.genome for job in batch], np.int32))
-        self.ledger.spend(device, "scoring", "scoring", time.perf_counter() - began)
+        self._spend(device, "scoring", "scoring", watch)
         hour.scores.update({job.row: float(error) for job, error in zip(batch, errors, strict=True)})
         return True
 
@@ -183,9 +184,9 @@ class LocalExecutor:
                     self._cut(device, job, train)
                     hour.left_s[job.row] = self._expected_s(job) * (1 - steps / total)
                     return True
-                began = time.perf_counter()
+                watch = Stopwatch()
                 train, loss = programs.train_candidate(train, job.genome)
-                self._spend(device, job, began)
+                self._spend(device, "training", "candidate", watch, job.proposal)
                 steps += chunk
                 self._fractions[job.row] = (device, steps / total)
                 self.hooks.notify("")
@@ -211,26 +212,40 @@ class LocalExecutor:
             train = self.programs[device].init(key, self.config.epochs)
             folder = self.folder.candidate(job.proposal)
             if checkpoint.exists(folder):
-                train = checkpoint.load(folder, train)
+                train = self._load(job, train)
         return train, int(train.step)
+
+    def _load(self, job: Job, fresh: TrainState) -> TrainState:
+        """The weights of a cut training; where they are damaged, the fresh ones, and the training begins again."""
+        folder = self.folder.candidate(job.proposal)
+        try:
+            return checkpoint.load(folder, fresh)
+        except checkpoint.DamagedCheckpointError as error:
+            self.hooks.notify(f"candidate {job.proposal} is trained again from its begin: {error}")
+            checkpoint.delete(folder)
+            return fresh
 
     def _cut(self, device: int, job: Job, train: TrainState) -> None:
         checkpoint.save(self.folder.candidate(job.proposal), train)
         self._resident[device] = (job.row, train)
         self.hooks.cut(job)
 
-    def _spend(self, device: int, job: Job, began: float) -> None:
-        seconds = time.perf_counter() - began
-        self.ledger.spend(device, "training", "candidate", seconds, job.proposal)
+    def _spend(self, device: int, state: str, purpose: str, watch: Stopwatch, proposal: int | None = None) -> None:
+        """Charge what a device did; time in which the process was stopped is idle."""
+        ran, stood = watch.read()
+        self.ledger.spend(device, state, purpose, ran, proposal)
+        if stood > 0:
+            self.ledger.stood_still(device, stood)
+            self.hooks.notify(f"the process stood still for {stood:.0f} s, which count as idle")
 
     def _finish(self, device: int, job: Job, train: TrainState, steps: int, loss: float | None) -> None:
         programs, reason = self.programs[device], None
         error = cost = math.nan
         latencies: dict[int, float] = {}
         if loss is None or math.isfinite(loss):
-            began = time.perf_counter()
+            watch = Stopwatch()
             error = programs.validation_error(train, job.genome)
-            self._spend(device, job, began)
+            self._spend(device, "training", "candidate", watch, job.proposal)
             cost, latencies = self._cost(device, job)
         else:
             reason = f"loss {loss} after {steps} steps"
@@ -246,9 +261,9 @@ class LocalExecutor:
         """The exact cost; a latency is measured by batch size, which is charged as scoring."""
         if not self.problem.measured:
             return float(self.problem.costs(np.array([job.genome]))[0, 0]), {}
-        began = time.perf_counter()
+        watch = Stopwatch()
         latencies = self.programs[device].latencies_s(job.genome)
-        self.ledger.spend(device, "scoring", "latency", time.perf_counter() - began)
+        self._spend(device, "scoring", "latency", watch)
         return latencies[self.config.latency_batch], latencies
 
 

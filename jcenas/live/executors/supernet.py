@@ -19,6 +19,7 @@ from jcenas.live.programs import DevicePrograms, MeshSupernet
 from jcenas.live.run_folder import RunFolder
 from jcenas.proxies.few_shot import split
 from jcenas.runtime import checkpoint, sharding
+from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.training import TrainState
 
 SPLIT_SHARE = 0.25  # of the supernet's epochs that each part trains on
@@ -41,23 +42,31 @@ class Supernets:
         key = jax.random.fold_in(jax.random.key(self._config.seed), _SUPERNET_KEY)
         return self._programs[0].init(key, self._config.supernet_epochs)
 
-    def _restore(self) -> None:
+    def _restore(self, notify: Callable[[str], None]) -> None:
         """The whole supernet and its parts, as far as they were saved."""
-        whole = self._fresh()
-        if checkpoint.exists(self._folder.supernet(0)):
-            whole = checkpoint.load(self._folder.supernet(0), whole)
+        whole = self._load(0, self._fresh(), notify)
         self._parts = [whole]
         if self._few_shot and self._done(whole):
-            self._split(whole)
+            self._split(whole, notify)
 
-    def _split(self, whole: TrainState) -> None:
+    def _load(self, number: int, fresh: TrainState, notify: Callable[[str], None]) -> TrainState:
+        """A saved supernet; where there is none, or it is damaged, the fresh one, which is trained (again)."""
+        folder = self._folder.supernet(number)
+        if not checkpoint.exists(folder):
+            return fresh
+        try:
+            return checkpoint.load(folder, fresh)
+        except checkpoint.DamagedCheckpointError as error:
+            notify(f"supernet {number} is trained again from its begin: {error}")
+            checkpoint.delete(folder)
+            return fresh
+
+    def _split(self, whole: TrainState, notify: Callable[[str], None]) -> None:
         steps = max(1, int(SPLIT_SHARE * int(whole.total)) // self._chunk_steps) * self._chunk_steps
         many = self._programs[0].problem.space.cardinalities[self._variable]
         stacked = split(whole, jnp.int32(steps), many)
         parts = [jax.tree.map(lambda leaf, i=i: leaf[i], stacked) for i in range(many)]
-        for number, part in enumerate(parts, 1):
-            if checkpoint.exists(self._folder.supernet(number)):
-                parts[number - 1] = checkpoint.load(self._folder.supernet(number), part)
+        parts = [self._load(number, part, notify) for number, part in enumerate(parts, 1)]
         self._parts = [whole, *(sharding.place(part, self._programs[0].device) for part in parts)]
 
     @property
@@ -77,18 +86,18 @@ class Supernets:
             InputError: the loss became NaN or infinite.
         """
         if not self._parts:
-            self._restore()
-        while (number := self._next()) is not None:
+            self._restore(notify)
+        while (number := self._next(notify)) is not None:
             if min(ledger.clock) >= until - 1e-9 or should_stop():
                 self._save(number)
                 return False
             self._chunk(number, ledger, notify)
         return True
 
-    def _next(self) -> int | None:
+    def _next(self, notify: Callable[[str], None]) -> int | None:
         """The supernet to train next; None where all are done."""
         if self._few_shot and len(self._parts) == 1 and self._done(self._parts[0]):
-            self._split(self._parts[0])
+            self._split(self._parts[0], notify)
         return next((i for i, part in enumerate(self._parts) if not self._done(part)), None)
 
     def _chunk(self, number: int, ledger: Ledger, notify: Callable[[str], None]) -> None:
@@ -104,14 +113,18 @@ class Supernets:
                 for device in range(devices):
                     ledger.standing(device, "compiling", "compiling", time.perf_counter() - began)
             trainer, busy = self._trainer, len(self._trainer.devices)
-        began = time.perf_counter()
+        watch = Stopwatch()
         fixed = None if number == 0 else (self._variable, number - 1)
         if trainer is not None:
             state, loss = trainer.train_supernet(self._parts[number])
         else:
             state, loss = programs.train_supernet(self._parts[number], fixed)
-        seconds = time.perf_counter() - began
+        seconds, stood = watch.read()
         self._parts[number] = state
+        if stood > 0:
+            for device in range(devices):
+                ledger.stood_still(device, stood)
+            notify(f"the process stood still for {stood:.0f} s, which count as idle")
         for device in range(busy):
             ledger.spend(device, "training", "supernet", seconds)
         for device in range(busy, devices):

@@ -88,7 +88,7 @@ def test_training_on_a_trace_is_deterministic_and_calibrated(trace):
         (["--origin", "0001-01-01T00:00+14:00"], "not between the years"),
         (["--origin", "9999-12-31T23:00-14:00"], "not between the years"),
         (["--origin", "2001-01-01T00:00Z"], "needs 168 h of history"),
-        (["--weights", "missing.npz"], "not a forecaster"),
+        (["--weights", "missing.npz"], "is no forecaster"),
     ],
 )
 def test_bad_input_is_one_clear_error(arguments, message):

@@ -62,9 +62,9 @@ def test_file_round_trip(full, toy, tmp_path):
 
 def test_a_file_that_is_none(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"no archive")
-    with pytest.raises(InputError, match="not a forecaster"):
+    with pytest.raises(InputError, match="is no forecaster"):
         weights.load(tmp_path / "bad.npz")
-    with pytest.raises(InputError, match="not a forecaster"):
+    with pytest.raises(InputError, match="is no forecaster"):
         weights.load(tmp_path / "missing.npz")
 
 

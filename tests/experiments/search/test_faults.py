@@ -1,0 +1,59 @@
+"""The kill campaign's own arithmetic: what it calls a loss."""
+
+import pytest
+
+from experiments.search import faults
+from experiments.search.faults import Books
+from jcenas.live.database import RunDatabase
+
+
+def books(**changes):
+    known = {1: (1, 1, 0.5, "done", 0.1, 5.0, 2.0, 3.0)}
+    usual = Books("finished", known, rows=1, emissions_g=3.0, hours_g=3.0, untested=0)
+    return usual._replace(**changes)
+
+
+def test_nothing_is_lost():
+    assert sum(faults.losses(None, books()).values()) == 0
+    assert sum(faults.losses(books(status="running"), books()).values()) == 0
+    assert sum(faults.losses(None, None).values()) == 0
+    assert sum(faults.losses(books(), books(status="running", hours_g=0.0, untested=3)).values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("after", "name"),
+    [
+        (books(evaluations={}, rows=0), "evaluations gone"),
+        (books(evaluations={1: (1, 1, 0.5, "done", 0.2, 5.0, 2.0, 3.0)}), "evaluations changed"),
+        (books(rows=2), "evaluations repeated"),
+        (books(emissions_g=2.9, hours_g=2.9), "emissions shrunk"),
+        (books(hours_g=2.9), "accounts that differ"),
+        (books(untested=1), "cells not tested"),
+        (None, "run folders gone"),
+    ],
+)
+def test_each_loss_is_seen(after, name):
+    found = faults.losses(books(), after)
+    assert {name: count for name, count in found.items() if count} == {name: 1}
+
+
+def test_books_of_a_run(tmp_path):
+    assert faults.read_books(tmp_path) is None
+    database = RunDatabase(tmp_path / "run.db", create=True)
+    database.set_meta("status", "finished")
+    for proposal, (error, cost) in enumerate([(0.1, 9.0), (0.3, 5.0), (0.4, 9.0)], 1):
+        database.insert(
+            "evaluations", proposal=proposal, ordinal=proposal, status="done", validation_error=error, cost=cost
+        )
+    database.insert("intervals", emissions_g=2.0)
+    database.insert("hours", emissions_g=2.0)
+    database.replace("test", proposal=1, error=0.2)
+    database.close()
+    found = faults.read_books(tmp_path)
+    assert found is not None
+    assert (found.status, found.rows, found.emissions_g, found.hours_g, found.untested) == ("finished", 3, 2.0, 2.0, 1)
+
+
+@pytest.mark.study
+def test_a_small_campaign(tmp_path):
+    assert faults.main(["--smoke", "--runs", str(tmp_path)]) == 0
