@@ -130,7 +130,7 @@ def _resumed(
         record = run_folder.read_record(folder.path)
         grid = trace_files.recall(folder.path, record["trace"])
         database = RunDatabase(folder.database)
-        known = {name: database.get_meta(name) for name in ("reference", "seconds_at", "supernet_s")}
+        known = {name: database.get_meta(name) for name in ("reference", "seconds_at", "latency_at", "supernet_s")}
         database.close()
         images = prepare.load_images(config, watched.log, given)
         check_same(record.get("images"), images)
@@ -146,10 +146,10 @@ def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared)
     database = RunDatabase(part / "run.db", create=True)
     problem = prepared.problem
     facts = {
-        "cost_name": config.cost,
-        "cost_unit": registry.check("cost", config.cost).entry.options.get("unit", ""),
+        "costs": [{"name": name, "unit": _unit(name)} for name in problem.cost_names],
         "reference": problem.reference,
         "seconds_at": problem.seconds_at,
+        "latency_at": problem.latency_at,
         "supernet_s": prepared.supernet_s,
         "room": prepare.room_of(config, problem, len(prepared.programs)),
     }
@@ -157,6 +157,10 @@ def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared)
         for name, value in facts.items():
             database.set_meta(name, value)
     database.close()
+
+
+def _unit(cost: str) -> str:
+    return registry.check("cost", cost).entry.options.get("unit", "")
 
 
 def _run(

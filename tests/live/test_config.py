@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,10 @@ def test_it_can_be_a_key():
         ("stage", "one-shto", "unknown stage 'one-shto'; did you mean 'one-shot'"),
         ("stage", "zero-shot", "needs a NAME after a colon"),
         ("cost", "money", "unknown cost 'money'"),
+        ("cost", ("params", "latencey"), "unknown cost 'latencey'; did you mean 'latency'"),
+        ("cost", ("params", "params"), "--cost params params: 'params' is named twice"),
+        ("cost", ("params", "flops", "latency", "energy"), "these are 4 costs, and a search takes at most 3"),
+        ("cost", (), "--cost: name at least one"),
         ("optimizer", "nsga3", "unknown optimizer 'nsga3'; did you mean 'nsga2'"),
         ("images", "digit", "'digit'"),
         ("image_size", 0, "--image-size 0"),
@@ -60,3 +65,11 @@ def test_fields_of_another_version_are_refused(field):
 @pytest.mark.parametrize(("hour_seconds", "real"), [(3.0, False), (3599.0, False), (3600.0, True), (7200.0, True)])
 def test_an_hour_of_an_hour_is_real_time(hour_seconds, real):
     assert SearchConfig(hour_seconds=hour_seconds).real_time == real
+
+
+def test_costs_are_a_tuple_however_they_are_given():
+    assert SearchConfig().cost == SearchConfig(cost="params").cost == ("params",)
+    several = SearchConfig(cost=["params", "latency"])
+    assert several.cost == ("params", "latency")
+    assert SearchConfig.from_json(json.loads(json.dumps(several.to_json()))) == several
+    hash(several)
