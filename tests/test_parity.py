@@ -45,7 +45,7 @@ from jcenas.tables.digits import digits
 
 HOURS, BEFORE = 24, 170
 POWER = PowerModel()
-REFERENCE = (10.0, 101_000.0)
+REFERENCE = {"error": 10.0, "params": 101_000.0, "energy_uj": 68.0}
 COSTS = Costs(prepare_s=9000.0, score_s=41.0, switch_s=67.0)
 SECONDS_SCALE = 0.37  # no training ends exactly with an hour
 POLICIES = ["heuristic", "heuristic-queue", "threshold", "threshold-queue:0.4", "plan", "pace", "ppo", "static:0.3"]
@@ -91,18 +91,21 @@ def any_of(names):
 class Pair:
     """Both clusters with one stage and so many devices, compiled once for every policy and budget."""
 
-    def __init__(self, table, grid, stage, devices, optimizer="random"):
+    def __init__(self, table, grid, stage, devices, optimizer="random", costs=("params",)):
+        reference = tuple(REFERENCE[name] for name in ("error", *costs))
         self.table, self.grid, self.stage, self.devices = table, grid, stage_from_name(stage), devices
         self.sizes = SearchSizes.of_stage(self.stage, devices=devices, room=512, proposals=32, initial=0)
         self.costs = COSTS if self.stage.supernet else COSTS._replace(prepare_s=0.0)
         policy = any_of(POLICIES)
-        make = optimizer_maker(optimizer, table.space, batch=self.sizes.proposals, reference=REFERENCE)
+        make = optimizer_maker(optimizer, table.space, batch=self.sizes.proposals, reference=reference)
         self.simulate = jax.jit(make_search(self.sizes, table, make, policy, stage=self.stage))
         self.key = jax.random.key(3)
         optimiser = make(self.sizes.room)
-        self.steps = Steps(self.sizes, self.stage, policy, optimiser, reference=REFERENCE, hour_s=3600.0)
+        self.steps = Steps(self.sizes, self.stage, policy, optimiser, reference=reference, hour_s=3600.0)
         estimate = estimates(table, self.stage)
-        self.benchmark = make_benchmark(table, cost="params", reference=REFERENCE, estimate=estimate)
+        self.benchmark = make_benchmark(table, cost=costs, reference=reference, estimate=estimate)
+        largest = float(self.benchmark.largest)
+        self.problem = TableProblem(table, error="error", costs=costs, reference=reference, largest=largest)
 
     def simulated(self, params, carbon_g):
         grid = self.grid
@@ -118,8 +121,7 @@ class Pair:
         return self.simulate(self.key, params, self.benchmark, scenario)
 
     def lived(self, folder, params, carbon_g):
-        largest = float(self.benchmark.largest)
-        problem = TableProblem(self.table, error="error", costs=("params",), reference=REFERENCE, largest=largest)
+        problem = self.problem
         database = RunDatabase(folder / "run.db", create=True)
         ledger = Ledger(database, self.grid.trace, POWER, devices=self.devices, hour_seconds=3600.0)
         room, steps = self.sizes.room, lambda room: self.steps
@@ -199,6 +201,19 @@ def test_lamoo_proposes_the_same_in_both(tmp_path, table, grid):
     params = which + POLICIES.index("plan"), each
     database, state, _ = pair.lived(tmp_path, params, np.inf)
     compare(pair.simulated(params, np.inf), database, state, table)
+    database.close()
+
+
+@pytest.mark.slow
+def test_two_costs_are_searched_alike_in_both(tmp_path, table, grid):
+    pair = Pair(table, grid, "predictor", 8, costs=("params", "energy_uj"))
+    which, each = any_of(POLICIES).init_params(pair.key)
+    params = which + POLICIES.index("plan"), each
+    database, state, _ = pair.lived(tmp_path, params, np.inf)
+    simulated = pair.simulated(params, np.inf)
+    compare(simulated, database, state, table)
+    assert simulated.objectives.shape[1] == 3
+    assert state.hypervolume() == pytest.approx(float(simulated.hypervolume) / pair.problem.largest, rel=1e-4)
     database.close()
 
 

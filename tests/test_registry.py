@@ -208,7 +208,7 @@ def test_entries_of_a_package_by_name(packages):
     from jcenas.live import SearchConfig
 
     assert provider_from_name("theirs").name == "theirs"
-    assert registry.check("cost", SearchConfig(cost="theirs").cost).entry.options["unit"] == "edges"
+    assert registry.check("cost", SearchConfig(cost="theirs").cost[0]).entry.options["unit"] == "edges"
 
 
 def test_a_broken_package_fails_only_where_it_is_chosen(packages):

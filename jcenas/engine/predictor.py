@@ -10,10 +10,10 @@ proposed again. CE-NAS's own table holds thousands of such accuracies (seeds tha
 
 Proposals are picked one after the other by expected hypervolume improvement for each second of training (Snoek et al.
 2012, section 3.2, divide in the same way); after each the process is conditioned on its own prediction ("kriging
-believer": Ginsbourger et al. 2010), so that the picks of one hour differ. The second objective is known without
-training, which makes the expectation exact.
+believer": Ginsbourger et al. 2010), so that the picks of one hour differ. The costs are known without training, so that
+the expectation is over the error alone (`jcenas.engine.improvement`).
 
-Letters: c room for evaluations, k candidates, s short list, f places for the front.
+Letters: c room for evaluations, k candidates, s short list, f places for the front, m objectives.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.stats import norm
 
 from jcenas.engine import queue
 from jcenas.engine.candidates import Candidates, Evaluated, Inputs
+from jcenas.engine.improvement import Belief, Front, improvement
+from jcenas.engine.sized import by_size
 from jcenas.moo import choice, linalg
 from jcenas.moo.kernels import squared_distances
 from jcenas.moo.pareto import dominance_number, first_of_equals, non_dominated
@@ -100,53 +101,16 @@ def predict(known: Inputs, errors: jax.Array, mask: jax.Array, asked: Inputs) ->
     return Prediction(mean, jnp.sqrt(jnp.maximum(variance, 1e-6)), half, scale)
 
 
-class Front(NamedTuple):
-    """Pareto front of the evaluations, padded."""
-
-    points: jax.Array  # (f, 2) float32, errors and costs
-    known: jax.Array  # (f,) bool, False in padded rows
-
-
 def on_front(seen: jax.Array, told: jax.Array) -> jax.Array:
-    """Mask, bool (c,), of the front of evaluations (c, 2) where told (c,); the first of equal ones only."""
+    """Mask, bool (c,), of the front of evaluations (c, m) where told (c,); the first of equal ones only."""
     best = non_dominated(seen, told)
     return best & first_of_equals(seen, best)
 
 
 def front_of(seen: jax.Array, best: jax.Array, f: int) -> Front:
-    """The front of evaluations (c, 2), those that `best` (c,) marks, in f places that must hold them."""
+    """The front of evaluations (c, m), those that `best` (c,) marks, in f places that must hold them."""
     places = queue.compact(jnp.arange(seen.shape[0]), best, f, 0)
     return Front(seen[places], jnp.arange(f) < jnp.sum(best))
-
-
-def improvement(
-    mean: jax.Array, deviation: jax.Array, scale: Warp, cost: jax.Array, front: Front, reference: jax.Array
-) -> jax.Array:
-    """Expected hypervolume improvement, float32 (k,), of candidates of known cost and log-normal error.
-
-    With the front as steps of the best error at each cost, a candidate gains the width of each step that is not cheaper
-    than itself times E[max(best - error, 0)], and with error = exp(a + b z) - s that expectation is Black and Scholes'.
-
-    Args:
-      mean: float32 (k,), of the errors as `scale` maps them.
-      deviation: float32 (k,), of the same.
-      scale: the map of errors.
-      cost: float32 (k,).
-      front: what is to be improved.
-      reference: float32 (2,).
-    """
-    cheap_first = jnp.argsort(jnp.where(front.known, front.points[:, 1], jnp.inf))
-    errors, costs = jnp.where(front.known[:, None], front.points, jnp.inf)[cheap_first].T
-    best = jnp.minimum(jnp.concatenate([jnp.full(1, jnp.inf), jax.lax.cummin(errors)]), reference[0])
-    left = jnp.concatenate([jnp.full(1, -jnp.inf), costs])
-    right = jnp.minimum(jnp.concatenate([costs, jnp.full(1, jnp.inf)]), reference[1])
-    width = jnp.maximum(right[None, :] - jnp.maximum(left[None, :], cost[:, None]), 0)
-    a = (mean * scale.deviation + scale.mean)[:, None]
-    b = (deviation * scale.deviation)[:, None]
-    step = jnp.maximum(best + scale.shift - scale.low, 1e-6)[None, :]
-    z = (jnp.log(step) - a) / b
-    gain = step * norm.cdf(z) - jnp.exp(jnp.minimum(a + b**2 / 2, 20.0)) * norm.cdf(z - b)
-    return jnp.sum(width * jnp.maximum(gain, 0), axis=1)
 
 
 def by_improvement(
@@ -155,12 +119,12 @@ def by_improvement(
     """The n best candidates by expected hypervolume improvement for each second of training, picked one by one.
 
     Only the `SHORT_LIST` n candidates that improve most by themselves can be picked. Before `START` evaluations the
-    candidates keep their order. Of the costs only the first counts.
+    candidates keep their order.
 
     Args:
       evaluated: what the process is conditioned on, c evaluations.
       candidates: k proposals.
-      reference: float32 (2,).
+      reference: float32 (m,).
       n: static number of picks, at most k.
 
     Returns:
@@ -176,17 +140,21 @@ def by_improvement(
     def choose(f: int) -> Callable[[], tuple[jax.Array, jax.Array]]:
         return lambda: _from_short_list(belief, candidates, front_of(seen, best, f), reference, n)
 
-    room = seen.shape[0]
-    if room <= FRONT:
-        chosen, counts = choose(room)()
-    else:  # a long front is rare and slow: all evaluations have a place only where they need one
-        chosen, counts = jax.lax.cond(jnp.sum(best) <= FRONT, choose(FRONT), choose(room))
+    # A long front is rare and slow: all evaluations have a place only where they need one.
+    sizes = _places(seen.shape[0], seen.shape[1])
+    chosen, counts = by_size(sizes, jnp.sum(best), [choose(size) for size in sizes])
     in_order = jnp.argsort(~candidates.mask, stable=True)[:n]
     early = jnp.sum(told) < START
     return (
         jnp.where(early, in_order, chosen).astype(jnp.int32),
         jnp.where(early, candidates.mask[in_order], counts),
     )
+
+
+def _places(room: int, objectives: int) -> tuple[int, ...]:
+    """Ascending numbers of places for the front; fronts of more than two objectives are often long."""
+    several = (FRONT,) if objectives == 2 else (FRONT, 4 * FRONT)
+    return (*(size for size in several if size < room), room)
 
 
 def _believe(evaluated: Evaluated, asked: Inputs) -> Prediction:
@@ -202,9 +170,9 @@ def _from_short_list(
     belief: Prediction, candidates: Candidates, front: Front, reference: jax.Array, n: int
 ) -> tuple[jax.Array, jax.Array]:
     """The n picks, as of `by_improvement`, of the `SHORT_LIST` n candidates that improve a front most by themselves."""
-    cost = candidates.costs[:, 0]
-    alone = improvement(belief.mean, belief.deviation, belief.warp, cost, front, reference)
-    short = choice.best_rows(alone / candidates.seconds, candidates.mask, min(SHORT_LIST * n, cost.shape[0]))
+    costs = candidates.costs
+    alone = improvement(Belief(belief.mean, belief.deviation, belief.warp), costs, front, reference)
+    short = choice.best_rows(alone / candidates.seconds, candidates.mask, min(SHORT_LIST * n, costs.shape[0]))
     picks, free = _pick(belief.at(short), candidates.at(short), front, reference, n)
     return short[picks], free
 
@@ -217,21 +185,22 @@ def _pick(
     Returns:
       Places in the short list, int32 (n,), and which of them count, bool (n,).
     """
-    f, error, cost = front.points.shape[0], belief.error(), listed.costs[:, 0]
+    f, expected = front.points.shape[0], jnp.concatenate([belief.error()[:, None], listed.costs], axis=1)
 
     def pick(carry: Any, i: jax.Array):
         matrix, front, free = carry
         deviation = jnp.sqrt(jnp.maximum(jnp.diagonal(matrix), 1e-6))
-        value = improvement(belief.mean, deviation, belief.warp, cost, front, reference) / listed.seconds
+        seen = Belief(belief.mean, deviation, belief.warp)
+        value = improvement(seen, listed.costs, front, reference) / listed.seconds
         at = choice.best(value, free)
         learnt = matrix[at] / jnp.sqrt(matrix[at, at] + NOISE)
-        points = front.points.at[f + i].set(jnp.stack([error[at], cost[at]]))
+        points = front.points.at[f + i].set(expected[at])
         front = Front(points, front.known.at[f + i].set(free[at]))
         return (matrix - jnp.outer(learnt, learnt), front, free.at[at].set(False)), (at, free[at])
 
     posterior = covariance(listed.inputs, listed.inputs) - linalg.product(belief.half.T, belief.half)
     room = Front(
-        jnp.concatenate([front.points, jnp.full((n, 2), jnp.inf, front.points.dtype)]),
+        jnp.concatenate([front.points, jnp.full((n, front.points.shape[1]), jnp.inf, front.points.dtype)]),
         jnp.concatenate([front.known, jnp.zeros(n, bool)]),
     )
     return jax.lax.scan(pick, (posterior, room, listed.mask), jnp.arange(n))[1]

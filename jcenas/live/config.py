@@ -2,12 +2,14 @@
 
 import dataclasses
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from jcenas import registry
 from jcenas.carbon.power import PowerModel
 from jcenas.errors import MOST_HOURS, MOST_SEED, InputError, check_integer
+from jcenas.registry.cost_names import cost_names
 from jcenas.train.own_images import is_own
 
 REAL_TIME_HOUR_S = 3600.0
@@ -42,8 +44,9 @@ class SearchConfig:
             x_test, y_test; or a folder of class folders, perhaps below train/, test/ and val/.
         image_size: side in pixels to which the images of a folder are resized; if not given, the most common size's
             shorter side, at most 64.
-        cost: second objective beside the validation error: params (parameters), flops (multiply-adds), latency
-            (measured on this device with batch `latency_batch`), or energy (of one inference, modelled).
+        cost: objectives beside the validation error, one to three of them: params (parameters), flops (multiply-adds),
+            latency (measured on this device with batch `latency_batch`), energy (of one inference, modelled), or
+            another of `jcenas list cost`.
         latency_batch: images per call when latency is measured.
         optimizer: what proposes cells: lamoo (uniform in its region), lamoo-ehvi (with expected hypervolume improvement
             in the region: better on tables, dearer an ask), nsga2, random, or another of `jcenas list optimizer`.
@@ -89,7 +92,7 @@ class SearchConfig:
     runs: Path = Path("runs")
     images: str = "digits"
     image_size: int | None = None
-    cost: str = "params"
+    cost: Sequence[str] = ("params",)
     latency_batch: Literal[1, 64] = 1
     optimizer: str = "lamoo"
     stage: str = "predictor"
@@ -129,12 +132,20 @@ class SearchConfig:
         if self.reference_error is not None and not 0 < self.reference_error <= 1:
             raise InputError(f"--reference-error {self.reference_error}: must be in (0, 1]")
         self._check_images()
-        registry.check("cost", self.cost)
+        self._check_costs()
         registry.check("optimizer", self.optimizer)
         registry.check("stage", self.stage)
         check_integer("--seed", self.seed, 0, MOST_SEED)
         if self.name and (Path(self.name).name != self.name or self.name in {".", ".."}):
             raise InputError(f"--name {self.name}: must be a plain folder name; use --runs for the folder above it")
+
+    def _check_costs(self) -> None:
+        """Known names, as a tuple; one alone may be given as a text."""
+        object.__setattr__(self, "cost", cost_names(self.cost))
+        if not self.cost:
+            raise InputError(f"--cost: name at least one; the costs are {', '.join(registry.names('cost'))}")
+        for name in self.cost:
+            registry.check("cost", name)
 
     def _check_images(self) -> None:
         """A name of the registry, or a path, which becomes absolute: a run may go on from another folder."""

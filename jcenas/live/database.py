@@ -1,6 +1,7 @@
 """The run database: every proposal, score, evaluation, interval of device time and hour, committed as it happens.
 
 SQLite in WAL mode: a `kill -9` loses at most the transaction in flight, and others can read while the search writes.
+The columns `costs` hold a JSON object each, of a number for every cost by its name.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 
 from jcenas.errors import InputError
 
-SCHEMA_VERSION = 2  # of the tables; a folder of another version is refused
+SCHEMA_VERSION = 3  # of the tables; a folder of another version is refused
 
 _SCHEMA = """
 CREATE TABLE hours(hour INTEGER PRIMARY KEY, time_utc TEXT, intensity_g_per_kwh REAL, evaluation_share REAL,
@@ -22,9 +23,9 @@ CREATE TABLE hours(hour INTEGER PRIMARY KEY, time_utc TEXT, intensity_g_per_kwh 
 CREATE TABLE intervals(id INTEGER PRIMARY KEY, device INTEGER, state TEXT, purpose TEXT, proposal INTEGER,
     start_hour REAL, end_hour REAL, seconds REAL, energy_kwh REAL, emissions_g REAL);
 CREATE TABLE proposals(id INTEGER PRIMARY KEY, genome TEXT, cell TEXT, hour REAL, status TEXT, place INTEGER);
-CREATE TABLE scores(proposal INTEGER PRIMARY KEY, score REAL, error REAL, cost REAL, hour REAL);
+CREATE TABLE scores(proposal INTEGER PRIMARY KEY, score REAL, error REAL, costs TEXT, hour REAL);
 CREATE TABLE evaluations(proposal INTEGER PRIMARY KEY, ordinal INTEGER, hour REAL, status TEXT,
-    validation_error REAL, cost REAL, seconds REAL, energy_kwh REAL, emissions_g REAL, steps INTEGER,
+    validation_error REAL, costs TEXT, seconds REAL, energy_kwh REAL, emissions_g REAL, steps INTEGER,
     final_loss REAL, hypervolume REAL, reason TEXT, told INTEGER);
 CREATE TABLE latencies(proposal INTEGER, batch INTEGER, seconds REAL, PRIMARY KEY(proposal, batch));
 CREATE TABLE test(proposal INTEGER PRIMARY KEY, error REAL);

@@ -42,8 +42,8 @@ class SearchResult:
 
     Attributes:
         folder: the run folder, with config.json, run.db, checkpoints and report.
-        pareto: a row per cell of the front, by falling accuracy: cell, genome, accuracy, test_accuracy, the cost under
-            its name, seconds, energy_kwh, emissions_g.
+        pareto: a row per cell of the front, by falling accuracy: cell, genome, accuracy, test_accuracy, the costs under
+            their names, seconds, energy_kwh, emissions_g.
         evaluations: the same for every finished training, without test_accuracy, in order.
         summary: the headline figures, as in the `meta` table of run.db.
         status: "finished" or "interrupted".
@@ -116,8 +116,8 @@ def summarise(
 ) -> dict[str, Any]:
     """The headline figures."""
     energy, mean_of_hours = ledger.energy_kwh, _mean_of_hours(ledger, grid)
-    cost_said = {"energy": ["energy of one inference (multiply-adds and bytes)"]}
-    measured = getattr(state.problem, "measured", False)
+    cost_said = {"energy": "energy of one inference (multiply-adds and bytes)"}
+    measured = getattr(state.problem, "measured", ())
     return {
         "status": status,
         "emissions_g": ledger.emissions_g,
@@ -138,10 +138,11 @@ def summarise(
         "device_h": ledger.device_seconds / units.SECONDS_PER_HOUR,
         "device_s_by_purpose": ledger.seconds_by_purpose(),
         "emissions_g_by_purpose": ledger.emissions_by_purpose(),
-        "measured": MEASURED + ([config.cost] if measured else []),
+        "measured": [*MEASURED, *measured],
         "modelled": [
             *MODELLED,
-            *cost_said.get(config.cost, []),
+            *(said for name, said in cost_said.items() if name in state.problem.cost_names),
+            *(f"{name} of what is not trained yet (by its multiply-adds, for the order)" for name in measured),
             f"the coming hours as the policy sees them ({grid.told(config.forecast)})",
         ],
         "not_charged": NOT_CHARGED,
@@ -174,18 +175,22 @@ def _blind(ledger: Ledger, config: SearchConfig, devices: int) -> float:
 
 def result(database: RunDatabase, front: Collection[int], folder: Path, summary: dict[str, Any]) -> SearchResult:
     """Collect the frames from the database; `front` holds the proposals that no other dominates."""
-    cost: str = database.get_meta("cost_name")
+    costs = [cost["name"] for cost in database.get_meta("costs")]
     query = (
         "SELECT p.id AS proposal, p.cell, p.genome, 1 - e.validation_error AS accuracy, 1 - t.error AS test_accuracy, "
-        "e.cost, e.seconds, e.energy_kwh, e.emissions_g FROM evaluations e JOIN proposals p ON p.id = e.proposal "
+        "e.costs, e.seconds, e.energy_kwh, e.emissions_g FROM evaluations e JOIN proposals p ON p.id = e.proposal "
         "LEFT JOIN test t ON t.proposal = p.id WHERE e.status = 'done' ORDER BY e.ordinal"
     )
-    names = ["proposal", "cell", "genome", "accuracy", "test_accuracy", "cost", "seconds", "energy_kwh", "emissions_g"]
-    frame = pd.DataFrame([tuple(row) for row in database.rows(query)], columns=names).rename(columns={"cost": cost})
+    names = ["proposal", "cell", "genome", "accuracy", "test_accuracy", *costs, "seconds", "energy_kwh", "emissions_g"]
+    rows = []
+    for *before, text, seconds, energy, emissions in database.rows(query):
+        values = json.loads(text)
+        rows.append((*before, *(values[name] for name in costs), seconds, energy, emissions))
+    frame = pd.DataFrame(rows, columns=names)
     frame["genome"] = [tuple(json.loads(g)) for g in frame["genome"]]
     frame["test_accuracy"] = frame["test_accuracy"].astype(float)
     best: pd.DataFrame = frame.loc[frame["proposal"].isin(list(front))]
-    best = best.sort_values(by=["accuracy", cost], ascending=[False, True])
+    best = best.sort_values(by=["accuracy", *costs], ascending=[False, *[True] * len(costs)])
     return SearchResult(
         folder, best.reset_index(drop=True), frame.drop(columns="test_accuracy"), summary, summary["status"]
     )

@@ -82,7 +82,8 @@ def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None],
         config: of the run.
         images: to learn.
         log: told what takes long.
-        known: what an earlier start of the run found: `reference`, `seconds_at`, `supernet_s`; None: measure them.
+        known: what an earlier start of the run found: `reference`, `seconds_at`, `latency_at` and `supernet_s`; None:
+            measure them.
 
     Raises:
         InputError: too few devices, or images that the networks do not take.
@@ -96,28 +97,30 @@ def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None],
     log(f"compiled in {compiled_s:.1f} s")
     problem = make_problem(config, images.data)
     known = _measure(config, images, problem, programs[0]) if known is None else known
-    problem = dataclasses.replace(problem, reference=tuple(known["reference"]), seconds_at=tuple(known["seconds_at"]))
+    facts = {name: tuple(known[name]) for name in ("reference", "seconds_at", "latency_at")}
+    problem = dataclasses.replace(problem, **facts)
     seconds = {"compiling": compiled_s, "timing": timing.read()[0]}
     return Prepared(images, programs, problem, known["supernet_s"], seconds, sharding.describe(devices))
 
 
 def _measure(config: SearchConfig, images: RunImages, problem: NetworkProblem, programs: DevicePrograms) -> dict:
     """The reference point, and what trainings take: a light and a heavy network, a chunk of steps each."""
-    dearest = None
-    if problem.measured:
-        dearest = max(programs.latency_s(genome, config.latency_batch) for genome in problem.dearest)
     error = config.reference_error or images.reference_error
     ends = problem.lightest, problem.dearest[0]
     programs.seconds_per_epoch(ends[0])  # the first call is slower
     light, heavy = (config.epochs * programs.seconds_per_epoch(genome) for genome in ends)
     counts = np.asarray(problem.multiply_adds(np.array(ends)), float)
-    each = max(0.0, heavy - light) / max(counts[1] - counts[0], 1.0)
-    supernet_s = 0.0
+    times, dearest, supernet_s = problem.latency_at, {}, 0.0
+    if problem.measured:
+        least = programs.latency_s(ends[0], config.latency_batch)
+        latencies = [programs.latency_s(genome, config.latency_batch) for genome in problem.dearest]
+        times, dearest = _line(counts, (least, latencies[0])), dict.fromkeys(problem.measured, max(latencies))
     if stage_from_name(config.stage).supernet:
         supernet_s = config.supernet_epochs * programs.seconds_per_epoch(None)
     return {
         "reference": problem.reference_point(error, dearest),
-        "seconds_at": (max(light - each * counts[0], 1e-3), each),
+        "seconds_at": _line(counts, (light, heavy), least=1e-3),
+        "latency_at": times,
         "supernet_s": supernet_s,
     }
 
@@ -126,6 +129,12 @@ def power_of_each(power: PowerModel, prepared: Prepared) -> PowerModel:
     """Power of each device: the usual one is of a whole device, of which a CPU's cores are parts."""
     devices = [programs.device for programs in prepared.programs]
     return power.shared_by(len(devices)) if sharding.on_cpu(devices) and power == PowerModel() else power
+
+
+def _line(counts: np.ndarray, seconds: tuple[float, float], least: float = 0.0) -> tuple[float, float]:
+    """Seconds that two networks of so many multiply-adds take as (fixed, per multiply-add)."""
+    each = max(0.0, seconds[1] - seconds[0]) / max(counts[1] - counts[0], 1.0)
+    return max(seconds[0] - each * counts[0], least), each
 
 
 @functools.lru_cache(maxsize=16)

@@ -51,7 +51,7 @@ def make_problem(config: SearchConfig, data: ImageSet) -> NetworkProblem:
         channels=config.channels,
         cells=config.cells,
     )
-    return registry.load("problem", config.problem)(skeleton=skeleton, cost=config.cost)
+    return registry.load("problem", config.problem)(skeleton=skeleton, cost_names=tuple(config.cost))
 
 
 class DevicePrograms:

@@ -147,7 +147,7 @@ def _resumed(
         database = RunDatabase(folder.database)
         try:
             check_sums(folder.path, database.get_meta("files"))
-            known = {name: database.get_meta(name) for name in ("reference", "seconds_at", "supernet_s")}
+            known = {name: database.get_meta(name) for name in ("reference", "seconds_at", "latency_at", "supernet_s")}
             noted = database.get_meta("changes", [])
             config = as_changed(config, noted)
             new = differences(config, changes)
@@ -176,10 +176,10 @@ def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared)
     problem = prepared.problem
     facts = {
         "files": sums(part),
-        "cost_name": config.cost,
-        "cost_unit": registry.check("cost", config.cost).entry.options.get("unit", ""),
+        "costs": [{"name": name, "unit": _unit(name)} for name in problem.cost_names],
         "reference": problem.reference,
         "seconds_at": problem.seconds_at,
+        "latency_at": problem.latency_at,
         "supernet_s": prepared.supernet_s,
         "room": prepare.room_of(config, problem, len(prepared.programs)),
     }
@@ -187,6 +187,10 @@ def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared)
         for name, value in facts.items():
             database.set_meta(name, value)
     database.close()
+
+
+def _unit(cost: str) -> str:
+    return registry.check("cost", cost).entry.options.get("unit", "")
 
 
 def _run(

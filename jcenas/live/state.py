@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
     """What a finished training showed. `reason` is set where it failed."""
 
     validation_error: float
-    cost: float
+    costs: tuple[float, ...]  # in the order of the problem's
     steps: int
     final_loss: float | None
     seconds: float
@@ -118,7 +118,7 @@ class RunState:
         told: dict[int, list[Finished]] = {}
         for row in self._database.rows("SELECT * FROM evaluations ORDER BY ordinal"):
             good = row["status"] == "done"
-            objectives = (row["validation_error"], row["cost"]) if good else (math.nan, math.nan)
+            objectives = (row["validation_error"], *self._read_costs(row["costs"])) if good else self._nothing
             finished = Finished(row["proposal"] - 1, objectives, row["hour"])
             self.failed += not good
             if good:
@@ -154,6 +154,20 @@ class RunState:
     def _in_order(rows: Sequence[sqlite3.Row], status: str) -> list[int]:
         """Catalogue rows of the proposals that have a status, by their place."""
         return [row["id"] - 1 for row in sorted(rows, key=lambda row: row["place"] or 0) if row["status"] == status]
+
+    @property
+    def _nothing(self) -> tuple[float, ...]:
+        """Objectives of a training that failed."""
+        return (math.nan,) * len(self.problem.reference)
+
+    def _written_costs(self, values: Sequence[float]) -> str:
+        """Costs as the database holds them."""
+        return json.dumps(dict(zip(self.problem.cost_names, map(float, values), strict=True)))
+
+    def _read_costs(self, text: str) -> tuple[float, ...]:
+        """Costs as the database holds them, in the problem's order."""
+        values = json.loads(text)
+        return tuple(values[name] for name in self.problem.cost_names)
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
@@ -264,14 +278,13 @@ class RunState:
         """Take in scores by row."""
         if not scores:
             return
-        costs = self.problem.costs(self.proposals.table[list(scores)])[:, 0]
+        costs = self.problem.costs(self.proposals.table[list(scores)]).tolist()
         with self._database.transaction():
-            for (row, score), cost in zip(scores.items(), costs, strict=True):
+            for (row, score), values in zip(scores.items(), costs, strict=True):
                 value = None if math.isnan(score) else score
                 error = value if self.steps.stage.supernet else None  # a training-free score is no error
-                self._database.replace(
-                    "scores", proposal=row + 1, score=value, error=error, cost=float(cost), hour=hour
-                )
+                text = self._written_costs(values)
+                self._database.replace("scores", proposal=row + 1, score=value, error=error, costs=text, hour=hour)
                 self.proposals.scores[row] = score
         rows = jnp.asarray(list(scores), jnp.int32)
         self.search = self.search.replace(scored=self.search.scored.at[rows].set(True))
@@ -287,7 +300,7 @@ class RunState:
         good = outcome.reason is None
         with self._lock:
             self.running.pop(job.row, None)
-            objectives = (outcome.validation_error, outcome.cost) if good else (math.nan, math.nan)
+            objectives = (outcome.validation_error, *outcome.costs) if good else self._nothing
             finished = Finished(job.row, objectives, hour)
             if good:
                 self.done[job.row] = finished
@@ -298,8 +311,9 @@ class RunState:
                 values = outcome._asdict()
                 for batch, seconds in (values.pop("latencies") or {}).items():
                     self._database.insert("latencies", proposal=job.proposal, batch=batch, seconds=seconds)
+                values["costs"] = self._written_costs(outcome.costs) if good else None
                 if not good:
-                    values.update(validation_error=None, cost=None)
+                    values["validation_error"] = None
                 self._database.insert(
                     "evaluations",
                     proposal=job.proposal,

@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -52,15 +52,17 @@ class NetworkProblem(abc.ABC):
 
     Attributes:
       skeleton: of the networks.
-      cost: name of the second objective, see `jcenas list cost`.
-      reference: (error, cost) that bounds the hypervolume.
+      cost_names: the objectives beside the error, see `jcenas list cost`.
+      reference: (error, costs) that bounds the hypervolume.
       seconds_at: device-seconds of a training without and with each multiply-add: (fixed, per multiply-add).
+      latency_at: the same of a latency that is not measured yet; as it stands, multiply-adds.
     """
 
     skeleton: Skeleton
-    cost: str = "params"
+    cost_names: tuple[str, ...] = ("params",)
     reference: tuple[float, ...] = (1.0, 1.0)
     seconds_at: tuple[float, float] = (1.0, 0.0)
+    latency_at: tuple[float, float] = (0.0, 1.0)
 
     split: ClassVar[int] = 0  # the variable by whose values the few-shot stage splits its supernet
 
@@ -127,11 +129,6 @@ class NetworkProblem(abc.ABC):
     # --- what the engine asks (`jcenas.problems.problem.Problem`) -----------------------------------------------------
 
     @property
-    def cost_names(self) -> tuple[str, ...]:
-        """The one cost."""
-        return (self.cost,)
-
-    @property
     def largest(self) -> float:
         """The box between the origin and the reference point."""
         return float(np.prod(self.reference))
@@ -158,16 +155,21 @@ class NetworkProblem(abc.ABC):
         return self.space.to_string(genome)
 
     @property
-    def measured(self) -> bool:
-        """Whether the cost comes from a clock and not from a formula."""
-        return registry.check("cost", self.cost).entry.options.get("how") == "measured"
+    def measured(self) -> tuple[str, ...]:
+        """Those of the costs that come from a clock and not from a formula."""
+        entries = {name: registry.check("cost", name).entry for name in self.cost_names}
+        return tuple(name for name, entry in entries.items() if entry.options.get("how") == "measured")
 
     def costs(self, genomes: np.ndarray) -> np.ndarray:
-        """Counted or modelled cost, float32 (n, 1); multiply-adds where the cost is measured."""
-        if self.measured:
-            return self.sizes(genomes)
-        formula = registry.load_entry(registry.check("cost", self.cost).entry)
-        return in_few_sizes(functools.partial(formula, self), genomes)[:, None]
+        """Counted or modelled costs, float32 (n, m - 1); what is measured is expected by its multiply-adds."""
+        return np.stack([self._cost(name, genomes) for name in self.cost_names], axis=1)
+
+    def _cost(self, name: str, genomes: np.ndarray) -> np.ndarray:
+        if name in self.measured:
+            fixed, each = self.latency_at
+            return (fixed + each * self.sizes(genomes)[:, 0]).astype(np.float32)
+        formula = registry.load_entry(registry.check("cost", name).entry)
+        return in_few_sizes(functools.partial(formula, self), genomes)
 
     def seconds(self, genomes: np.ndarray) -> np.ndarray:
         """Device-seconds of a training by its multiply-adds, float32 (n,)."""
@@ -178,17 +180,17 @@ class NetworkProblem(abc.ABC):
         """Multiply-adds, float32 (n, 1)."""
         return in_few_sizes(self.multiply_adds, genomes)[:, None]
 
-    def reference_point(self, error: float, dearest: float | None = None) -> tuple[float, float]:
-        """The point (error, cost) that bounds the hypervolume: of no use, and dearer than the dearest network.
+    def reference_point(self, error: float, dearest: Mapping[str, float] | None = None) -> tuple[float, ...]:
+        """The point (error, costs) that bounds the hypervolume: of no use, and dearer than the dearest networks.
 
         Args:
           error: validation error beyond which a network is of no use.
-          dearest: cost of the dearest network, where it is measured.
+          dearest: by name, those costs of the dearest network that are measured.
         """
-        if dearest is None:
-            candidates = np.concatenate([np.array(self.dearest, np.int32), self.population])
-            dearest = float(np.max(self.costs(candidates)))
-        return error, REFERENCE_MARGIN * float(dearest)
+        candidates = np.concatenate([np.array(self.dearest, np.int32), self.population])
+        counted = dict(zip(self.cost_names, np.max(self.costs(candidates), axis=0).tolist(), strict=True))
+        most = counted | dict(dearest or {})
+        return error, *(REFERENCE_MARGIN * float(most[name]) for name in self.cost_names)
 
 
 def in_few_sizes(function: Callable[[np.ndarray], Any], genomes: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from jcenas.errors import InputError
 from jcenas.live.changes import said
 from jcenas.live.kinds import KINDS, Comparison, change, saving
 from jcenas.report import plots
+from jcenas.report.pairs_plot import pairs_figure
 from jcenas.report.run import Run, pareto_front, read_run, readable_costs
 from jcenas.report.style import css_variables, inline_svg, save_png, style
 from jcenas.report.summary import Charge, Headline, duration, energy, headline, mass, percent, quantity
@@ -50,7 +51,7 @@ def _write(run: Run, folder: pathlib.Path) -> pathlib.Path:
     pictures.mkdir(exist_ok=True)
     with style():
         figures = {
-            "pareto": plots.pareto_figure(run),
+            "pareto": plots.pareto_figure(run) if len(run.costs) == 1 else pairs_figure(run),
             "schedule": plots.schedule_figure(run),
             "progress": plots.progress_figure(run),
         }
@@ -65,7 +66,7 @@ def _write(run: Run, folder: pathlib.Path) -> pathlib.Path:
 
 
 _DESCRIPTIONS = {
-    "pareto": "Validation accuracy against cost of every evaluated network, with the Pareto front",
+    "pareto": "Validation accuracy and costs of every evaluated network, with the Pareto front",
     "schedule": "Carbon intensity by hour and what the devices did in each hour",
     "progress": "Hypervolume and cumulative emissions over trace time",
 }
@@ -166,9 +167,13 @@ def _lead(run: Run, facts: Headline) -> str:
     if facts.done == 0:
         return "<p>No evaluation has finished yet; this page can be made again at any time.</p>"
     pale = "; pale ones are only the supernet's estimates" if run.scores["error"].notna().any() else ""
+    better = "both cheaper and more accurate on the validation images"
+    if len(run.costs) > 1:
+        names = ", ".join(escape(cost.name) for cost in run.costs)
+        better = f"better in one of accuracy on the validation images, {names} and at least as good in the rest"
     return (
         f"<p>A grey or green dot is a network trained from scratch{pale}. A numbered one is on the front: no other is "
-        "both cheaper and more accurate on the validation images. The search never saw the test images.</p>"
+        f"{better}. The search never saw the test images.</p>"
     )
 
 
@@ -176,14 +181,14 @@ def _front_table(run: Run) -> str:
     front = pareto_front(run)
     if front.empty:
         return ""
-    head = ["", "cell", "validation", "test", plots.cost_title(run), "trained for", "emissions"]
+    head = ["", "cell", "validation", "test", *(cost.title for cost in run.costs), "trained for", "emissions"]
     rows = (
         [
             f"{row.number}",
             _code(row.cell),
             percent(row.validation_accuracy),
             percent(row.test_accuracy),
-            quantity(row.cost),
+            *(quantity(getattr(row, cost.column)) for cost in run.costs),
             duration(row.seconds),
             mass(row.emissions_g),
         ]
@@ -193,10 +198,10 @@ def _front_table(run: Run) -> str:
 
 
 def _cells(run: Run) -> str:
-    best, unit = plots.best_cells(run), run.meta.get("cost_unit", "")
+    best = plots.best_cells(run)
     cards = (
         f"<figure>{_drawing(run.problem, row.number, row.cell)}"
-        f"<figcaption><b>{row.number}</b> {percent(row.validation_accuracy)} · {escape(quantity(row.cost, unit))}"
+        f"<figcaption><b>{row.number}</b> {percent(row.validation_accuracy)} · {escape(plots.costs_text(run, row))}"
         "</figcaption></figure>"
         for row in best.itertuples()
     )

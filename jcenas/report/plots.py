@@ -1,5 +1,7 @@
 """The plots of a run. Each function makes one `Figure` without pyplot and draws what there is so far."""
 
+from typing import Any, Literal
+
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
@@ -32,7 +34,7 @@ def pareto_figure(run: Run) -> Figure:
     """Validation accuracy against cost: every evaluation, the front, failures, and a supernet's estimates if any."""
     figure, axes = _figure(4.6)
     done, front = evaluated(run), pareto_front(run)
-    axes.set(xlabel=cost_title(run), ylabel="validation accuracy, %")
+    axes.set(xlabel=run.costs[0].title, ylabel="validation accuracy, %")
     if done.empty:
         _say(axes, "No evaluation has finished yet.")
         return figure
@@ -65,9 +67,7 @@ def pareto_figure(run: Run) -> Figure:
             transform=axes.get_xaxis_transform(),
             label="failed",
         )
-    if done["cost"].min() > 0 and done["cost"].max() / done["cost"].min() > LOG_RATIO:
-        axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    scale_axis(axes, "x", done["cost"])
     axes.set_ylim(low, high)
     figure.legend(loc="outside upper right", ncols=4, handlelength=1.2)
     return figure
@@ -160,7 +160,7 @@ def cell_figure(problem: str, text: str) -> Figure:
 
 def cells_figure(run: Run, limit: int = 6) -> Figure:
     """The cells of the front (see `best_cells`) side by side."""
-    best, unit = best_cells(run, limit), run.meta.get("cost_unit", "")
+    best = best_cells(run, limit)
     columns = min(3, max(len(best), 1))
     rows = -(-max(len(best), 1) // columns)
     figure = Figure(figsize=(3.6 * columns, 2.2 * rows), layout="constrained")
@@ -170,7 +170,8 @@ def cells_figure(run: Run, limit: int = 6) -> Figure:
     if best.empty:
         _say(grid[0], "No evaluation has finished yet.")
     for axes, row in zip(grid, best.itertuples(), strict=False):
-        title = f"{row.number}  ·  {percent(row.validation_accuracy)}  ·  {quantity(row.cost, unit)}"
+        apart = "\n" if len(run.costs) > 1 else "  ·  "
+        title = f"{row.number}  ·  {percent(row.validation_accuracy)}{apart}{costs_text(run, row)}"
         draw(run.problem, axes, row.cell, title)
     return figure
 
@@ -183,10 +184,17 @@ def best_cells(run: Run, limit: int = 6) -> Table:
     return front.iloc[np.unique(np.linspace(0, len(front) - 1, limit).round().astype(int))]
 
 
-def cost_title(run: Run) -> str:
-    """The cost objective with its unit, for an axis or a column."""
-    name, unit = run.meta.get("cost_name", "cost"), run.meta.get("cost_unit", "")
-    return f"{name}, {unit}" if unit and unit not in (name, "parameters") else name
+def costs_text(run: Run, row: Any) -> str:
+    """The costs of a row of the front, with their units."""
+    return "  ·  ".join(quantity(getattr(row, cost.column), cost.unit) for cost in run.costs)
+
+
+def scale_axis(axes: Axes, letter: Literal["x", "y"], values: pd.Series) -> None:
+    """Short numbers on an axis of costs, and a logarithmic scale where they span more than `LOG_RATIO`."""
+    if values.min() > 0 and values.max() / values.min() > LOG_RATIO:
+        axes.set(**{f"{letter}scale": "log"})
+    axis = axes.xaxis if letter == "x" else axes.yaxis
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:

@@ -5,6 +5,7 @@ import json
 import pathlib
 import sqlite3
 import urllib.parse
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,18 +19,40 @@ Table = Any  # a pandas.DataFrame (pandas types every cell as a union that pyrig
 TABLES = ("hours", "intervals", "proposals", "scores", "evaluations", "test")
 
 
+class Cost(NamedTuple):
+    """One cost of a run."""
+
+    name: str
+    unit: str
+    column: str  # in the frames of `Run`: cost, cost_2, cost_3
+
+    @property
+    def title(self) -> str:
+        """Name with unit, for an axis or a column."""
+        shown = self.unit and self.unit not in (self.name, "parameters")
+        return f"{self.name}, {self.unit}" if shown else self.name
+
+
 class Run(NamedTuple):
-    """One consistent view of a run. Columns and units are those of run.db; REAL columns are float64, NULL is NaN."""
+    """One consistent view of a run. Columns and units are those of run.db; REAL columns are float64, NULL is NaN.
+
+    Instead of `costs`, scores and evaluations have a column for each of `costs`.
+    """
 
     name: str
     config: dict[str, Any]  # config.json: "config", "versions", "devices", "trace", "created_utc"
-    meta: dict[str, Any]  # key -> decoded value: "status", "cost_name", "cost_unit", "reference", "summary"
+    meta: dict[str, Any]  # key -> decoded value: "status", "costs", "reference", "summary"
     hours: Table
     intervals: Table
     proposals: Table
     scores: Table
     evaluations: Table
     test: Table
+
+    @property
+    def costs(self) -> list[Cost]:
+        """The objectives beside the error, in their order."""
+        return costs_of(self.meta)
 
     @property
     def problem(self) -> str:
@@ -54,11 +77,25 @@ def read_run(folder: pathlib.Path) -> Run:
             _check_version(connection, database, content)
             tables = {name: _table(connection, name) for name in TABLES}
             meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
+            tables |= {name: _apart(tables[name], costs_of(meta)) for name in ("scores", "evaluations")}
     except sqlite3.Error as error:
         raise InputError(f"{database}: cannot be read ({error}); restore it from a copy of the run") from None
     changes = meta.get("changes", [])
     content["config"] |= {change["field"]: change["after"] for change in changes}
     return Run(name=folder.resolve().name, config=content, meta=meta, **tables)
+
+
+def costs_of(meta: dict[str, Any]) -> list[Cost]:
+    """The costs that a run states."""
+    stated = enumerate(meta.get("costs") or [{"name": "cost"}], 1)
+    return [Cost(one["name"], one.get("unit", ""), "cost" if i == 1 else f"cost_{i}") for i, one in stated]
+
+
+def _apart(frame: Table, costs: Sequence[Cost]) -> Table:
+    """A frame with a column for each cost, float64, in place of `costs`."""
+    found = [{} if text is None else json.loads(text) for text in frame["costs"]]
+    columns = {cost.column: np.array([one.get(cost.name, np.nan) for one in found], float) for cost in costs}
+    return frame.drop(columns="costs").assign(**columns)
 
 
 def _check_version(connection: sqlite3.Connection, database: pathlib.Path, content: dict[str, Any]) -> None:
@@ -101,34 +138,45 @@ def pareto_front(run: Run) -> Table:
 
     Returns:
       Columns `number, proposal, cell, genome, validation_accuracy, test_accuracy` (fractions; NaN before the test),
-      `cost, seconds, emissions_g`. Of equal points the first evaluated stays.
+      the columns of the costs, `seconds, emissions_g`. Of equal points the first evaluated stays.
     """
-    done = evaluated(run).sort_values(["cost", "validation_error", "ordinal"])
-    best_before = done["validation_error"].cummin().shift(fill_value=float("inf"))
-    front = done[done["validation_error"] < best_before]
+    costs = [cost.column for cost in run.costs]
+    done = evaluated(run).sort_values([*costs, "validation_error", "ordinal"])
+    front = done[_first_of_best(done[[*costs, "validation_error"]].to_numpy())]
     front = front.merge(run.proposals[["id", "cell", "genome"]], left_on="proposal", right_on="id")
     front = front.merge(run.test.rename(columns={"error": "test_error"}), on="proposal", how="left")
     front["validation_accuracy"] = 1 - front["validation_error"]
     front["test_accuracy"] = 1 - front["test_error"]
     front["number"] = range(1, len(front) + 1)
-    columns = ["number", "proposal", "cell", "genome", "validation_accuracy", "test_accuracy", "cost", "seconds"]
+    columns = ["number", "proposal", "cell", "genome", "validation_accuracy", "test_accuracy", *costs, "seconds"]
     return front[[*columns, "emissions_g"]].reset_index(drop=True)
+
+
+def _first_of_best(points: np.ndarray) -> np.ndarray:
+    """Mask of the points (n, m), in lexical order, that no earlier one equals or dominates."""
+    kept = np.zeros(len(points), bool)
+    for i, point in enumerate(points):
+        kept[i] = not (points[:i][kept[:i]] <= point).all(axis=1).any()
+    return kept
 
 
 def readable_costs(run: Run) -> Run:
     """The run with costs in s or J turned to ms, µs, mJ or µJ where the largest is below one."""
-    largest, unit = run.evaluations["cost"].max(), run.meta.get("cost_unit", "")
-    if unit not in {"s", "J"} or not 0 < largest < 1:
-        return run
-    factor, prefix = (1e3, "m") if largest >= 1e-3 else (1e6, "µ")
-    evaluations, scores = (frame.assign(cost=frame["cost"] * factor) for frame in (run.evaluations, run.scores))
-    return run._replace(evaluations=evaluations, scores=scores, meta={**run.meta, "cost_unit": prefix + unit})
+    evaluations, scores, stated = run.evaluations, run.scores, []
+    for cost in run.costs:
+        largest, factor, prefix = evaluations[cost.column].max(), 1.0, ""
+        if cost.unit in {"s", "J"} and 0 < largest < 1:
+            factor, prefix = (1e3, "m") if largest >= 1e-3 else (1e6, "µ")
+        scaled = (frame.assign(**{cost.column: frame[cost.column] * factor}) for frame in (evaluations, scores))
+        evaluations, scores = scaled
+        stated.append({"name": cost.name, "unit": prefix + cost.unit})
+    return run._replace(evaluations=evaluations, scores=scores, meta={**run.meta, "costs": stated})
 
 
 def evaluated(run: Run) -> Table:
     """Evaluations that finished with finite objectives, in the order they were made."""
     done = run.evaluations[run.evaluations["status"] == "done"]
-    return done.dropna(subset=["validation_error", "cost"]).sort_values("ordinal")
+    return done.dropna(subset=["validation_error", *(cost.column for cost in run.costs)]).sort_values("ordinal")
 
 
 def seconds_by_hour(run: Run) -> Table:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -9,6 +10,7 @@ from jcenas import registry
 from jcenas.alloc.names import check_policy
 from jcenas.carbon.power import PowerModel
 from jcenas.errors import MOST_HOURS, MOST_SEED, InputError, check_integer
+from jcenas.registry.cost_names import cost_names
 from jcenas.tables.names import FILES, check_table, is_file
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class SimulateConfig:
             darts-1000 or another of `jcenas list table`.
         genome: of your own table, the columns of the variables, or one column that writes the whole genome.
         error: of your own table, the column of the first objective.
-        cost: column of the second objective; the table's own default if empty.
+        cost: columns of the objectives beside the error, one to three; the table's own default if there are none.
         seconds: of your own table, the column of the seconds of a training; 3600 s each if there is none.
         maximise: of your own table, those columns of error and cost of which more is better.
         zone: grid zone whose typical year is followed, where no trace is given (US-CAL-CISO if empty); of a trace file
@@ -84,7 +86,7 @@ class SimulateConfig:
     table: TableOrName = "digits"
     genome: tuple[str, ...] = ()
     error: str = ""
-    cost: str = ""
+    cost: Sequence[str] = ()
     seconds: str = ""
     maximise: tuple[str, ...] = ()
     zone: str = ""
@@ -118,6 +120,7 @@ class SimulateConfig:
         for name in ("switch_s", "supernet_s", "path_s", "score_s"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be a number of seconds >= 0")
+        object.__setattr__(self, "cost", cost_names(self.cost))
         self._check_table()
         check_policy(self.policy)
         registry.check("optimizer", self.optimizer)

@@ -5,6 +5,7 @@ Every number here is an array, so another budget, trace, table or accounting of 
 Letters: N architectures, d variables, m objectives, H hours, W past hours, L hours of forecast, q quantiles.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -17,7 +18,7 @@ from jcenas.engine.candidates import Inputs
 from jcenas.engine.grid import LEAD_H, PAST_H
 from jcenas.engine.state import Catalog
 from jcenas.errors import InputError
-from jcenas.moo import hypervolume
+from jcenas.moo import hypervolume, non_dominated
 from jcenas.sim.cluster import Power
 from jcenas.sim.inputs import inputs_of
 from jcenas.tables.table import Table
@@ -75,26 +76,34 @@ def full_power(model: PowerModel | None = None) -> Power:
 
 
 def make_benchmark(
-    table: Table, *, error: str = "error", cost: str, reference, estimate=None, seconds_scale: float = 1.0
+    table: Table,
+    *,
+    error: str = "error",
+    cost: str | Sequence[str],
+    reference,
+    estimate=None,
+    seconds_scale: float = 1.0,
 ) -> Benchmark:
     """Make the benchmark of a search from a table's columns.
 
     Args:
       table: the benchmark.
       error: column of the first objective.
-      cost: column of the second objective.
-      reference: (2,) of the hypervolume.
+      cost: column of the second objective, or columns of all but the first.
+      reference: (m,) of the hypervolume.
       estimate: cheap estimates of the error, (N,), or the name of their column; None: there are none.
       seconds_scale: factor on the training times.
 
     Raises:
       InputError: a column is missing or incomplete, or no architecture lies within the reference.
     """
-    objectives = table.objectives((error, cost))
+    costs = (cost,) if isinstance(cost, str) else tuple(cost)
+    objectives = table.objectives((error, *costs))
     target = jnp.asarray(reference, jnp.float32)
-    largest = hypervolume(objectives, target)
+    largest = _largest(objectives, target)
     if float(largest) <= 0:
-        raise InputError(f"table {table.name}: no architecture has {error} and {cost} below {tuple(reference)}")
+        named = " and ".join((error, *costs))
+        raise InputError(f"table {table.name}: no architecture has {named} below {tuple(reference)}")
     guess = jnp.zeros(table.size, jnp.float32) if estimate is None else estimate
     guess = table.column(guess) if isinstance(guess, str) else jnp.asarray(guess, jnp.float32)
     noise = table.column("noise") if "noise" in table.columns else jnp.zeros(table.size, jnp.float32)
@@ -102,6 +111,14 @@ def make_benchmark(
     if not float(jnp.min(seconds)) > 0:
         raise InputError(f"table {table.name}: a training takes {float(jnp.min(seconds)):g} s; it must take some time")
     return Benchmark(table.genomes, objectives, guess, inputs_of(table), noise, seconds, target, largest)
+
+
+def _largest(objectives: jax.Array, reference: jax.Array) -> jax.Array:
+    """Hypervolume of all rows (N, m), scalar; of more than two objectives by the front alone: its time is N^(m-1)."""
+    if objectives.shape[1] == 2:
+        return hypervolume(objectives, reference)
+    best = np.asarray(non_dominated(objectives))
+    return hypervolume(objectives[np.flatnonzero(best)], reference)
 
 
 def most_evaluations(benchmark: Benchmark, device_seconds: float) -> int:

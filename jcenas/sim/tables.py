@@ -1,5 +1,6 @@
 """The table of simulated searches: of the registry, a user's file, or a `Table` handed over."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,15 +42,14 @@ def load(config: SimulateConfig) -> LoadedTable:
         Path(given),
         genome=config.genome,
         error=config.error,
-        costs=[config.cost],
+        costs=config.cost,
         seconds=config.seconds,
         maximise=config.maximise,
     )
     space = type(table.space).__name__
     shape = " x ".join(map(str, table.space.cardinalities))
     whole = "all combinations" if space == "Grid" else "a list, since not all combinations are there"
-    cost = f"-{config.cost}" if config.cost in config.maximise else config.cost
-    loaded = _own(table, ERROR, cost)
+    loaded = _own(table, ERROR, [f"-{name}" if name in config.maximise else name for name in config.cost])
     notes = (f"{table.size} architectures of {shape} choices ({whole})", *(f"{k}: {v}" for k, v in table.notes))
     return loaded._replace(notes=(*(f"{table.name}: {note}" for note in notes), *loaded.notes))
 
@@ -57,30 +57,44 @@ def load(config: SimulateConfig) -> LoadedTable:
 def _named(table: Table, config: SimulateConfig) -> LoadedTable:
     assert isinstance(config.table, str)
     objectives = check_table(config.table).objectives(config.accounting)
-    if config.cost and config.cost != objectives.cost:  # the reference point: 5 % beyond the dearest architecture
-        dearest = float(np.max(table.column(config.cost)))
-        objectives = Objectives(objectives.error, config.cost, (objectives.reference[0], 1.05 * dearest))
-    return LoadedTable(table, objectives, ())
+    if not config.cost or tuple(config.cost) == objectives.cost:
+        return LoadedTable(table, objectives, ())
+    check_columns(f"table {table.name}", config.cost, table.columns)
+    if objectives.error in config.cost:
+        raise InputError(f"--cost {objectives.error}: this is the first objective already; name another column")
+    usual = dict(zip(objectives.cost, objectives.reference[1:], strict=True))
+    # The reference point: 5 % beyond the dearest architecture.
+    most = [usual.get(name) or 1.05 * float(np.max(table.column(name))) for name in config.cost]
+    chosen = Objectives(objectives.error, tuple(config.cost), (objectives.reference[0], *most))
+    return LoadedTable(table, chosen, (_said(table, chosen),) if len(most) > 1 else ())
 
 
-def _own(table: Table, error: str, cost: str) -> LoadedTable:
+def _said(table: Table, objectives: Objectives) -> str:
+    named = zip((objectives.error, *objectives.cost), objectives.reference, strict=True)
+    point = ", ".join(f"{name} {value:.4g}" for name, value in named)
+    return f"{table.name}: the reference point is {point}"
+
+
+def _own(table: Table, error: str, costs: Sequence[str]) -> LoadedTable:
     """A user's table, with its reference point, and a constant time of training where it does not know one."""
-    if not cost:
+    if not costs:
         raise InputError(f"--cost: name the second objective; the columns of {table.name} are {_columns(table)}")
-    if cost not in table.columns and f"-{cost}" in table.columns:  # it is maximised
-        cost = f"-{cost}"
-    check_columns(f"table {table.name}", (error, cost), table.columns)
+    known = table.columns  # where a cost is maximised, they hold its negative
+    costs = [f"-{name}" if name not in known and f"-{name}" in known else name for name in costs]
+    check_columns(f"table {table.name}", (error, *costs), known)
+    if error in costs:
+        raise InputError(f"--cost {error}: this is the first objective already; name another column")
     notes = []
     if TRAIN_SECONDS not in table.columns:
         constant = jnp.full(table.size, SECONDS, jnp.float32)
         table = table.replace(columns=table.columns | {TRAIN_SECONDS: constant})
         notes.append(f"{table.name}: no column {TRAIN_SECONDS}, so that every training takes {SECONDS:g} s")
-    values = np.asarray(table.objectives((error, cost)), np.float64)
+    values = np.asarray(table.objectives((error, *costs)), np.float64)
     least, worst = values.min(axis=0), values.max(axis=0)
     beyond = np.where(worst > least, worst - least, np.maximum(np.abs(worst), 1.0))
     reference = worst + BEYOND * beyond
-    notes.append(f"{table.name}: the reference point is {error} {reference[0]:.4g}, {cost} {reference[1]:.4g}")
-    return LoadedTable(table, Objectives(error, cost, (float(reference[0]), float(reference[1]))), tuple(notes))
+    objectives = Objectives(error, tuple(costs), tuple(reference.tolist()))
+    return LoadedTable(table, objectives, (*notes, _said(table, objectives)))
 
 
 def _columns(table: Table) -> str:

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class Objectives(NamedTuple):
-    """What is minimised."""
+    """What is minimised: columns, and the point that bounds the hypervolume."""
 
     error: str
-    cost: str
-    reference: tuple[float, float]
+    cost: tuple[str, ...]
+    reference: tuple[float, ...]  # of the error, then of each cost
 
 
 class TableFacts(NamedTuple):
@@ -43,7 +43,7 @@ class TableFacts(NamedTuple):
         """The default objectives in an accounting, "full" or "released"."""
         if accounting == "released" and self.released is not None:
             return self.released
-        return Objectives("error", self.cost, self.reference)
+        return Objectives("error", (self.cost,), self.reference)
 
 
 def is_file(text: str) -> bool:
@@ -72,7 +72,7 @@ def check_table(name: str) -> TableFacts:
         options["cost"],
         options["reference"],
         options.get("estimate"),
-        Objectives(*released) if released else None,
+        Objectives(released[0], (released[1],), released[2]) if released else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The predictor by hand and against oracles: a plain Gaussian process, and sampled hypervolume."""
+"""The predictor by hand and against an oracle: a plain Gaussian process."""
 
 import jax
 import jax.numpy as jnp
@@ -8,16 +8,13 @@ import pytest
 
 from jcenas.engine import predictor
 from jcenas.engine.candidates import Candidates, Evaluated, Inputs
-from jcenas.moo import hypervolume
 from jcenas.moo.kernels import squared_distances
-from jcenas.moo.surrogate import Warp
 from jcenas.sim.inputs import inputs_of
 from jcenas.spaces import NasBench201
 from jcenas.tables.table import Table
 from jcenas.tables.toy import toy
 
 LINE = Inputs(jnp.linspace(-2, 2, 12)[:, None], 0.7 * jnp.eye(12))
-IDENTITY = Warp(jnp.float32(0), jnp.float32(0), jnp.float32(0), jnp.float32(1))  # error = exp(z)
 
 
 def test_quantiles_failures_and_warp_by_hand():
@@ -54,21 +51,6 @@ def test_equals_a_plain_process_in_double_precision(rng):
     np.testing.assert_allclose(got.deviation, np.sqrt(variance), rtol=1e-2, atol=1e-3)
     nothing = predictor.predict(known, errors, jnp.zeros(9, bool), asked)
     np.testing.assert_allclose(nothing.deviation, np.sqrt(predictor.TREND + predictor.LOCAL), rtol=1e-5)
-
-
-def test_improvement_equals_sampled_hypervolume(rng):
-    front = jnp.array([[4.0, 6.0], [6.0, 3.0], [0.0, 0.0]])
-    known, reference = jnp.array([True, True, False]), jnp.array([10.0, 8.0])
-    mean, deviation, cost = jnp.log(jnp.array([5.0, 3.0, 9.0])), jnp.array([0.3, 0.2, 0.5]), jnp.array([4.0, 7.0, 9.0])
-    got = predictor.improvement(mean, deviation, IDENTITY, cost, predictor.Front(front, known), reference)
-    before = float(hypervolume(front, reference, known))
-    for i in range(3):
-        errors = np.exp(rng.normal(float(mean[i]), float(deviation[i]), 4000)).astype(np.float32)
-        points = jnp.stack([jnp.asarray(errors), jnp.full(4000, cost[i])], axis=1)
-        volumes = jax.vmap(lambda p: hypervolume(jnp.concatenate([front[:2], p[None]]), reference))(points)
-        gains = np.asarray(volumes) - before
-        np.testing.assert_allclose(got[i], gains.mean(), atol=4 * gains.std() / 60 + 1e-4)
-    assert float(got[2]) == 0.0  # dearer than the reference
 
 
 by_improvement = jax.jit(predictor.by_improvement, static_argnums=3)
@@ -132,6 +114,21 @@ def test_the_front_is_whole_and_without_copies(monkeypatch):
     wanted = predictor.by_improvement(*args, jnp.array([20.0, 20.0]), 3)
     monkeypatch.setattr(predictor, "FRONT", 4)  # fewer places than the front has points
     jax.tree.map(np.testing.assert_array_equal, predictor.by_improvement(*args, jnp.array([20.0, 20.0]), 3), wanted)
+
+
+@pytest.mark.parametrize("m", [3, 4])
+def test_picks_with_several_costs_prefer_what_is_cheaper_in_any_of_them(m):
+    errors = 20.0 - jnp.arange(12.0)
+    seen = jnp.concatenate([errors[:, None], jnp.full((12, m - 1), 5.0)], axis=1)
+    alike = Inputs(jnp.full((4, 1), 2.1), 0.7 * jnp.eye(12)[:4])
+    costs = jnp.full((4, m - 1), 5.0).at[1, m - 2].set(2.0).at[3, 0].set(9.9)
+    candidates = Candidates(alike, costs, jnp.zeros(4), jnp.ones(4), jnp.ones(4, bool))
+    reference = jnp.array([100.0, *[10.0] * (m - 1)])
+    picks, counts = by_improvement(Evaluated(LINE, seen, jnp.ones(12, bool)), candidates, reference, 4)
+    assert counts.all()
+    assert sorted(picks.tolist()) == [0, 1, 2, 3]
+    assert picks[0] == 1
+    assert picks[3] == 3
 
 
 def test_what_the_process_knows_nothing_of_is_never_picked():

@@ -33,13 +33,17 @@ COSTS = Costs(prepare_s=600.0, score_s=60.0, switch_s=0.0)
 POWER = PowerModel(training_w=3600.0, scoring_w=1800.0, idle_w=360.0, pue=1.0)
 
 
-def problem_of(seconds=1500.0):
-    """Genomes (i, j), i and j in 0..3: error 10 i + j + 1, cost 1 + 2 j, trainings of `seconds` (1 + i / 8) each."""
+def problem_of(seconds=1500.0, costs=("cost",)):
+    """Genomes (i, j), i and j in 0..3: error 10 i + j + 1, cost 1 + 2 j, trainings of `seconds` (1 + i / 8) each.
+
+    A second cost there may be is `area`, 5 - i.
+    """
     i, j = np.divmod(np.arange(16), 4)
     columns = {"i": i, "j": j, "error": 10.0 * i + j + 1, "cost": 1.0 + 2 * j, "train_seconds": seconds * (1 + i / 8)}
-    columns |= {"oneshot_error": 12.0 * i + 5, "log_synflow": -1.0 * i - j}
+    columns |= {"oneshot_error": 12.0 * i + 5, "log_synflow": -1.0 * i - j, "area": 5.0 - i}
     table = Table.from_frame(pd.DataFrame(columns), genome=["i", "j"], name="sixteen")
-    return TableProblem(table, error="error", costs=["cost"], reference=REFERENCE, largest=1000.0)
+    reference = (*REFERENCE, *[6.0] * (len(costs) - 1))
+    return TableProblem(table, error="error", costs=costs, reference=reference, largest=1000.0)
 
 
 def steps_maker(problem, *, stage="one-shot", devices=2, optimizer="random", proposals=4, policy="static:0.5"):

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,6 +46,10 @@ def test_it_can_be_a_key():
         ("stage", "one-shto", "unknown stage 'one-shto'; did you mean 'one-shot'"),
         ("stage", "zero-shot", "needs a NAME after a colon"),
         ("cost", "money", "unknown cost 'money'"),
+        ("cost", ("params", "latencey"), "unknown cost 'latencey'; did you mean 'latency'"),
+        ("cost", ("params", "params"), "--cost params params: 'params' is named twice"),
+        ("cost", ("params", "flops", "latency", "energy"), "these are 4 costs, and a search takes at most 3"),
+        ("cost", (), "--cost: name at least one"),
         ("optimizer", "nsga3", "unknown optimizer 'nsga3'; did you mean 'nsga2'"),
         ("images", "digit", "'digit'"),
         ("image_size", 0, "--image-size 0"),
@@ -74,3 +79,11 @@ def test_devices_of_a_cpu_share_the_power_of_one_unless_it_is_given():
     assert shared.pue == PowerModel().pue
     given = PowerModel(training_w=300.0)
     assert prepare.power_of_each(given, prepared) == given
+
+
+def test_costs_are_a_tuple_however_they_are_given():
+    assert SearchConfig().cost == SearchConfig(cost="params").cost == ("params",)
+    several = SearchConfig(cost=["params", "latency"])
+    assert several.cost == ("params", "latency")
+    assert SearchConfig.from_json(json.loads(json.dumps(several.to_json()))) == several
+    hash(several)

@@ -43,7 +43,7 @@ def state(kit, problem, makers, database):
 
 
 def outcome(error, cost, reason=None):
-    return Outcome(error, cost, 10, 0.5, 1.0, 0.1, 0.2, reason)
+    return Outcome(error, (cost,), 10, 0.5, 1.0, 0.1, 0.2, reason)
 
 
 def propose(state, at=0):
@@ -106,7 +106,7 @@ def test_a_failed_training_counts_but_teaches_nothing_wrong(state, database):
     state.begin(job)
     assert not state.record(job, outcome(math.nan, math.nan, "loss nan after 4 steps"), 0.1)
     assert (state.failed, state.evaluations, state.hypervolume(), state.best_accuracy()) == (1, 0, 0.0, None)
-    row = database.rows("SELECT status, validation_error, cost, reason FROM evaluations")[0]
+    row = database.rows("SELECT status, validation_error, costs, reason FROM evaluations")[0]
     assert tuple(row) == ("failed", None, None, "loss nan after 4 steps")
     state.learn()
     assert int(state.search.count) == 1
@@ -324,3 +324,29 @@ def test_cells_that_are_trained_for_real(kit, database):
     state.learn()
     again = kit.state_of(database, cells, steps, room=16)
     check_equal(again, state)
+
+
+def test_two_costs_are_kept_by_name_and_come_back(kit, database):
+    problem = kit.problem_of(costs=("cost", "area"))
+    steps = kit.steps_maker(problem)
+    state = kit.state_of(database, problem, steps)
+    rows = list(dict.fromkeys(propose(state)[0].tolist()))[:2]
+    state.add_scores({rows[0]: 5.0}, 0.0)
+    for place, (row, costs) in enumerate(zip(rows, [(3.0, 4.0), (2.0, 5.0)], strict=True)):
+        job = state.job(row)
+        state.begin(job)
+        state.record(job, Outcome(20.0, costs, 10, 0.5, 1.0, 0.1, 0.2), 0.1 * (place + 1))
+    state.learn()
+    assert [json.loads(r["costs"]) for r in database.rows("SELECT costs FROM evaluations ORDER BY ordinal")] == [
+        {"cost": 3.0, "area": 4.0},
+        {"cost": 2.0, "area": 5.0},
+    ]
+    expected = problem.costs(np.array([state.genomes[rows[0]]]))[0]
+    kept = json.loads(database.value("SELECT costs FROM scores"))
+    assert kept == {"cost": expected[0], "area": expected[1]}
+    volume = 80 * (7 * 2 + 1 * 1)  # 100 - 20 errors; costs from (3, 4) and (2, 5) to (10, 6)
+    assert state.hypervolume() == pytest.approx(volume / 1000.0, rel=1e-5)
+    again = kit.state_of(database, problem, steps)
+    assert again.done == state.done
+    assert sorted(again.pareto()) == sorted(row + 1 for row in rows)  # each is cheaper in one of the costs
+    np.testing.assert_array_equal(again.search.objectives, state.search.objectives)

@@ -72,10 +72,10 @@ TABLES = {
     ],
     "test": [(1, 0.03), (2, 0.12), (3, 0.06)],
 }
+COSTS = [{"name": "params", "unit": "parameters"}]
 META = {
     "status": "finished",
-    "cost_name": "params",
-    "cost_unit": "parameters",
+    "costs": COSTS,
     "reference": [1.0, 50000.0],
     "summary": {
         "emissions_g": 196.0,
@@ -111,13 +111,24 @@ CONFIG = {
 }
 
 
+COST_AT = {"scores": 3, "evaluations": 5}  # which column holds the costs; above, the one of them is a plain number
+
+
+def written(cost):
+    """A cost, or several, as the database holds them."""
+    return json.dumps(cost if isinstance(cost, dict) else {"params": cost})
+
+
 def build(folder, tables, meta, config):
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))
     RunDatabase(folder / "run.db", create=True).close()
     with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection:
         for name, rows in tables.items():
+            at = COST_AT.get(name)
             for row in rows:
+                if at is not None:
+                    row = (*row[:at], written(row[at]), *row[at + 1 :])
                 connection.execute(f"INSERT INTO {name} VALUES ({', '.join('?' * len(row))})", row)
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)", [(key, json.dumps(value)) for key, value in meta.items()]
@@ -140,12 +151,34 @@ def reported(tmp_path_factory):
     return folder
 
 
+LATENCIES = {1: 4e-3, 2: 1e-3, 3: 3e-3, 4: 2e-3, 5: 9e-3, 6: 9e-3}  # s; 4 is quicker than 3
+MORE_COSTS = [*COSTS, {"name": "latency", "unit": "s"}, {"name": "energy", "unit": "J"}]
+
+
+def several(costs):
+    """The same tables with a second cost by proposal, and perhaps a third."""
+    tables = dict(TABLES)
+    for name, at in COST_AT.items():
+        rows = []
+        for row in TABLES[name]:
+            values = {"params": row[at], "latency": LATENCIES[row[0]], "energy": 1e-6 * row[0]}
+            rows.append((*row[:at], {cost["name"]: values[cost["name"]] for cost in costs}, *row[at + 1 :]))
+        tables[name] = rows
+    return tables
+
+
+@pytest.fixture(params=[2, 3])
+def with_costs(request, tmp_path):
+    """A finished run with two or three costs."""
+    costs = MORE_COSTS[: request.param]
+    meta = META | {"costs": costs, "reference": [1.0, 5e4, 0.01, 1e-5][: 1 + len(costs)]}
+    return build(tmp_path / "runs" / "costs", several(costs), meta, CONFIG)
+
+
 @pytest.fixture
 def started(tmp_path):
     """A run of which nothing is known yet but its configuration."""
-    return build(
-        tmp_path / "runs" / "new", {}, {"status": "running", "cost_name": "params", "cost_unit": "parameters"}, CONFIG
-    )
+    return build(tmp_path / "runs" / "new", {}, {"status": "running", "costs": COSTS}, CONFIG)
 
 
 @pytest.fixture

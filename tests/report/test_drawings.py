@@ -14,6 +14,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from jcenas.errors import InputError
 from jcenas.report import drawings, plots
 from jcenas.report.drawings import genotype, mobilenet, nasbench101, nasbench201, row
+from jcenas.report.run import Cost
 from jcenas.report.style import COLOR, inline_svg, style
 from jcenas.spaces import Darts, MobileNet, NasBench101, NasBench201, NasNet
 
@@ -120,16 +121,20 @@ def test_words_do_not_overlap(kind, size):
                 assert figure.bbox.contains(extent.x1, extent.y1)
 
 
-def test_titles_of_neighbours_do_not_overlap(monkeypatch):
+@pytest.mark.parametrize("costs", [1, 3])
+def test_titles_of_neighbours_do_not_overlap(monkeypatch, costs):
     genomes = np.asarray(Darts().sample(jax.random.key(0), 6))
     rows = {
         "number": range(1, 7),
         "validation_accuracy": 0.98765,
         "cost": 1234567890.0,
+        "cost_2": 123456.0,
+        "cost_3": 1.2345,
         "cell": [Darts().to_string(genome) for genome in genomes],
     }
     monkeypatch.setattr(plots, "best_cells", lambda run, limit: pd.DataFrame(rows))
-    run = types.SimpleNamespace(meta={"cost_unit": "multiply-adds"}, problem="darts")
+    stated = [Cost("flops", "multiply-adds", "cost"), Cost("params", "parameters", "cost_2"), Cost("t", "ms", "cost_3")]
+    run = types.SimpleNamespace(costs=stated[:costs], problem="darts")
     with style():
         figure = plots.cells_figure(run)
     canvas = FigureCanvasAgg(figure)

@@ -246,3 +246,15 @@ def test_rebuilding_changes_nothing_in_the_run(finished):
 def test_same_run_same_page(finished, reported):
     write_report(finished)
     assert (finished / "report.html").read_bytes() == (reported / "report.html").read_bytes()
+
+
+def test_a_page_of_several_costs(with_costs):
+    page = write_report(with_costs).read_text(encoding="utf-8")
+    text = Text(page)
+    assert not text.open
+    words = " ".join(text.words)
+    assert "latency, ms" in words
+    assert "better in one of accuracy on the validation images, params, latency" in words
+    assert "15,000 parameters · 2 ms" in " ".join(words.split())
+    with Image.open(with_costs / "plots" / "pareto.png") as picture:
+        assert picture.size[1] > 900

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from jcenas.report import plots
 from jcenas.report.drawings.nasbench201 import draw, parse_cell
-from jcenas.report.run import pareto_front, read_run
+from jcenas.report.pairs_plot import pairs_figure
+from jcenas.report.run import pareto_front, read_run, readable_costs
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
 
@@ -107,6 +108,28 @@ def test_wide_costs_are_drawn_on_a_logarithmic_axis(finished):
     assert plots.pareto_figure(run).axes[0].get_xscale() == "linear"
     evaluations = run.evaluations.assign(cost=run.evaluations["cost"] ** 3)
     assert plots.pareto_figure(run._replace(evaluations=evaluations)).axes[0].get_xscale() == "log"
+
+
+def test_several_costs_are_drawn_in_pairs(with_costs):
+    run = readable_costs(read_run(with_costs))
+    n = len(run.costs)
+    figure = pairs_figure(run)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(panels) == n * (n + 1) // 2  # every two of the n + 1 objectives
+    first = figure.axes[0]
+    assert (first.get_xlabel(), first.get_ylabel()) == ("params", "validation accuracy, %")
+    front = labelled(first)["Pareto front"].get_offsets()
+    np.testing.assert_allclose(front, [[5000, 90], [12000, 95], [15000, 94], [20000, 97.5]])
+    under = figure.axes[n].get_ylabel()
+    assert under == ("latency, ms" if n == 2 else "energy, µJ")
+    numbers = [text.get_text() for text in first.texts]
+    assert numbers == ["1", "2", "3", "4"]
+
+
+def test_pairs_without_an_evaluation_say_so(with_costs):
+    run = read_run(with_costs)
+    figure = pairs_figure(run._replace(evaluations=run.evaluations.iloc[:0]))
+    assert "No evaluation has finished yet." in [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_parse_cell():

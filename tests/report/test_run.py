@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from jcenas.errors import InputError
+from jcenas.live.database import SCHEMA_VERSION
 from jcenas.report.run import last_hour, pareto_front, read_run, readable_costs, seconds_by_hour, times
 
 
@@ -70,9 +71,9 @@ def test_a_charge_outside_the_hours_belongs_to_the_hour_in_which_it_stands(finis
 
 def test_reads_what_a_running_search_has_committed_and_only_that(halfway):
     with contextlib.closing(sqlite3.connect(halfway / "run.db")) as writer:
-        writer.execute("INSERT INTO scores VALUES (5, 0.5, 0.5, 7.0, 2.0)")
+        writer.execute("INSERT INTO scores VALUES (5, 0.5, 0.5, '{}', 2.0)")
         writer.commit()
-        writer.execute("INSERT INTO scores VALUES (6, 0.5, 0.5, 7.0, 2.0)")
+        writer.execute("INSERT INTO scores VALUES (6, 0.5, 0.5, '{}', 2.0)")
         assert list(read_run(halfway).scores["proposal"]) == [1, 2, 3, 4, 5]
         writer.rollback()
 
@@ -119,7 +120,7 @@ def test_a_run_of_another_version_is_refused_in_one_line_that_names_it(finished)
     with contextlib.closing(sqlite3.connect(finished / "run.db")) as writer:
         writer.execute("PRAGMA user_version = 0")
     with pytest.raises(
-        InputError, match=r"made by jcenas of version 0\.1\.0 \(tables of version 1; this one reads 2\)"
+        InputError, match=rf"made by jcenas of version 0\.1\.0 \(tables of version 1; this one reads {SCHEMA_VERSION}\)"
     ):
         read_run(finished)
     (finished / "config.json").write_text("[]")
@@ -139,7 +140,20 @@ def test_a_run_of_another_version_is_refused_in_one_line_that_names_it(finished)
 def test_small_costs_are_shown_in_a_smaller_unit(finished, unit, scale, shown, expected):
     run = read_run(finished)
     evaluations, scores = (frame.assign(cost=frame["cost"] * scale) for frame in (run.evaluations, run.scores))
-    run = readable_costs(run._replace(evaluations=evaluations, scores=scores, meta={"cost_unit": unit}))
-    assert run.meta["cost_unit"] == shown
+    meta = {"costs": [{"name": "it", "unit": unit}]}
+    run = readable_costs(run._replace(evaluations=evaluations, scores=scores, meta=meta))
+    assert run.costs[0].unit == shown
     assert run.evaluations.set_index("proposal").loc[1, "cost"] == pytest.approx(expected)
     assert run.scores.set_index("proposal").loc[1, "cost"] == pytest.approx(expected)
+
+
+def test_the_front_of_several_costs(with_costs):
+    run = readable_costs(read_run(with_costs))
+    front = pareto_front(run)
+    assert front["proposal"].tolist() == [2, 3, 4, 1]  # 4 is quicker than 3, cheapest in the first cost first
+    assert front["cost_2"].tolist() == [1.0, 3.0, 2.0, 4.0]  # ms
+    assert [cost.title for cost in run.costs][:2] == ["params", "latency, ms"]
+    assert [cost.column for cost in run.costs] == ["cost", "cost_2", "cost_3"][: len(run.costs)]
+    if len(run.costs) == 3:
+        assert front["cost_3"].tolist() == [2.0, 3.0, 4.0, 1.0]  # uJ
+        assert run.costs[2].unit == "µJ"

@@ -101,6 +101,10 @@ FEEDS = "an hour brings {0} proposals, which cannot feed more; use at most {0}"
         ({"start": "June"}, "--start June: not a time; write it like 2023-06-01T00:00Z"),
         ({"start": "2023-06-01"}, "--start 2023-06-01: has no time zone; write 2023-06-01Z for UTC"),
         ({"cost": "money"}, "has no column 'money'"),
+        ({"cost": ("params", "flop")}, "has no column 'flop'; did you mean 'flops'"),
+        ({"cost": ("params", "params")}, "--cost params params: 'params' is named twice"),
+        ({"cost": ("params", "flops", "seconds", "energy_uj")}, "these are 4 costs, and a search takes at most 3"),
+        ({"cost": ("params", "error")}, "--cost error: this is the first objective already"),
         ({"zone": "XX"}, "unknown zone 'XX'"),
         ({"devices": 2001}, f"--devices 2001: {FEEDS.format(2000)}"),
         (

@@ -240,34 +240,37 @@ class LocalExecutor:
 
     def _finish(self, device: int, job: Job, train: TrainState, steps: int, loss: float | None) -> None:
         programs, reason = self.programs[device], None
-        error = cost = math.nan
+        error, costs = math.nan, (math.nan,) * len(self.problem.cost_names)
         latencies: dict[int, float] = {}
         if loss is None or math.isfinite(loss):
             watch = Stopwatch()
             error = programs.validation_error(train, job.genome)
             self._spend(device, "training", "candidate", watch, job.proposal)
-            cost, latencies = self._cost(device, job)
+            costs, latencies = self._costs(device, job)
         else:
             reason = f"loss {loss} after {steps} steps"
-        outcome = Outcome(error, cost, steps, loss, *self.ledger.job(job.proposal), reason, latencies)
+        outcome = Outcome(error, costs, steps, loss, *self.ledger.job(job.proposal), reason, latencies)
         folder = self.folder.candidate(job.proposal)
         if reason is None:
             checkpoint.save(folder, train)  # before the row: a recorded evaluation always has its weights
         if not self.hooks.record(job, outcome, self.ledger.clock[device]):
             checkpoint.delete(folder)
-        self.hooks.notify(_message(job, outcome))
+        self.hooks.notify(_message(job, outcome, self.problem.cost_names))
 
-    def _cost(self, device: int, job: Job) -> tuple[float, dict[int, float]]:
-        """The exact cost; a latency is measured by batch size, which is charged as scoring."""
+    def _costs(self, device: int, job: Job) -> tuple[tuple[float, ...], dict[int, float]]:
+        """The exact costs; a latency is measured by batch size, which is charged as scoring."""
+        costs = dict(zip(self.problem.cost_names, self.problem.costs(np.array([job.genome]))[0].tolist(), strict=True))
         if not self.problem.measured:
-            return float(self.problem.costs(np.array([job.genome]))[0, 0]), {}
+            return tuple(costs.values()), {}
         watch = Stopwatch()
         latencies = self.programs[device].latencies_s(job.genome)
         self._spend(device, "scoring", "latency", watch)
-        return latencies[self.config.latency_batch], latencies
+        costs |= dict.fromkeys(self.problem.measured, latencies[self.config.latency_batch])
+        return tuple(costs.values()), latencies
 
 
-def _message(job: Job, outcome: Outcome) -> str:
+def _message(job: Job, outcome: Outcome, names: Sequence[str]) -> str:
     if outcome.reason is not None:
         return f"candidate {job.proposal} failed: {outcome.reason}"
-    return f"candidate {job.proposal}: validation accuracy {1 - outcome.validation_error:.4f}, cost {outcome.cost:.4g}"
+    costs = ", ".join(f"{name} {value:.4g}" for name, value in zip(names, outcome.costs, strict=True))
+    return f"candidate {job.proposal}: validation accuracy {1 - outcome.validation_error:.4f}, {costs}"

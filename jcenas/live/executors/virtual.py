@@ -171,9 +171,9 @@ class VirtualExecutor:
     def _finish(self, job: Job, end: float) -> None:
         genome = np.array([job.genome])
         error = float(self.problem.column(self.problem.error, genome)[0])
-        cost = float(self.problem.costs(genome)[0, 0])
+        costs = tuple(self.problem.costs(genome)[0].tolist())
         spent = self.ledger.job(job.proposal)
-        self.hooks.record(job, Outcome(error, cost, 1, None, *spent), end)
+        self.hooks.record(job, Outcome(error, costs, 1, None, *spent), end)
 
     def _affordable(self, jobs: Sequence[Job], time_s: float) -> Sequence[Job]:
         """The first so many jobs that so many device-seconds suffice to score."""

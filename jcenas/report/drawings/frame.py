@@ -11,5 +11,5 @@ def frame(axes: Axes, title: str) -> None:
     """Empty `axes` of ticks and frame, and write the title, the smaller the longer it is; nothing without one."""
     axes.axis("off")
     if title:
-        size = TITLE_SIZE * min(1.0, TITLE_LENGTH / len(title))
+        size = TITLE_SIZE * min(1.0, TITLE_LENGTH / max(map(len, title.splitlines())))
         axes.set_title(title, loc="center", pad=2, color=COLOR["ink"], fontsize=size, parse_math=False)

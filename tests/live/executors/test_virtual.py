@@ -74,7 +74,7 @@ def test_three_trainings_on_two_devices(bench):
     assert one.ledger.clock == pytest.approx([1.0, 1.0])
     assert one.ledger.emissions_g == pytest.approx(3000 + 1875 + 0.1 * (600 + 1725))
     outcome = one.outcomes[1]
-    assert (outcome.validation_error, outcome.cost, outcome.reason) == (22.0, 3.0, None)
+    assert (outcome.validation_error, outcome.costs, outcome.reason) == (22.0, (3.0,), None)
     assert outcome.seconds == pytest.approx(1875)
     assert outcome.emissions_g == pytest.approx(1875)
 
