@@ -204,6 +204,8 @@ def _check_types(kind: type, values: dict) -> None:
         allowed = typing.get_args(hint) or (hint,)
         if typing.get_origin(hint) is Literal:
             right = value in allowed
+        elif typing.get_origin(hint) is Sequence:
+            right = isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
         else:
             forms: list[Any] = [{Path: str, PowerModel: dict}.get(one, one) for one in allowed]
             forms += [int] if float in forms else []

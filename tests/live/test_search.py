@@ -250,7 +250,7 @@ def prepared_again(folder):
     opened, known = run_folder.reopen(folder)
     opened.close()
     database = read(folder)
-    measured = {name: database.get_meta(name) for name in ("reference", "seconds_at", "supernet_s")}
+    measured = {name: database.get_meta(name) for name in ("reference", "seconds_at", "latency_at", "supernet_s")}
     database.close()
     return known, prepare.load_images(known, print), print, measured
 
