@@ -19,9 +19,9 @@ class Simulate:
         jcenas simulate --table mine.csv --genome op0 op1 op2 --error val_error --cost latency_ms --seconds train_s
 
     It needs columns of the genome (integers, numbers or strings: the values of a column are its choices; or one column
-    that writes the whole genome, such as 0312 or conv|pool|skip), of the error and of one cost. Where more is better,
-    name the column under --maximise too. Without --seconds, and without a column train_seconds, each training takes
-    3600 s.
+    that writes the whole genome, such as 0312 or conv|pool|skip), of the error and of one to three costs. Where more is
+    better, name the column under --maximise too. Without --seconds, and without a column train_seconds, each training
+    takes 3600 s.
     Stages read their estimates from the columns oneshot_error, fewshot_error and synflow (or another proxy's name, or
     log_ before it) where they are; the predictor also looks at synflow and at params or flops. Rows that lack a cell
     that is needed are left out and counted; of rows of one architecture the mean counts.
