@@ -53,7 +53,7 @@ def planned_path(config: SearchConfig) -> Path:
     """
     path = config.runs / (config.name or datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
     if path.exists():
-        raise InputError(f"{path} exists; go on with it by --resume {path}, or choose another --name")
+        raise InputError(f"{path} exists; go on with it by {config.resume_flag(path)}, or choose another --name")
     above = path.parent
     while not above.exists():
         above = above.parent
@@ -68,7 +68,7 @@ def create(
     *,
     devices: list[str],
     trace: dict,
-    images: dict,
+    about: dict,
     fill: Callable[[Path], None],
 ) -> RunFolder:
     """Make the folder whole under another name, then give it its own: a kill leaves no half of it.
@@ -78,7 +78,7 @@ def create(
         config: of the run.
         devices: kinds of the devices.
         trace: record of the carbon trace.
-        images: record of the images.
+        about: what is learnt, `images`, or called, `function`.
         fill: writes what else belongs in a new folder.
 
     Raises:
@@ -89,7 +89,7 @@ def create(
         "versions": {name: _version(name) for name in _PACKAGES},
         "devices": devices,
         "trace": trace,
-        "images": images,
+        **about,
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     part = path.with_name(f".{path.name}.part")

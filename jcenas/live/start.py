@@ -1,4 +1,4 @@
-"""The public `search`: start a run or go on with one, and turn what the disk refuses into one line.
+"""Start a run or go on with one, and turn what the disk refuses into one line: what `jcenas.search` does.
 
 CE-NAS (NeurIPS 2024, arXiv 2406.01414): cheap sampling (an optimiser proposes cells, a cheap stage scores them) while
 the grid is dirty, costly evaluation (training from scratch) while it is clean.
@@ -8,6 +8,8 @@ import dataclasses
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -16,9 +18,10 @@ from jcenas import registry
 from jcenas.engine import grid as grids
 from jcenas.engine.grid import GridHours
 from jcenas.errors import InputError
-from jcenas.live import finish, prepare, run_folder, trace_files
+from jcenas.live import finish, functions, prepare, run_folder, trace_files
 from jcenas.live.config import ARRAYS, SearchConfig
 from jcenas.live.database import RunDatabase, write_error
+from jcenas.live.executors.executor import Executor
 from jcenas.live.executors.local import LocalExecutor
 from jcenas.live.finish import SearchResult
 from jcenas.live.images import check_same
@@ -28,56 +31,44 @@ from jcenas.live.prepare import Prepared
 from jcenas.live.progress import Observer, Quiet
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import RunState
+from jcenas.problems.function import FunctionProblem
 from jcenas.train.images import ImageSet
 
 
-def search(
+def run(
     config: SearchConfig | None = None,
     *,
+    problem: FunctionProblem | None = None,
     resume: Path | str | None = None,
     images: ImageSet | None = None,
     observer: Observer | None = None,
     stop: threading.Event | None = None,
 ) -> SearchResult:
-    """Run a search, or go on with one.
-
-    Args:
-        config: of a new run.
-        resume: run folder to go on with, instead of a config.
-        images: to learn, for example of `jcenas.train.image_set`, instead of those that the config names; again where a
-            run with such images goes on.
-        observer: who is told of the progress; nobody if None.
-        stop: set it from elsewhere to stop cleanly after the chunk of steps in flight.
-
-    Returns:
-        The result; `status` is "interrupted" where `stop` was set before the budget was spent.
-
-    Raises:
-        InputError: anything that the user can mend. Before the first hour nothing has been written; later, the run
-            folder can be resumed.
-        ValueError: neither or both of config and resume.
-    """
+    """Run a search, or go on with one, as `jcenas.live.entry.search` says."""
     if (config is None) == (resume is None):
         raise ValueError("give either a config or a run folder to resume")
     with observer or Quiet() as watched:
         if resume is not None and (known := _known_result(Path(resume))) is not None:
             return known
-        began = _resumed(Path(resume), images, watched) if resume is not None else _new(config, images, watched)
+        if resume is not None:
+            began = _resumed(Path(resume), images, problem, watched)
+        else:
+            began = _new(config, images, problem, watched)
         try:
             return _run(*began, watched, stop or threading.Event())
         except sqlite3.OperationalError as error:
-            raise write_error(error, began[0].database) from error
+            raise write_error(error, began[0].database, began[1].how_to_resume(began[0].path)) from error
         except OSError as error:
             raise InputError(
                 f"{error.filename or began[0].path}: {error.strerror or error}; free the disk, then go on with: "
-                f"jcenas search --resume {began[0].path}"
+                f"{began[1].how_to_resume(began[0].path)}"
             ) from error
         finally:
             began[0].close()
 
 
 def _new(
-    config: SearchConfig | None, given: ImageSet | None, watched: Observer
+    config: SearchConfig | None, given: ImageSet | None, problem: FunctionProblem | None, watched: Observer
 ) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Check everything, then make the run folder."""
     assert config is not None
@@ -85,6 +76,7 @@ def _new(
         config = dataclasses.replace(config, images=ARRAYS)
     path = run_folder.planned_path(config)
     prepare.check(config)
+    functions.check(config, problem)
     grid = grids.choose(
         trace=config.trace, zone=config.zone, start=config.start, hours=config.hours, column=config.column
     )
@@ -92,14 +84,17 @@ def _new(
         watched.log(f"trace: {note}")
     if config.forecast == "model" and len(grid.before) < grids.WEEK_H:
         watched.log(f"forecast: {grid.told(config.forecast)}")
-    prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
+    if problem is not None:
+        prepared = prepare.prepare_function(config, problem)
+    else:
+        prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
     prepare.check_budget(config, prepared, grid)
     folder = run_folder.create(
         path,
         config,
         devices=prepared.device_names,
         trace=trace_files.describe(grid),
-        images=prepared.images.record,
+        about=prepared.record(),
         fill=lambda part: _fill(part, config, grid, prepared),
     )
     return folder, config, grid, prepared
@@ -122,16 +117,20 @@ def _known_result(path: Path) -> SearchResult | None:
 
 
 def _resumed(
-    path: Path, given: ImageSet | None, watched: Observer
+    path: Path, given: ImageSet | None, problem: FunctionProblem | None, watched: Observer
 ) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Open a run folder, and prepare as it was prepared."""
     folder, config = run_folder.reopen(path)
     try:
+        functions.check(config, problem, resume=folder.path)
         record = run_folder.read_record(folder.path)
         grid = trace_files.recall(folder.path, record["trace"])
         database = RunDatabase(folder.database)
         known = {name: database.get_meta(name) for name in ("reference", "seconds_at", "supernet_s")}
         database.close()
+        if problem is not None:
+            functions.check_same(record.get("function"), problem, path)
+            return folder, config, grid, prepare.prepare_function(config, problem, known["reference"])
         images = prepare.load_images(config, watched.log, given)
         check_same(record.get("images"), images)
         return folder, config, grid, prepare.prepare(config, images, watched.log, known)
@@ -147,11 +146,11 @@ def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared)
     problem = prepared.problem
     facts = {
         "cost_name": config.cost,
-        "cost_unit": registry.check("cost", config.cost).entry.options.get("unit", ""),
+        "cost_unit": "" if config.of_function else registry.check("cost", config.cost).entry.options.get("unit", ""),
         "reference": problem.reference,
-        "seconds_at": problem.seconds_at,
+        "seconds_at": getattr(problem, "seconds_at", None),
         "supernet_s": prepared.supernet_s,
-        "room": prepare.room_of(config, problem, len(prepared.programs)),
+        "room": prepare.room_of(config, problem, prepared.devices),
     }
     with database.transaction():
         for name, value in facts.items():
@@ -168,7 +167,7 @@ def _run(
     stop: threading.Event,
 ) -> SearchResult:
     """Search in an open folder, test the front, and write the summary."""
-    database, devices, problem = RunDatabase(folder.database), len(prepared.programs), prepared.problem
+    database, devices, problem = RunDatabase(folder.database), prepared.devices, prepared.problem
     try:
         ledger = Ledger(
             database,
@@ -192,8 +191,6 @@ def _run(
         for device in range(devices):
             ledger.standing(device, "compiling", "compiling", seconds["compiling"])
             ledger.standing(device, "training", "timing", seconds["timing"] if device == 0 else 0.0)
-        stage = state.steps.stage
-        executor = LocalExecutor(config, folder, ledger, problem, prepared.programs, stage)
         limits = Limits(
             grid=grid,
             forecast=config.forecast,
@@ -203,12 +200,26 @@ def _run(
             evaluations=config.evaluations,
             power=config.power,
         )
-        parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
-        loop = Loop(folder.path.name, limits, **parts, observer=watched, stop=stop)
-        why = loop.run()
+        with _executor(folder, config, prepared, ledger, state) as executor:
+            parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
+            loop = Loop(folder.path.name, limits, **parts, observer=watched, stop=stop)
+            why = loop.run()
         return _finish(folder, config, grid, prepared, loop, why)
     finally:
         database.close()
+
+
+@contextmanager
+def _executor(
+    folder: RunFolder, config: SearchConfig, prepared: Prepared, ledger: Ledger, state: RunState
+) -> Iterator[Executor]:
+    """Who does the work: this machine's devices, or processes that call a function, which end with the block."""
+    problem = prepared.problem
+    if isinstance(problem, FunctionProblem):
+        with functions.workers(config, folder, ledger, problem, prepared.devices) as executor:
+            yield executor
+    else:
+        yield LocalExecutor(config, folder, ledger, problem, prepared.programs, state.steps.stage)
 
 
 def _finish(
@@ -219,12 +230,14 @@ def _finish(
     status = "interrupted" if why == "interrupted" else "finished"
     if status == "finished":
         finish.prune(state, folder)
-        finish.test_front(database, state, ledger, folder, prepared.programs[0], config.epochs)
+        if prepared.programs:
+            finish.test_front(database, state, ledger, folder, prepared.programs[0], config.epochs)
         loop.record_last_hours()
     wall = loop.wall_s()
-    summary = finish.summarise(state, ledger, config, grid, devices=len(prepared.programs), wall_s=wall, status=status)
+    summary = finish.summarise(state, ledger, config, grid, devices=prepared.devices, wall_s=wall, status=status)
     summary["stopped_by"] = why
-    summary["images"] = prepared.images.brief
+    if prepared.images is not None:
+        summary["images"] = prepared.images.brief
     with database.transaction():
         database.set_meta("summary", summary)
         database.set_meta("status", status)

@@ -17,7 +17,7 @@ def run(config: SearchConfig, *, resume: Path | None, observer: Observer) -> Sea
         InputError: see `jcenas.live.search`.
     """
     keep_compiled_programs()
-    from jcenas.live.start import search
+    from jcenas.live.entry import search
 
     stop = threading.Event()
 
