@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from jcenas.carbon.typical_year import typical_year as typical_year
     from jcenas.errors import InputError as InputError
     from jcenas.live.config import SearchConfig as SearchConfig
+    from jcenas.live.entry import search as search
     from jcenas.live.finish import SearchResult as SearchResult
-    from jcenas.live.start import search as search
+    from jcenas.problems.problem import Problem as Problem
     from jcenas.sim.config import SimulateConfig as SimulateConfig
     from jcenas.sim.run import Simulation as Simulation
     from jcenas.sim.run import simulate as simulate

@@ -180,7 +180,13 @@ def test_imports_make_no_circle():
 
 
 @pytest.mark.parametrize(
-    "command", [["-c", "import jcenas"], ["-c", "import jcenas.live"], ["-m", "jcenas.cli", "--help"]]
+    "command",
+    [
+        ["-c", "import jcenas"],
+        ["-c", "import jcenas.live"],
+        ["-c", "from jcenas import Problem, SearchConfig, search; import jcenas.live.executors.worker"],
+        ["-m", "jcenas.cli", "--help"],
+    ],
 )
 def test_fast_start_imports_no_jax(command):
     code = ["-X", "importtime", *command]

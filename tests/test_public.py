@@ -20,7 +20,7 @@ PACKAGES = (
 CONSTANTS = {"ACCEL_NASBENCH", "MEASURES"}  # described in their modules: an instance's docstring is its class's
 
 PROGRAM = """
-from jcenas import SearchConfig, SimulateConfig, Table, load_table, search, simulate
+from jcenas import Problem, SearchConfig, SimulateConfig, Table, load_table, search, simulate
 from jcenas.carbon import read_csv
 from jcenas.live import SearchResult
 from jcenas.moo import hypervolume, lamoo
@@ -40,6 +40,14 @@ table = load_table("toy")
 trace = read_csv("trace.csv")
 recipe = TrainConfig(batch_size=32)
 
+
+def evaluate(genome, seed, budget, folder):
+    return 0.5
+
+
+problem = Problem.from_function({"depth": [1, 2]}, evaluate, costs={"size": len}, retries=1)
+found = search(problem=problem, optimizer="random", hours=3, trace="grid.csv")
+
 reveal_type(space)  # NasBench201
 reveal_type(optimizer)  # Optimizer
 reveal_type(network)  # CellNetwork
@@ -51,11 +59,15 @@ reveal_type(done)  # Simulation
 reveal_type(table)  # Table
 reveal_type(trace)  # CarbonTrace
 reveal_type(recipe)  # TrainConfig
+reveal_type(problem)  # FunctionProblem
+reveal_type(found)  # SearchResult
 reveal_type(hypervolume(table.genomes, table.genomes[0]))  # Array
 reveal_type(MEASURES["synflow"](network, Start(**{}), table.genomes))  # Array
 
 SearchConfig(nonsense=3)  # error: reportCallIssue
 lamoo(space, capcity=3)  # error: reportCallIssue
+search(problem=problem, channels=3)  # error: reportCallIssue
+Problem.from_function({"depth": [1]}, lambda genome: 0.5, costs={})  # error: reportArgumentType
 TrainConfig(batch_size="many")  # error: reportArgumentType
 from jcenas import serch  # error: reportAttributeAccessIssue
 """

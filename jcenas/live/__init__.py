@@ -13,7 +13,7 @@ from jcenas.runtime.exports import lazy_exports
 
 if TYPE_CHECKING:
     from jcenas.live.config import SearchConfig as SearchConfig
+    from jcenas.live.entry import search as search
     from jcenas.live.finish import SearchResult as SearchResult
-    from jcenas.live.start import search as search
 else:
     __all__, __getattr__, __dir__ = lazy_exports(__name__)

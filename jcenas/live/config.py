@@ -27,6 +27,7 @@ _MOST = {
     "image_size": 1 << 14,
 }
 ARRAYS = "arrays"  # as `images`: a Python program hands them over
+FUNCTION = "function"  # as `problem`: a Python program hands it over, see `jcenas.Problem.from_function`
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ class SearchConfig:
     seed: int = 0
 
     def __post_init__(self):
-        usual = registry.check("problem", self.problem).entry.options
+        usual = {} if self.of_function else registry.check("problem", self.problem).entry.options
         for field in ("channels", "cells"):
             if getattr(self, field) is None:
                 object.__setattr__(self, field, usual.get(field, 1))
@@ -131,8 +132,12 @@ class SearchConfig:
                 raise InputError(f"{_flag(field)} {value}: must be a positive number")
         if self.reference_error is not None and not 0 < self.reference_error <= 1:
             raise InputError(f"--reference-error {self.reference_error}: must be in (0, 1]")
-        self._check_images()
-        self._check_costs()
+        if self.of_function:
+            object.__setattr__(self, "images", "")
+            object.__setattr__(self, "cost", tuple(self.cost))
+        else:
+            self._check_images()
+            self._check_costs()
         registry.check("optimizer", self.optimizer)
         registry.check("stage", self.stage)
         check_integer("--seed", self.seed, 0, MOST_SEED)
@@ -161,9 +166,23 @@ class SearchConfig:
             raise InputError(f"--images {self.images}: no such file or folder, and {error}") from error
 
     @property
+    def of_function(self) -> bool:
+        """Whether a Python program hands the problem over, and no networks are trained here."""
+        return self.problem == FUNCTION
+
+    @property
     def real_time(self) -> bool:
         """True where a trace hour is an hour on the wall."""
         return self.hour_seconds >= REAL_TIME_HOUR_S
+
+    def resume_flag(self, folder: Path) -> str:
+        """The flag, or the argument in Python, that goes on with a run."""
+        return f"resume={str(folder)!r}" if self.of_function else f"--resume {folder}"
+
+    def how_to_resume(self, folder: Path) -> str:
+        """What to type to go on with a run."""
+        flag = self.resume_flag(folder)
+        return f"jcenas.search(problem=..., {flag})" if self.of_function else f"jcenas search {flag}"
 
     def to_json(self) -> dict:
         """The fields as JSON values."""

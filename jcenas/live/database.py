@@ -153,6 +153,6 @@ def _remedy(error: sqlite3.DatabaseError) -> str:
     return f"is damaged ({text}); restore it from a backup or start a new run under another --name"
 
 
-def write_error(error: sqlite3.OperationalError, path: Path) -> InputError:
+def write_error(error: sqlite3.OperationalError, path: Path, how_to_resume: str) -> InputError:
     """The message for a write that failed in the middle of a run."""
-    return InputError(f"{path}: {_remedy(error)}; then go on with: jcenas search --resume {path.parent}")
+    return InputError(f"{path}: {_remedy(error)}; then go on with: {how_to_resume}")

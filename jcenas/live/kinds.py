@@ -8,6 +8,7 @@ from typing import NamedTuple
 # purpose of an interval: its name, in the order in which a run meets them
 KINDS = {
     "compiling": "compiling",
+    "starting": "starting workers",
     "timing": "timing of steps",
     "latency": "latency measurements",
     "supernet": "supernet training",

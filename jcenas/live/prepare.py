@@ -5,7 +5,7 @@ import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,16 @@ from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import stage_from_name
 from jcenas.engine.state import SearchSizes
 from jcenas.errors import ImageSideError, InputError
+from jcenas.live import functions
 from jcenas.live import images as run_images
 from jcenas.live.config import SearchConfig
 from jcenas.live.images import RunImages
 from jcenas.live.programs import DevicePrograms, make_problem
 from jcenas.live.steps import Steps
 from jcenas.moo.types import Space
+from jcenas.problems.function import FunctionProblem
 from jcenas.problems.network import NetworkProblem
+from jcenas.problems.problem import Problem
 from jcenas.runtime import sharding
 from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.images import ImageSet
@@ -34,14 +37,25 @@ _COMPILED_IN = ("problem", "seed", "channels", "cells", "batch_size", "learning_
 
 
 class Prepared(NamedTuple):
-    """What a run needs that is not in its folder."""
+    """What a run needs that is not in its folder. Where a function is searched: no images, and no programs."""
 
-    images: RunImages
+    images: RunImages | None
     programs: list[DevicePrograms]
-    problem: NetworkProblem
+    problem: NetworkProblem | FunctionProblem
     supernet_s: float  # device-seconds that the stage's supernet is expected to take
     seconds: dict[str, float]  # of each device: "compiling" and "timing"
     device_names: list[str]
+
+    @property
+    def devices(self) -> int:
+        """How many."""
+        return len(self.device_names)
+
+    def record(self) -> dict[str, Any]:
+        """What config.json says of what is learnt or called."""
+        if isinstance(self.problem, FunctionProblem):
+            return {"function": self.problem.record()}
+        return {} if self.images is None else {"images": self.images.record}
 
 
 def check(config: SearchConfig) -> None:
@@ -103,6 +117,22 @@ def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None],
     return Prepared(images, programs, problem, known["supernet_s"], seconds, sharding.describe(devices))
 
 
+def prepare_function(config: SearchConfig, problem: FunctionProblem, reference: list[float] | None = None) -> Prepared:
+    """Nothing to compile: the problem with its reference point, and as many workers as are wanted.
+
+    Args:
+        config: of the run.
+        problem: of the user.
+        reference: that an earlier start of the run found; None: choose it.
+
+    Raises:
+        InputError: a formula of a cost fails.
+    """
+    problem = functions.prepared_problem(config, problem, reference)
+    seconds = {"compiling": 0.0, "timing": 0.0}
+    return Prepared(None, [], problem, 0.0, seconds, functions.device_names(config))
+
+
 def _measure(config: SearchConfig, images: RunImages, problem: NetworkProblem, programs: DevicePrograms) -> dict:
     """The reference point, and what trainings take: a light and a heavy network, a chunk of steps each."""
     error = config.reference_error or images.reference_error
@@ -149,7 +179,7 @@ def _programs(essence: SearchConfig, images: RunImages, device: sharding.Device)
         ) from error
 
 
-def room_of(config: SearchConfig, problem: NetworkProblem, devices: int) -> int:
+def room_of(config: SearchConfig, problem: Problem, devices: int) -> int:
     """Evaluations to make arrays for: as many as the time pays if all were the shortest, a power of two."""
     shortest = float(problem.seconds(problem.population).min())
     most = devices * config.hours * config.hour_seconds / shortest
@@ -158,10 +188,13 @@ def room_of(config: SearchConfig, problem: NetworkProblem, devices: int) -> int:
     return 2 ** math.ceil(math.log2(min(max(most, 64), MOST_ROOM)))
 
 
-def make_steps(config: SearchConfig, problem: NetworkProblem, devices: int, room: int) -> Steps:
+def make_steps(config: SearchConfig, problem: Problem, devices: int, room: int) -> Steps:
     """The engine's functions for a run; in this process kept for another run like it."""
     stage = stage_from_name(config.stage)
     sizes = SearchSizes.of_stage(stage, devices=devices, room=room, proposals=config.proposals, initial=0)
+    if sizes.unscored and math.prod(problem.space.cardinalities) < room + config.proposals:
+        # The search may come to the space's last architectures: then only the first proposals of an hour are new.
+        sizes = dataclasses.replace(sizes, unscored=sizes.proposals)
     policy = Path(config.policy)
     changed = policy.stat().st_mtime_ns if policy.suffix == FILE_SUFFIX else 0
     names = config.stage, config.policy, config.optimizer
@@ -192,11 +225,13 @@ def check_budget(config: SearchConfig, prepared: Prepared, grid: GridHours) -> N
     Raises:
         InputError: says what is needed and what there is.
     """
+    if isinstance(prepared.problem, FunctionProblem) and prepared.problem.expected_s is None:
+        return  # nobody knows what an evaluation takes
     candidate_s = float(np.median(prepared.problem.seconds(prepared.problem.population)))
     supernet_s, supernet = prepared.supernet_s, ""
     if supernet_s:
         supernet = f"the supernet needs about {supernet_s:.1f} s and "
-    hours = (supernet_s / len(prepared.programs) + candidate_s) / config.hour_seconds
+    hours = (supernet_s / prepared.devices + candidate_s) / config.hour_seconds
     if hours > config.hours:
         raise InputError(
             f"--hours {config.hours} of {config.hour_seconds:g} s cannot pay one evaluation: {supernet}one training "

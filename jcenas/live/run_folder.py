@@ -58,7 +58,7 @@ def planned_path(config: SearchConfig) -> Path:
     """
     path = config.runs / config.name if config.name else _unnamed(config.runs)
     if path.exists():
-        raise _taken(path)
+        raise _taken(path, config)
     above = path.parent
     while not above.exists():
         above = above.parent
@@ -74,8 +74,8 @@ def _unnamed(runs: Path) -> Path:
     return next(runs / name for name in names if not (runs / name).exists())
 
 
-def _taken(path: Path) -> InputError:
-    return InputError(f"{path} exists; go on with it by --resume {path}, or choose another --name")
+def _taken(path: Path, config: SearchConfig) -> InputError:
+    return InputError(f"{path} exists; go on with it by {config.resume_flag(path)}, or choose another --name")
 
 
 def create(
@@ -84,7 +84,7 @@ def create(
     *,
     devices: list[str],
     trace: dict,
-    images: dict,
+    about: dict,
     fill: Callable[[Path], None],
 ) -> RunFolder:
     """Make the folder whole under another name, then give it its own: a kill leaves no half of it.
@@ -94,7 +94,7 @@ def create(
         config: of the run.
         devices: kinds of the devices.
         trace: record of the carbon trace.
-        images: record of the images.
+        about: what is learnt, `images`, or called, `function`.
         fill: writes what else belongs in a new folder.
 
     Raises:
@@ -105,7 +105,7 @@ def create(
         "versions": {name: _version(name) for name in _PACKAGES},
         "devices": devices,
         "trace": trace,
-        "images": images,
+        **about,
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")  # of its own, where two begin at once
@@ -143,7 +143,7 @@ def _renamed(part: Path, path: Path, config: SearchConfig) -> Path:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
             if config.name:
-                raise _taken(path) from error
+                raise _taken(path, config) from error
             path = _unnamed(path.parent)
 
 

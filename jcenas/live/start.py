@@ -1,4 +1,4 @@
-"""The public `search`: start a run or go on with one, and turn what the disk refuses into one line.
+"""Start a run or go on with one, and turn what the disk refuses into one line: what `jcenas.search` does.
 
 CE-NAS (NeurIPS 2024, arXiv 2406.01414): cheap sampling (an optimiser proposes cells, a cheap stage scores them) while
 the grid is dirty, costly evaluation (training from scratch) while it is clean.
@@ -7,7 +7,8 @@ the grid is dirty, costly evaluation (training from scratch) while it is clean.
 import dataclasses
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from jcenas import registry
 from jcenas.engine import grid as grids
 from jcenas.engine.grid import GridHours
 from jcenas.errors import InputError
-from jcenas.live import finish, prepare, run_folder, trace_files
+from jcenas.live import finish, functions, prepare, run_folder, trace_files
 from jcenas.live.changes import as_changed, check_changes, differences, said
 from jcenas.live.config import ARRAYS, SearchConfig
 from jcenas.live.database import RunDatabase, write_error
+from jcenas.live.executors.executor import Executor
 from jcenas.live.executors.local import LocalExecutor
 from jcenas.live.finish import SearchResult
 from jcenas.live.images import check_same
@@ -31,63 +33,47 @@ from jcenas.live.progress import Observer, Quiet
 from jcenas.live.record import check_sums, read_record, sums
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import RunState
+from jcenas.problems.function import FunctionProblem
 from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.images import ImageSet
 
 
-def search(
+def run(
     config: SearchConfig | None = None,
     *,
+    problem: FunctionProblem | None = None,
     resume: Path | str | None = None,
     changes: Mapping[str, Any] | None = None,
     images: ImageSet | None = None,
     observer: Observer | None = None,
     stop: threading.Event | None = None,
 ) -> SearchResult:
-    """Run a search, or go on with one.
-
-    Args:
-        config: of a new run.
-        resume: run folder to go on with, instead of a config.
-        changes: new values of `hours`, `carbon_budget`, `evaluations` or `devices`, where a run goes on.
-        images: to learn, for example of `jcenas.train.image_set`, instead of those that the config names; again where a
-            run with such images goes on.
-        observer: who is told of the progress; nobody if None.
-        stop: set it from elsewhere to stop cleanly after the chunk of steps in flight.
-
-    Returns:
-        The result; `status` is "interrupted" where `stop` was set before the budget was spent.
-
-    Raises:
-        InputError: anything that the user can mend. Before the first hour nothing has been written; later, the run
-            folder can be resumed.
-        ValueError: neither or both of config and resume, or changes without resume.
-    """
+    """Run a search, or go on with one, as `jcenas.live.entry.search` says."""
     if (config is None) == (resume is None) or (changes and resume is None):
         raise ValueError("give either a config, or a run folder to resume and perhaps changes")
     check_changes(changes or {})
     with observer or Quiet() as watched:
         if resume is None:
-            began = _new(config, images, watched)
+            began = _new(config, images, problem, watched)
         elif (known := _known_result(Path(resume), changes or {})) is not None:
             return known
         else:
-            began = _resumed(Path(resume), changes or {}, images, watched)
+            began = _resumed(Path(resume), changes or {}, images, problem, watched)
         try:
             return _run(*began, watched, stop or threading.Event())
         except sqlite3.OperationalError as error:
-            raise write_error(error, began[0].database) from error
+            raise write_error(error, began[0].database, began[1].how_to_resume(began[0].path)) from error
         except OSError as error:
             raise InputError(
                 f"{error.filename or began[0].path}: {error.strerror or error}; free the disk, then go on with: "
-                f"jcenas search --resume {began[0].path}"
+                f"{began[1].how_to_resume(began[0].path)}"
             ) from error
         finally:
             began[0].close()
 
 
 def _new(
-    config: SearchConfig | None, given: ImageSet | None, watched: Observer
+    config: SearchConfig | None, given: ImageSet | None, problem: FunctionProblem | None, watched: Observer
 ) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Check everything, then make the run folder."""
     assert config is not None
@@ -95,6 +81,7 @@ def _new(
         config = dataclasses.replace(config, images=ARRAYS)
     path = run_folder.planned_path(config)
     prepare.check(config)
+    functions.check(config, problem)
     grid = grids.choose(
         trace=config.trace, zone=config.zone, start=config.start, hours=config.hours, column=config.column
     )
@@ -102,15 +89,18 @@ def _new(
         watched.log(f"trace: {note}")
     if config.forecast == "model" and len(grid.before) < grids.WEEK_H:
         watched.log(f"forecast: {grid.told(config.forecast)}")
-    prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
-    config = dataclasses.replace(config, power=prepare.power_of_each(config.power, prepared))
+    if problem is not None:
+        prepared = prepare.prepare_function(config, problem)
+    else:
+        prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
+        config = dataclasses.replace(config, power=prepare.power_of_each(config.power, prepared))
     prepare.check_budget(config, prepared, grid)
     folder = run_folder.create(
         path,
         config,
         devices=prepared.device_names,
         trace=trace_files.describe(grid),
-        images=prepared.images.record,
+        about=prepared.record(),
         fill=lambda part: _fill(part, config, grid, prepared),
     )
     return folder, config, grid, prepared
@@ -138,11 +128,12 @@ def _known_result(path: Path, changes: Mapping[str, Any]) -> SearchResult | None
 
 
 def _resumed(
-    path: Path, changes: Mapping[str, Any], given: ImageSet | None, watched: Observer
+    path: Path, changes: Mapping[str, Any], given: ImageSet | None, problem: FunctionProblem | None, watched: Observer
 ) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
     """Open a run folder, and prepare as it was prepared."""
     folder, config = run_folder.reopen(path)
     try:
+        functions.check(config, problem, resume=folder.path)
         record = read_record(folder.path)
         database = RunDatabase(folder.database)
         try:
@@ -161,6 +152,9 @@ def _resumed(
                 database.set_meta("changes", [*noted, *new])
         finally:
             database.close()
+        if problem is not None:
+            functions.check_same(record.get("function"), problem, path)
+            return folder, config, grid, prepare.prepare_function(config, problem, known["reference"])
         images = prepare.load_images(config, watched.log, given)
         check_same(record.get("images"), images)
         return folder, config, grid, prepare.prepare(config, images, watched.log, known)
@@ -176,12 +170,12 @@ def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared)
     problem = prepared.problem
     facts = {
         "files": sums(part),
-        "costs": [{"name": name, "unit": _unit(name)} for name in problem.cost_names],
+        "costs": [{"name": name, "unit": "" if config.of_function else _unit(name)} for name in problem.cost_names],
         "reference": problem.reference,
-        "seconds_at": problem.seconds_at,
-        "latency_at": problem.latency_at,
+        "seconds_at": getattr(problem, "seconds_at", None),
+        "latency_at": getattr(problem, "latency_at", None),
         "supernet_s": prepared.supernet_s,
-        "room": prepare.room_of(config, problem, len(prepared.programs)),
+        "room": prepare.room_of(config, problem, prepared.devices),
     }
     with database.transaction():
         for name, value in facts.items():
@@ -202,7 +196,7 @@ def _run(
     stop: threading.Event,
 ) -> SearchResult:
     """Search in an open folder, test the front, and write the summary."""
-    database, devices, problem = RunDatabase(folder.database), len(prepared.programs), prepared.problem
+    database, devices, problem = RunDatabase(folder.database), prepared.devices, prepared.problem
     try:
         ledger = Ledger(
             database,
@@ -226,8 +220,6 @@ def _run(
         for device in range(devices):
             ledger.standing(device, "compiling", "compiling", seconds["compiling"])
             ledger.standing(device, "training", "timing", seconds["timing"] if device == 0 else 0.0)
-        stage = state.steps.stage
-        executor = LocalExecutor(config, folder, ledger, problem, prepared.programs, stage)
         limits = Limits(
             grid=grid,
             forecast=config.forecast,
@@ -237,12 +229,26 @@ def _run(
             evaluations=config.evaluations,
             power=config.power,
         )
-        parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
-        loop = Loop(folder.path.name, limits, **parts, observer=watched, stop=stop)
-        why = loop.run()
+        with _executor(folder, config, prepared, ledger, state) as executor:
+            parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
+            loop = Loop(folder.path.name, limits, **parts, observer=watched, stop=stop)
+            why = loop.run()
         return _finish(folder, config, grid, prepared, loop, why)
     finally:
         database.close()
+
+
+@contextmanager
+def _executor(
+    folder: RunFolder, config: SearchConfig, prepared: Prepared, ledger: Ledger, state: RunState
+) -> Iterator[Executor]:
+    """Who does the work: this machine's devices, or processes that call a function, which end with the block."""
+    problem = prepared.problem
+    if isinstance(problem, FunctionProblem):
+        with functions.workers(config, folder, ledger, problem, prepared.devices) as executor:
+            yield executor
+    else:
+        yield LocalExecutor(config, folder, ledger, problem, prepared.programs, state.steps.stage)
 
 
 def _finish(
@@ -253,12 +259,14 @@ def _finish(
     status = "interrupted" if why == "interrupted" else "finished"
     if status == "finished":
         finish.prune(state, folder)
-        finish.test_front(state, ledger, folder, prepared.programs[0], epochs=config.epochs, log=loop.observer.log)
+        if prepared.programs:
+            finish.test_front(state, ledger, folder, prepared.programs[0], epochs=config.epochs, log=loop.observer.log)
         loop.record_last_hours()
     wall = loop.wall_s()
-    summary = finish.summarise(state, ledger, config, grid, devices=len(prepared.programs), wall_s=wall, status=status)
+    summary = finish.summarise(state, ledger, config, grid, devices=prepared.devices, wall_s=wall, status=status)
     summary["stopped_by"] = why
-    summary["images"] = prepared.images.brief
+    if prepared.images is not None:
+        summary["images"] = prepared.images.brief
     with database.transaction():
         database.set_meta("summary", summary)
         database.set_meta("status", status)

@@ -23,7 +23,7 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
     if result.pareto.empty:
         lines.append("no training was finished: give more --hours, or a policy that evaluates")
     else:
-        front = result.pareto.drop(columns=["proposal", "genome", "energy_kwh"]).head(_ROWS)
+        front = result.pareto.drop(columns=["proposal", "genome", "energy_kwh"]).head(_ROWS).dropna(axis=1, how="all")
         formats: Any = {"accuracy": _percent, "test_accuracy": _percent}
         shortened = front["cell"].str.len().max() > LONGEST_CELL
         front["cell"] = [cell if len(cell) <= LONGEST_CELL else short_cell(cell) for cell in front["cell"]]

@@ -30,7 +30,7 @@ def run(
     """
     keep_compiled_programs()
     use_cpu_devices(work=config.devices or MOST_CPU_DEVICES)
-    from jcenas.live.start import search
+    from jcenas.live.entry import search
 
     stop = threading.Event()
 

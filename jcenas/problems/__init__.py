@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from jcenas.runtime.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from jcenas.problems.budget import EvaluationBudget as EvaluationBudget
     from jcenas.problems.darts import DartsProblem as DartsProblem
+    from jcenas.problems.function import FunctionProblem as FunctionProblem
     from jcenas.problems.mobilenet import MobileNetProblem as MobileNetProblem
     from jcenas.problems.nasbench101 import NasBench101Problem as NasBench101Problem
     from jcenas.problems.nasbench201 import NasBench201Problem as NasBench201Problem

@@ -6,16 +6,61 @@ Letters: n architectures, d variables of a genome, m objectives, k counted sizes
 architecture computes.
 """
 
-from typing import Protocol
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jcenas.moo.types import Space
+if TYPE_CHECKING:
+    from jcenas.moo.types import Space
+    from jcenas.problems.budget import Evaluate
+    from jcenas.problems.function import FunctionProblem
 
 DIFFERENT = 0.7  # of a one-hot variable: architectures that differ in one choice are at distance 1
 
 
-class Problem(Protocol):
+class _Makers(type(Protocol)):
+    """Ways to make a problem, called on `Problem` itself: no part of what a problem must have."""
+
+    def from_function(
+        cls,
+        space: "Space | Mapping[str, Sequence[Any]]",
+        evaluate: "Evaluate",
+        *,
+        costs: Mapping[str, Callable[[Any], float] | None],
+        seconds: float | Callable[[Any], float] | None = None,
+        reference: Sequence[float] | None = None,
+        time_limit_s: float = math.inf,
+        retries: int = 0,
+    ) -> "FunctionProblem":
+        """A problem whose architectures a function of the user evaluates, in worker processes.
+
+        Args:
+            space: a dict from names to lists of values, such as {"depth": [2, 4, 8]}, numbers in order; or a
+                `jcenas.moo.types.Space`, hashable. Functions then get a dict of values, or a tuple of ints.
+            evaluate: function (genome, seed, budget, folder) -> values, see `jcenas.problems.budget`. Defined at the
+                top level of a module. NaN, too few values or an exception is a failed evaluation, and the search goes
+                on.
+            costs: second objective by name, smaller is better: a function of a genome that needs no training, called
+                in the search's own process; or None where `evaluate` returns it behind the error.
+            seconds: that an evaluation is expected to take, or a function of a genome; what is cheap is then tried
+                first by the predictor. If not given, all are taken to be alike.
+            reference: (error, cost) beyond which a result is of no use: it bounds the hypervolume. If not given, the
+                search's `reference_error`, or 1, and a tenth more than the dearest of a sample.
+            time_limit_s: seconds in a worker after which an evaluation is stopped and has failed.
+            retries: times that an evaluation is tried again where it raised or its process died.
+
+        Raises:
+            InputError: names the argument and the remedy.
+        """
+        from jcenas.problems.function import make_function_problem
+
+        options = {"expected_s": seconds, "time_limit_s": time_limit_s, "retries": retries}
+        return make_function_problem(space, evaluate, costs=costs, reference=reference, **options)
+
+
+class Problem(Protocol, metaclass=_Makers):
     """Space, objectives and what is known of an architecture without training it."""
 
     @property
@@ -24,7 +69,7 @@ class Problem(Protocol):
         ...
 
     @property
-    def space(self) -> Space:
+    def space(self) -> "Space":
         """What is searched."""
         ...
 

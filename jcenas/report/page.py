@@ -78,7 +78,7 @@ def _page(run: Run, figures: dict[str, str]) -> str:
     style_sheet = importlib.resources.files("jcenas.report").joinpath("page.css").read_text(encoding="utf-8")
     body = [
         _header(run, facts),
-        _tiles(facts),
+        _tiles(run, facts),
         _section("Pareto front", _lead(run, facts), _plot(figures["pareto"]) if facts.done else "", _front_table(run)),
         _section("The cells of the front", _cells(run)) if facts.done else "",
         _section("Over the hours", *_over_time(facts, figures)),
@@ -103,7 +103,8 @@ def _header(run: Run, facts: Headline) -> str:
     settings = run.config.get("config", {})
     trace = run.config.get("trace", {})
     named = [f"{kind} {settings[kind]}" for kind in ("optimizer", "stage", "policy") if settings.get(kind)]
-    items = [settings.get("images", settings.get("dataset")), *named, trace.get("zone") or trace.get("source")]
+    learnt = run.function or settings.get("images", settings.get("dataset"))
+    items = [learnt, *named, trace.get("zone") or trace.get("source")]
     items += [f"{facts.hours:.0f} trace hours", str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC"]
     words = " · ".join(escape(str(word)) for word in items if word)
     status = escape(facts.status)
@@ -114,10 +115,11 @@ def _header(run: Run, facts: Headline) -> str:
     )
 
 
-def _tiles(facts: Headline) -> str:
+def _tiles(run: Run, facts: Headline) -> str:
     """The headline figures."""
     span = facts.test_accuracy_range
-    tested = "not tested yet" if span is None else f"front: {percent(span[0], 1)} to {percent(span[1], 1)}"
+    untested = "a function has no test part" if run.function else "not tested yet"
+    tested = untested if span is None else f"front: {percent(span[0], 1)} to {percent(span[1], 1)}"
     scored = f", {facts.scored} scored" if facts.scored else ""
     trained = f"{facts.failed} failed; {facts.proposals} proposed{scored}"
     wall = "" if facts.wall_s is None else f"; {duration(facts.wall_s)} on the clock"
@@ -166,6 +168,12 @@ def _plot(svg: str) -> str:
 def _lead(run: Run, facts: Headline) -> str:
     if facts.done == 0:
         return "<p>No evaluation has finished yet; this page can be made again at any time.</p>"
+    if run.function:
+        return (
+            f"<p>A grey or green dot is an architecture that <code>{escape(run.function)}</code> evaluated; accuracy "
+            "is 1 minus the error that it returned. A numbered one is on the front: no other is both cheaper and "
+            "better.</p>"
+        )
     pale = "; pale ones are only the supernet's estimates" if run.scores["error"].notna().any() else ""
     better = "both cheaper and more accurate on the validation images"
     if len(run.costs) > 1:

@@ -22,11 +22,12 @@ KIND_COLORS = {  # in the order in which they are stacked: what the policy asks 
     "switching": COLOR["brown"],
     "idle": COLOR["pale"],
     "compiling": COLOR["grey"],
+    "starting": COLOR["violet"],  # of workers, which know no supernet
     "timing": COLOR["blue"],
     "latency": COLOR["red"],
     "test": COLOR["ink"],
 }
-SET_UP = ("compiling", "timing", "supernet")  # kinds before the search proper
+SET_UP = ("compiling", "starting", "timing", "supernet")  # kinds before the search proper
 LOG_RATIO = 20.0  # costs that span more than this are shown on a logarithmic axis
 
 

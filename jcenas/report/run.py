@@ -59,6 +59,11 @@ class Run(NamedTuple):
         """Name of what was searched."""
         return self.config.get("config", {}).get("problem", "nasbench201")
 
+    @property
+    def function(self) -> str:
+        """Module and name of the user's function that was called; empty where networks were trained."""
+        return str((self.config.get("function") or {}).get("name", ""))
+
 
 def read_run(folder: pathlib.Path) -> Run:
     """Read the run of `folder` in one transaction, so that a search that goes on meanwhile disturbs nothing.

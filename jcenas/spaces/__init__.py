@@ -1,14 +1,20 @@
-"""Search spaces: integer genomes, sampling, mutation, validity and the strings of each community."""
+"""Search spaces: integer genomes, sampling, mutation, validity and the strings of each community.
 
-from jcenas.spaces.darts import Darts
-from jcenas.spaces.genotype import Genotype
-from jcenas.spaces.mobilenet import ACCEL_NASBENCH, MobileNet
-from jcenas.spaces.nasbench101 import NasBench101
-from jcenas.spaces.nasbench201 import NasBench201
-from jcenas.spaces.nasnet import NasNet
+Names are loaded on first use: worker processes that evaluate a user's function import no JAX.
+"""
 
-__all__ = ["ACCEL_NASBENCH", "Darts", "Genotype", "MobileNet", "NasBench101", "NasBench201", "NasNet"]
+from typing import TYPE_CHECKING
 
+from jcenas.runtime.exports import lazy_exports
 
-def __dir__() -> list[str]:
-    return __all__
+if TYPE_CHECKING:
+    from jcenas.spaces.darts import Darts as Darts
+    from jcenas.spaces.genotype import Genotype as Genotype
+    from jcenas.spaces.mobilenet import ACCEL_NASBENCH as ACCEL_NASBENCH
+    from jcenas.spaces.mobilenet import MobileNet as MobileNet
+    from jcenas.spaces.named import Named as Named
+    from jcenas.spaces.nasbench101 import NasBench101 as NasBench101
+    from jcenas.spaces.nasbench201 import NasBench201 as NasBench201
+    from jcenas.spaces.nasnet import NasNet as NasNet
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(__name__)

@@ -607,7 +607,7 @@ def test_resuming_what_is_no_run_is_refused(tmp_path):
 
 def test_a_run_of_another_version_is_refused_in_one_line(tmp_path):
     path = tmp_path / "run"
-    run_folder.create(path, config(tmp_path), devices=["cpu"], trace={}, images={}, fill=lambda part: None).close()
+    run_folder.create(path, config(tmp_path), devices=["cpu"], trace={}, about={}, fill=lambda part: None).close()
     database = RunDatabase(path / "run.db", create=True)
     database.execute("PRAGMA user_version = 1")
     database.close()

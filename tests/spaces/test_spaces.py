@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jcenas.errors import InputError
-from jcenas.spaces import darts, mobilenet, nasnet
+from jcenas.spaces import darts, mobilenet, named, nasnet
 from jcenas.spaces import genotype as g
 
 SPACES = {
@@ -16,6 +16,7 @@ SPACES = {
     "mobilenet": mobilenet.MobileNet(),
     "accel-nasbench": mobilenet.ACCEL_NASBENCH,
     "mobilenet-small": mobilenet.MobileNet.small(8),
+    "named": named.Named.of({"depth": [2, 4, 8], "bootstrap": [True, False], "trees": [10, 30, 100, 300]}),
 }
 B0 = "e=1 6 6 6 6 6 6;k=3 3 5 3 5 5 3;l=1 2 2 3 3 4 1;se=1 1 1 1 1 1 1"
 
