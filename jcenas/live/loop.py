@@ -152,8 +152,13 @@ class Loop:
     def _score_together(self, rows: np.ndarray, new: np.ndarray, end: float) -> None:
         """Training-free scores of new proposals, by all devices."""
         fresh = [self.state.job(int(row)) for row in rows[new & ~self._scored(rows)]]
-        if fresh:
-            self.state.add_scores(self.executor.score_together(fresh, end), min(self.ledger.clock))
+        if not fresh:
+            return
+        scores = self.executor.score_together(fresh, end)
+        self.state.add_scores(scores, min(self.ledger.clock))
+        if wrong := sum(math.isnan(score) or score == math.inf for score in scores.values()):
+            name, many = self.state.steps.stage.score, len(scores)
+            self.observer.log(f"{name} is no number for {wrong} of {many} architectures; they count as the worst")
 
     def _plan(self, hour: int, end: float, turn: float, line: LineUp, proposals: np.ndarray) -> Plan:
         """The hour's work: assigned devices, trainings in their order, proposals to score."""

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jcenas.moo import linalg
 from jcenas.proxies.spectrum import eigenvalues
 from jcenas.proxies.zero_shot import Start
 
@@ -31,7 +32,7 @@ def kernel(network: nn.Module, start: Start, genome: jax.Array) -> jax.Array:
     _, pull = jax.vjp(summed, start.variables["params"])
     rows = jax.lax.map(lambda cotangent: pull(cotangent)[0], jnp.eye(images.shape[0], dtype=images.dtype))
     flat = [x.reshape(x.shape[0], -1) for x in jax.tree.leaves(rows)]
-    return jnp.sum(jnp.stack([x @ x.T for x in flat]), axis=0)
+    return jnp.sum(jnp.stack([linalg.product(x, x.T) for x in flat]), axis=0)
 
 
 def ntk_condition(network: nn.Module, start: Start, genome: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jcenas.moo import linalg
 from jcenas.proxies.spectrum import eigenvalues
 from jcenas.proxies.zero_shot import Start
 
@@ -31,5 +32,5 @@ def score_of(jacobian: jax.Array) -> jax.Array:
     centred = jacobian - jacobian.mean(axis=1, keepdims=True)
     length = jnp.sqrt(jnp.sum(jnp.square(centred), axis=1, keepdims=True))
     rows = centred / jnp.where(length > 0, length, 1.0)
-    spectrum = jnp.maximum(eigenvalues(rows @ rows.T), 0.0) + _K
+    spectrum = jnp.maximum(eigenvalues(linalg.product(rows, rows.T)), 0.0) + _K
     return jnp.where(jnp.any(length == 0), -jnp.inf, -jnp.sum(jnp.log(spectrum) + 1 / spectrum))

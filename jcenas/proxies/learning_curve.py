@@ -49,14 +49,14 @@ def fit(curves: jax.Array, finals: jax.Array, mask: jax.Array, *, ridge: float =
     valid = mask.astype(curves.dtype)
     n = jnp.maximum(valid.sum(), 1.0)
     features = jnp.where(mask[:, None], curve_features(curves), 0)
-    centre = valid @ features / n
+    centre = linalg.product(valid, features) / n
     offset = jnp.where(mask[:, None], features - centre[None], 0)
-    spread = jnp.sqrt(valid @ jnp.square(offset) / n) + 1e-6
+    spread = jnp.sqrt(linalg.product(valid, jnp.square(offset)) / n) + 1e-6
     x = offset / spread[None]
     mean = jnp.sum(jnp.where(mask, finals, 0)) / n
     y = jnp.where(mask, finals - mean, 0)
-    factor = linalg.cholesky(x.T @ x + ridge * n * jnp.eye(x.shape[1], dtype=x.dtype))
-    return CurveModel(centre, spread, linalg.solve_definite(factor, x.T @ y), mean)
+    factor = linalg.cholesky(linalg.product(x.T, x) + ridge * n * jnp.eye(x.shape[1], dtype=x.dtype))
+    return CurveModel(centre, spread, linalg.solve_definite(factor, linalg.product(x.T, y)), mean)
 
 
 def predict(model: CurveModel, curves: jax.Array) -> jax.Array:
@@ -64,4 +64,4 @@ def predict(model: CurveModel, curves: jax.Array) -> jax.Array:
     chex.assert_rank(curves, 2, custom_message="curves")
     features = curve_features(curves)
     chex.assert_shape(features, (None, model.centre.shape[0]), custom_message="curves as features")
-    return model.mean + (features - model.centre[None]) / model.spread[None] @ model.weights
+    return model.mean + linalg.product((features - model.centre[None]) / model.spread[None], model.weights)

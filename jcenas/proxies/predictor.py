@@ -66,9 +66,9 @@ def fit(key: jax.Array, config: PredictorConfig, features: jax.Array, targets: j
     chex.assert_rank([targets, mask], 1, custom_message="targets, mask")
     valid = mask.astype(features.dtype)
     n = jnp.maximum(valid.sum(), 1.0)
-    centre = valid @ jnp.where(mask[:, None], features, 0) / n
+    centre = linalg.product(valid, jnp.where(mask[:, None], features, 0)) / n
     offset = jnp.where(mask[:, None], features - centre[None], 0)
-    spread = jnp.sqrt(valid @ jnp.square(offset) / n) + 0.1
+    spread = jnp.sqrt(linalg.product(valid, jnp.square(offset)) / n) + 0.1
     inputs = offset / spread[None]
     mean = jnp.sum(jnp.where(mask, targets, 0)) / n
     residual = jnp.where(mask, targets - mean, 0)
@@ -92,10 +92,10 @@ def predict(config: PredictorConfig, predictor: Predictor, features: jax.Array) 
     """Mean and standard deviation over the members, both (q,), in units of the targets, for features (q, p)."""
     chex.assert_shape(features, (None, predictor.centre.shape[0]), custom_message="features")
     queries = (features - predictor.centre[None]) / predictor.spread[None]
-    standard = predictor.weights @ _kernel(config, predictor.width, predictor.inputs, queries)
+    standard = linalg.product(predictor.weights, _kernel(config, predictor.width, predictor.inputs, queries))
     values = predictor.mean + predictor.deviation * standard
     return values.mean(axis=0), values.std(axis=0)
 
 
 def _kernel(config: PredictorConfig, width: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.exp(-squared_distances(a, b) / width) + config.linear * (a @ b.T) / a.shape[1]
+    return jnp.exp(-squared_distances(a, b) / width) + config.linear * linalg.product(a, b.T) / a.shape[1]
