@@ -4,11 +4,11 @@ Command:  python -m experiments.search.faults [--kills 45] [--seed 0] [--runs FO
 Expected: every count below "lost" is 0; exit status 1 where one is not.
 Cost:     about 15 s a kill on 2 CPU cores; `--smoke` (two kills) about a minute. Nothing is recorded: it is a check.
 
-A search runs as users start it, and is killed (SIGKILL) after a random time; the run database is then compared with
-what it held at the kill before. Of each kill: evaluations that are gone, evaluations whose numbers changed, proposals
-evaluated twice, emissions that shrank, and whether the intervals and the hours tell the same sums. When a search has
-finished, its front's test accuracies are counted, and the next search begins under another name and seed, until all
-kills are spent.
+A search runs as users start it, and is killed (SIGKILL) at a random moment of its work or of its start; the run
+database is then compared with what it held at the kill before. Of each kill: evaluations that are gone, evaluations
+whose numbers changed, proposals evaluated twice, emissions that shrank, and whether intervals and hours tell the same
+sums. When a search has finished, its front's test accuracies are counted, and the next search begins under another
+name and seed, until all kills are spent.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -31,7 +32,8 @@ SEARCH = (
     "--reference-error 1 --optimizer random --policy static:0.7"
 )
 STAGES = ("zero-shot:synflow", "one-shot", "none")
-LONGEST_S = 20.0  # to the next kill
+LONGEST_S = 20.0  # to the next kill, from the begin of the process or of its work
+IN_THE_MIDDLE = 0.75  # of the kills
 PATIENCE_S = 900.0  # for what ends by itself
 RELATIVE = 1e-9  # of two sums of one account
 
@@ -99,6 +101,24 @@ def start(folder: pathlib.Path, words: Sequence[str]) -> subprocess.Popen:
         return subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, env=os.environ | {"GLIBC_TUNABLES": ""})
 
 
+def wait(process: subprocess.Popen, run: pathlib.Path, draw: random.Random, longest_s: float) -> None:
+    """Wait for the moment of a kill: mostly in the middle of the work, else perhaps before it begins."""
+    before, end = charges(run), time.monotonic() + PATIENCE_S
+    if draw.random() < IN_THE_MIDDLE:
+        while charges(run) == before and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(draw.uniform(0.2, longest_s))
+
+
+def charges(folder: pathlib.Path) -> int:
+    """Rows of what was charged in a run folder, which grow when the work begins; 0 where there is none."""
+    if not (folder / "run.db").exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(folder / "run.db", timeout=30)) as database:
+        return database.execute("SELECT COUNT(*) FROM intervals").fetchone()[0]
+
+
 def campaign(folder: pathlib.Path, kills: int, seed: int, longest_s: float) -> collections.Counter:
     """Kill so many times, and finish the last search; what was lost and what happened, by name."""
     draw, counts = random.Random(seed), collections.Counter()
@@ -110,8 +130,11 @@ def campaign(folder: pathlib.Path, kills: int, seed: int, longest_s: float) -> c
         while before is None or before.status != "finished":
             process = start(folder, ["--resume", str(run)] if run.exists() else new)
             last = counts["kills"] >= kills
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE_S if last else draw.uniform(0.2, longest_s))
+            if last:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(PATIENCE_S)
+            else:
+                wait(process, run, draw, longest_s)
             ended = process.poll()
             if ended is None:
                 process.send_signal(signal.SIGKILL)

@@ -1,5 +1,8 @@
 """The kill campaign's own arithmetic: what it calls a loss."""
 
+import random
+import signal
+
 import pytest
 
 from experiments.search import faults
@@ -52,6 +55,49 @@ def test_books_of_a_run(tmp_path):
     found = faults.read_books(tmp_path)
     assert found is not None
     assert (found.status, found.rows, found.emissions_g, found.hours_g, found.untested) == ("finished", 3, 2.0, 2.0, 1)
+
+
+class Ends:
+    """A search that does nothing, or ends at once."""
+
+    def __init__(self, code=None):
+        self.code, self.waited = code, []
+
+    def poll(self):
+        return self.code
+
+    def wait(self, seconds):
+        self.waited.append(seconds)
+
+
+def test_a_kill_waits_for_the_work_to_begin(tmp_path, monkeypatch):
+    counts = iter([0, 0, 0, 5])
+    monkeypatch.setattr(faults, "charges", lambda run: next(counts))
+    monkeypatch.setattr(faults.time, "sleep", lambda seconds: None)
+    process = Ends()
+    faults.wait(process, tmp_path, random.Random(1), 8.0)  # draws 0.13: in the middle of the work
+    assert next(counts, None) is None
+    assert 0.2 <= process.waited[0] <= 8
+
+
+def test_a_campaign_counts_kills_and_what_does_not_go_on(tmp_path, monkeypatch):
+    known = iter([books(status="running"), books(status="running", evaluations={}, rows=0), books(status="finished")])
+    codes = iter([None, None, 0])
+    monkeypatch.setattr(faults, "read_books", lambda run: next(known))
+    monkeypatch.setattr(faults, "wait", lambda *arguments: None)
+
+    class Search(Ends):
+        def send_signal(self, number):
+            assert number == signal.SIGKILL
+
+        def wait(self, seconds=None):
+            return 0
+
+    monkeypatch.setattr(faults, "start", lambda folder, words: Search(next(codes)))
+    counts = faults.campaign(tmp_path, 2, 0, 8.0)
+    assert (counts["kills"], counts["searches"], counts["lost: evaluations gone"]) == (2, 1, 1)
+    monkeypatch.setattr(faults, "start", lambda folder, words: Search(2))
+    assert faults.campaign(tmp_path, 1, 0, 8.0)["lost: searches that do not go on"] == 1
 
 
 @pytest.mark.study
