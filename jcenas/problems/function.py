@@ -198,7 +198,7 @@ def make_function_problem(
     _check_space(space)
     _check_function(evaluate)
     if not isinstance(costs, Mapping) or not costs:
-        raise InputError("costs must name another objective, such as costs={'latency_ms': latency}")
+        raise InputError("costs must name a second objective, such as costs={'latency_ms': latency}")
     if len(costs) > MOST_COSTS:
         raise InputError(
             f"costs names {len(costs)} ({', '.join(costs)}); a search takes up to {MOST_COSTS} beside the error"

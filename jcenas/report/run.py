@@ -98,7 +98,7 @@ def costs_of(meta: dict[str, Any]) -> list[Cost]:
 
 def _apart(frame: Table, costs: Sequence[Cost]) -> Table:
     """A frame with a column for each cost, float64, in place of `costs`."""
-    found = [{} if text is None else json.loads(text) for text in frame["costs"]]
+    found = [json.loads(text) if isinstance(text, str) else {} for text in frame["costs"]]
     columns = {cost.column: np.array([one.get(cost.name, np.nan) for one in found], float) for cost in costs}
     return frame.drop(columns="costs").assign(**columns)
 

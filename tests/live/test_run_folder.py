@@ -56,7 +56,7 @@ def test_no_run_folder(tmp_path):
 
 
 def made(path, config, **parts):
-    known = {"devices": ["cpu"], "trace": {}, "images": {}, "fill": lambda part: None}
+    known = {"devices": ["cpu"], "trace": {}, "about": {"images": {}}, "fill": lambda part: None}
     return run_folder.create(path, config, **known | parts)
 
 

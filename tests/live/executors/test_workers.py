@@ -77,7 +77,7 @@ def test_evaluations_are_recorded_and_charged(bench):
     report = here.work([job(0), job(3, 3)], hours=100, plans=[EVALUATES, SAMPLES])
     assert report.started == report.ended == {0, 15}
     assert here.outcomes[0].validation_error == pytest.approx(0.1 + 0.3 + 0.15)
-    assert here.outcomes[15][:2] == pytest.approx((0.1, 4.0))
+    assert here.outcomes[15][:2] == (pytest.approx(0.1), (4.0,))
     assert not here.of(job(0)).exists()  # what is not on the front leaves nothing
     rows = here.database.rows("SELECT device, purpose, SUM(seconds) AS s FROM intervals GROUP BY device, purpose")
     spent = {(row["device"], row["purpose"]): row["s"] for row in rows}
@@ -138,7 +138,7 @@ def test_the_work_goes_on_after_exceptions_nan_and_dead_workers(bench):
 def test_costs_that_an_evaluation_returns(bench):
     here = bench("evaluate_with_cost", costs={"latency_ms": None})
     here.work([job(3, 2)], hours=100)
-    assert here.outcomes[14][:2] == pytest.approx((0.15, 3.0))
+    assert here.outcomes[14][:2] == (pytest.approx(0.15), (3.0,))
     other = bench("evaluate", costs={"latency_ms": None})
     other.work([job(0)], hour=100, hours=100)
     assert other.outcomes[0].reason == "evaluate returned 1 values, not 2 (error, latency_ms)"
