@@ -218,7 +218,8 @@ def _run(
         seconds = dict(prepared.seconds)
         seconds["compiling"] += watch.read()[0]
         for device in range(devices):
-            ledger.standing(device, "compiling", "compiling", seconds["compiling"])
+            if device == 0 or prepared.programs:  # workers are not there yet: the machine compiles once
+                ledger.standing(device, "compiling", "compiling", seconds["compiling"])
             ledger.standing(device, "training", "timing", seconds["timing"] if device == 0 else 0.0)
         limits = Limits(
             grid=grid,
