@@ -137,7 +137,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(toy, tmp_path):
         (problem, {"stage": "one-shot"}, "stage one-shot needs networks, and a function has none; use predictor or"),
         (problem, {"stage": "zero-shot:synflow"}, "needs networks"),
         (returned, {"stage": "predictor"}, "needs costs that are known beforehand, and ms is returned"),
-        (problem_of(toy, "evaluate", seconds=60.0), {}, "cannot pay one evaluation"),
+        (problem_of(toy, "evaluate", seconds=100.0), {}, "cannot pay one evaluation"),
         ("darts", {}, r"problem is a str: make one with Problem.from_function"),
     ):
         with pytest.raises(InputError, match=message):
