@@ -59,6 +59,8 @@ class Stop(Quiet):
             self.event.set()
 
 
+@pytest.mark.slow  # the engine is compiled here
+@pytest.mark.filterwarnings("ignore:AutoDateLocator")
 def test_the_known_optimum_is_found_and_reported(toy, tmp_path):
     result = search(problem=problem_of(toy, "evaluate"), runs=tmp_path, **SETTINGS)
     assert (result.status, result.summary["stopped_by"]) == ("finished", "evaluations")
@@ -76,6 +78,8 @@ def test_the_known_optimum_is_found_and_reported(toy, tmp_path):
     assert "test images" not in page
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:AutoDateLocator")  # of a run that lasts a few seconds of trace time
 def test_failures_are_in_the_database_and_in_the_report_and_the_search_goes_on(toy, tmp_path):
     result = search(problem=problem_of(toy, "odd"), runs=tmp_path, **{**SETTINGS, "evaluations": 4})
     assert len(result.evaluations) == 4  # those with x = 3
@@ -91,6 +95,7 @@ def test_failures_are_in_the_database_and_in_the_report_and_the_search_goes_on(t
     assert result.summary["failed"] == len(rows) - 4
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_with_its_evaluations_and_checkpoints(toy, tmp_path):
     problem, stop = problem_of(toy, "in_steps"), Stop(evaluations=1)
     settings = {**SETTINGS, "evaluations": 3}
@@ -111,6 +116,7 @@ def test_an_interrupted_run_goes_on_with_its_evaluations_and_checkpoints(toy, tm
     assert search(problem=problem, resume=first.folder).status == "finished"  # nothing is left to be done
 
 
+@pytest.mark.slow
 def test_the_command_line_refuses_a_function_with_the_remedy(toy, tmp_path, capsys, monkeypatch):
     stop = Stop(evaluations=0)
     run = search(problem=problem_of(toy, "in_steps"), runs=tmp_path, observer=stop, stop=stop.event, **SETTINGS)

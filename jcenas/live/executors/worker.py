@@ -68,14 +68,15 @@ class Worker:
         Raises:
             InputError: it ended before, or takes too long; the reason stands in the user's terminal.
         """
-        ready = None
-        if wait([self.connection, self._process.sentinel], START_LIMIT_S):
+        ready, said = None, wait([self.connection, self._process.sentinel], START_LIMIT_S)
+        if said:
             with contextlib.suppress(EOFError, OSError):
                 ready = self.connection.recv()
         if ready != "ready":
-            late = self._process.is_alive()
+            self._process.join(END_LIMIT_S if said else 0.0)  # it has closed its end, and is about to be gone
+            how = self._how_it_ended()
             self.kill()
-            what = f"is not ready after {START_LIMIT_S:g} s" if late else f"ended at once ({self._how_it_ended()})"
+            what = f"ended at once ({how})" if said else f"is not ready after {START_LIMIT_S:g} s"
             raise InputError(
                 f"worker process {self.number} {what} while it imported {_module(self._evaluate)}; the call of search "
                 'belongs under `if __name__ == "__main__":`, and the function into a module that can be imported'
