@@ -21,7 +21,7 @@ from jax.scipy.stats import norm
 
 from jcenas.moo.surrogate import Warp
 
-POINTS = 1024
+POINTS = 512
 _TOGETHER = 16  # candidates of one step, three costs
 
 
