@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import operator
 import os
 import pathlib
 import time
@@ -139,8 +140,12 @@ def test_costs_that_an_evaluation_returns(bench):
     here = bench("evaluate_with_cost", costs={"latency_ms": None})
     here.work([job(3, 2)], hours=100)
     assert here.outcomes[14][:2] == (pytest.approx(0.15), (3.0,))
+    both = {"x": operator.itemgetter("x"), "latency_ms": None}  # one by formula, one returned
+    two = bench("evaluate_with_cost", costs=both, reference=(1.0, 4.0, 5.0))
+    two.work([job(3, 2)], hour=100, hours=100)
+    assert two.outcomes[14][:2] == (pytest.approx(0.15), (3.0, 3.0))
     other = bench("evaluate", costs={"latency_ms": None})
-    other.work([job(0)], hour=100, hours=100)
+    other.work([job(0)], hour=200, hours=100)
     assert other.outcomes[0].reason == "evaluate returned 1 values, not 2 (error, latency_ms)"
 
 
