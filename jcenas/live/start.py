@@ -8,7 +8,7 @@ import dataclasses
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import jax
 from jcenas import registry
 from jcenas.engine import grid as grids
 from jcenas.engine.grid import GridHours
-from jcenas.errors import InputError
+from jcenas.errors import InputError, one_line
 from jcenas.live import finish, functions, prepare, run_folder, trace_files
 from jcenas.live.changes import as_changed, check_changes, differences, said
 from jcenas.live.config import ARRAYS, SearchConfig
@@ -235,6 +235,11 @@ def _run(
             loop = Loop(folder.path.name, limits, **parts, observer=watched, stop=stop)
             why = loop.run()
         return _finish(folder, config, grid, prepared, loop, why)
+    except Exception as error:
+        with suppress(sqlite3.Error), database.transaction():
+            database.set_meta("failure", one_line(f"{type(error).__name__}: {error}"))
+            database.set_meta("status", "failed")
+        raise
     finally:
         database.close()
 

@@ -108,10 +108,11 @@ def _header(run: Run, facts: Headline) -> str:
     items += [f"{facts.hours:.0f} trace hours", str(run.config.get("created_utc", ""))[:16].replace("T", " ") + " UTC"]
     words = " · ".join(escape(str(word)) for word in items if word)
     status = escape(facts.status)
+    why = "" if facts.failure is None else f'<p class="facts">ended by {escape(facts.failure)}; it can be resumed</p>'
     return (
         '<header><p class="kicker">jcenas · carbon-aware architecture search</p>'
         f'<h1>{escape(run.name)} <span class="status {status}">{status}</span></h1>'
-        f'<p class="facts">{words}</p></header>\n'
+        f'<p class="facts">{words}</p>{why}</header>\n'
     )
 
 

@@ -258,7 +258,7 @@ def _split(axes: Axes, run: Run, hours: Table, edges: np.ndarray) -> None:
 
 def _time_axis(axes: Axes, run: Run, edges: np.ndarray) -> None:
     """Ticks in UTC; the first moment with its date stands in the label."""
-    locator = mdates.AutoDateLocator(maxticks=9)
+    locator = mdates.AutoDateLocator(maxticks=11)  # as many as a range just below the next unit needs
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, show_offset=False))
     axes.set_xlim(edges[0], edges[-1])

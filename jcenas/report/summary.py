@@ -18,7 +18,8 @@ class Charge(NamedTuple):
 class Headline(NamedTuple):
     """Figures of one run. None: not known (yet)."""
 
-    status: str  # "running", "interrupted" or "finished"
+    status: str  # "running", "interrupted", "failed" or "finished"
+    failure: str | None  # what ended a run that failed
     emissions_g: float
     energy_kwh: float
     device_s: float
@@ -43,7 +44,7 @@ class Headline(NamedTuple):
 def headline(run: Run) -> Headline:
     """Count the figures. What the run stated when it ended is left out while it goes on again."""
     status = run.meta.get("status", "running")
-    summary = {} if status == "running" else run.meta.get("summary") or {}
+    summary = {} if status in ("running", "failed") else run.meta.get("summary") or {}
     emissions_g, energy_kwh, device_s = (
         float(run.intervals[name].sum()) for name in ("emissions_g", "energy_kwh", "seconds")
     )
@@ -55,6 +56,7 @@ def headline(run: Run) -> Headline:
     test_of_best = None if best is None else float(front.loc[best, "test_accuracy"])
     return Headline(
         status=status,
+        failure=run.meta.get("failure") if status == "failed" else None,
         emissions_g=emissions_g,
         energy_kwh=energy_kwh,
         device_s=device_s,

@@ -60,7 +60,6 @@ class Stop(Quiet):
 
 
 @pytest.mark.slow  # the engine is compiled here
-@pytest.mark.filterwarnings("ignore:AutoDateLocator")
 def test_the_known_optimum_is_found_and_reported(toy, tmp_path):
     result = search(problem=problem_of(toy, "evaluate"), runs=tmp_path, **SETTINGS)
     assert (result.status, result.summary["stopped_by"]) == ("finished", "evaluations")
@@ -79,7 +78,6 @@ def test_the_known_optimum_is_found_and_reported(toy, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:AutoDateLocator")  # of a run that lasts a few seconds of trace time
 def test_failures_are_in_the_database_and_in_the_report_and_the_search_goes_on(toy, tmp_path):
     result = search(problem=problem_of(toy, "odd"), runs=tmp_path, **{**SETTINGS, "evaluations": 4})
     assert len(result.evaluations) == 4  # those with x = 3

@@ -25,6 +25,7 @@ from jcenas.live.progress import Quiet
 from jcenas.live.steps import Steps
 from jcenas.report import write_report
 from jcenas.report.run import read_run
+from jcenas.report.summary import headline
 from jcenas.runtime import checkpoint
 
 SMALL = {
@@ -628,8 +629,13 @@ def test_a_full_disk_in_the_middle_names_the_file_and_the_way_on(tmp_path, monke
     with pytest.raises(InputError, match=r"candidate-\d+: No space left on device; free the disk.*--resume"):
         search(config(tmp_path, policy="evaluate-all"))
     monkeypatch.undo()
+    facts = headline(read_run(tmp_path / "run"))
+    assert facts.status == "failed"
+    assert "No space left on device" in facts.failure
     result = search(resume=tmp_path / "run")
     assert result.status == "finished"
+    facts = headline(read_run(tmp_path / "run"))
+    assert (facts.status, facts.failure) == ("finished", None)
     check_books(tmp_path / "run")
 
 

@@ -14,9 +14,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.errors import FlaxError
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jcenas.carbon.forecast.forecaster import Forecaster
+from jcenas.carbon.forecast import features
+from jcenas.carbon.forecast.forecaster import Forecaster, log_forecast
 from jcenas.carbon.forecast.linear import LinearBase
 from jcenas.carbon.forecast.network import ForecastNetwork
 from jcenas.errors import InputError
@@ -24,6 +26,7 @@ from jcenas.runtime.archive import read_arrays
 
 FILE = pathlib.Path(__file__).parents[1] / "data" / "forecaster.npz"
 _CONFIG = ("zones", "width", "layers", "heads", "patch_h", "own_scale")
+_REMEDY = "give a file that `jcenas forecast --train --weights FILE` wrote"
 _LINEAR = tuple(field.name for field in dataclasses.fields(LinearBase))
 
 
@@ -50,10 +53,21 @@ def load(path: str | os.PathLike) -> Forecaster:
     """Read a forecaster.
 
     Raises:
-      InputError: if the file cannot be read, or is none that `save` wrote.
+      InputError: if the file cannot be read, is none that `save` wrote, or its arrays do not fit together.
     """
-    remedy = "give a file that `jcenas forecast --train --weights FILE` wrote"
-    stored = read_arrays(path, kind="forecaster", remedy=remedy)
+    made = _read(path)
+    history = jax.ShapeDtypeStruct((features.WINDOW_H, len(features.HISTORY)), jnp.float32)
+    known = jax.ShapeDtypeStruct((features.HORIZON_H, len(features.KNOWN)), jnp.float32)
+    try:
+        jax.eval_shape(log_forecast, made, history, known)
+    except (FlaxError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is no forecaster (its arrays do not fit together: {said}); {_REMEDY}") from error
+    return made
+
+
+def _read(path: str | os.PathLike) -> Forecaster:
+    stored = read_arrays(path, kind="forecaster", remedy=_REMEDY)
     try:
         network = ForecastNetwork(**json.loads(str(stored["config"])))
         flat = {name.removeprefix("params/"): x for name, x in stored.items() if name.startswith("params/")}
@@ -69,10 +83,10 @@ def load(path: str | os.PathLike) -> Forecaster:
             network=network,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no forecaster ({' '.join(str(error).split())}); {remedy}") from error
+        raise InputError(f"{path} is no forecaster ({' '.join(str(error).split())}); {_REMEDY}") from error
 
 
 @functools.cache
 def default_forecaster() -> Forecaster:
     """The forecaster that ships: any zone, from a week of hourly intensities alone."""
-    return load(FILE)
+    return _read(FILE)

@@ -69,6 +69,17 @@ def test_a_file_that_is_none(tmp_path):
 
 
 @pytest.mark.accelerator
+def test_weights_that_do_not_fit_together_are_refused(tmp_path):
+    shipped = weights.default_forecaster()
+    halves = jax.tree.map(lambda x: x[: len(x) // 2], shipped.params)
+    for name, broken in (("params", halves), ("scale", shipped.scale[:1]), ("params", {})):
+        weights.save(tmp_path / "bad.npz", shipped.replace(**{name: broken}))
+        with pytest.raises(
+            InputError, match=r"bad\.npz is no forecaster \(its arrays do not fit together: .*give a file"
+        ):
+            weights.load(tmp_path / "bad.npz")
+
+
 def test_the_shipped_forecaster_is_small_and_beats_the_naive_ones():
     assert weights.FILE.stat().st_size <= 3_000_000
     trace = typical_year("FR", key=jax.random.key(5), hours=24 * 120)
