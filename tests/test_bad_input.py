@@ -166,7 +166,12 @@ def make_run(path: pathlib.Path, trace: pathlib.Path) -> None:
         database.close()
 
     run_folder.create(
-        path, config, devices=["cpu"], trace=trace_files.describe(grid), images={"source": "digits"}, fill=fill
+        path,
+        config,
+        devices=["cpu"],
+        trace=trace_files.describe(grid),
+        about={"images": {"source": "digits"}},
+        fill=fill,
     ).close()
 
 

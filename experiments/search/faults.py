@@ -14,7 +14,9 @@ name and seed, until all kills are spent.
 import argparse
 import collections
 import contextlib
+import json
 import math
+import operator
 import os
 import pathlib
 import random
@@ -60,10 +62,10 @@ def read_books(folder: pathlib.Path) -> Books | None:
             return database.execute(query).fetchall()
 
         rows = ask(
-            "SELECT proposal, ordinal, hour, status, validation_error, cost, seconds, emissions_g FROM evaluations"
+            "SELECT proposal, ordinal, hour, status, validation_error, costs, seconds, emissions_g FROM evaluations"
         )
-        points = [(row[4], row[5]) for row in rows if row[3] == "done"]
-        front = {p for p in points if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)}
+        points = {(row[4], *json.loads(row[5]).values()) for row in rows if row[3] == "done"}
+        front = {p for p in points if not any(q != p and all(map(operator.le, q, p)) for q in points)}
         status = ask("SELECT value FROM meta WHERE key = 'status'")
         return Books(
             status=status[0][0].strip('"') if status else "",

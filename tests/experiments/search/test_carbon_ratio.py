@@ -8,12 +8,14 @@ import pytest
 
 from experiments.lib import recording
 from experiments.search import carbon_ratio as study
+from jcenas.report.run import costs_of
 
 
 class Finished:
     """A run with set-up, three trainings of which one failed, idle time, and a final test."""
 
     meta = {"status": "finished"}  # noqa: RUF012
+    costs = costs_of(meta)
     intervals = pd.DataFrame(
         [
             ("compiling", 0.0, 0.0, 8.0),

@@ -1,5 +1,6 @@
 """The kill campaign's own arithmetic: what it calls a loss."""
 
+import json
 import random
 import signal
 
@@ -46,7 +47,12 @@ def test_books_of_a_run(tmp_path):
     database.set_meta("status", "finished")
     for proposal, (error, cost) in enumerate([(0.1, 9.0), (0.3, 5.0), (0.4, 9.0)], 1):
         database.insert(
-            "evaluations", proposal=proposal, ordinal=proposal, status="done", validation_error=error, cost=cost
+            "evaluations",
+            proposal=proposal,
+            ordinal=proposal,
+            status="done",
+            validation_error=error,
+            costs=json.dumps({"params": cost}),
         )
     database.insert("intervals", emissions_g=2.0)
     database.insert("hours", emissions_g=2.0)

@@ -6,6 +6,7 @@ import pytest
 
 from experiments.lib import recording
 from experiments.search import lamoo_digits
+from jcenas.report.run import costs_of
 
 
 def test_comparison_by_hand():
@@ -22,6 +23,7 @@ def test_comparison_by_hand():
 def test_hypervolume_by_hand_of_finished_trainings_only():
     class Run:
         meta = {"reference": [1.0, 10.0]}  # noqa: RUF012
+        costs = costs_of(meta)
         evaluations = pd.DataFrame(
             {
                 "ordinal": [3, 1, 2],
