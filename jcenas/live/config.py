@@ -104,7 +104,7 @@ class SearchConfig:
     start: str = ""
     forecast: Literal["model", "persistence", "none"] = "model"
     hours: int = 48
-    hour_seconds: float = 2.4
+    hour_seconds: float = 1.3
     carbon_budget: float | None = None
     evaluations: int | None = None
     devices: int | None = None
