@@ -26,6 +26,11 @@ def one_line(message: object, most: int = 1000) -> str:
     return text if len(text) <= most else f"{text[: most // 2]} ... {text[len(text) - most // 2 :]}"
 
 
+def without_breaks(message: object) -> str:
+    """What an error says, with a space for every run of spaces and line breaks."""
+    return " ".join(str(message).split())
+
+
 def check_integer(flag: str, value: int | None, least: int, most: int) -> None:
     """Refuse an integer outside its range.
 

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from jcenas.errors import InputError
+from jcenas.errors import InputError, without_breaks
 
 FILE = "config.json"
 KEPT = (FILE, "trace.csv", "history.csv")  # files that no run changes once it has begun
@@ -36,7 +36,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file} is damaged ({' '.join(str(error).split())}); {_REMEDY}") from error
+        raise InputError(f"{file} is damaged ({without_breaks(error)}); {_REMEDY}") from error
     if not isinstance(record, dict):
         raise InputError(f"{file} is damaged (no JSON object); {_REMEDY}")
     for name, form in _FORMS.items():

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jcenas.errors import InputError
+from jcenas.errors import InputError, without_breaks
 from jcenas.problems.budget import Evaluate
 from jcenas.problems.problem import DIFFERENT
+from jcenas.registry.cost_names import MOST_COSTS
 from jcenas.spaces.named import Named
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 SAMPLE = 256  # architectures that stand for the space: the user's formulas are called for each
 REFERENCE_MARGIN = 1.1  # the reference point lies beyond the dearest of them
-MOST_COSTS = 3  # that a search takes beside the error
 TOP_LEVEL = "define it at the top level of a module, since worker processes import it from there"
 
 Formula = Callable[[Any], float]  # of a genome, as the function gets it
@@ -170,7 +170,7 @@ class FunctionProblem:
                 known[genome] = float(formula(self.given(genome)))
             except Exception as error:
                 raise InputError(
-                    f"{what} of {self.given(genome)} raised {type(error).__name__}: {_one_line(error)}"
+                    f"{what} of {self.given(genome)} raised {type(error).__name__}: {without_breaks(error)}"
                 ) from error
             if not math.isfinite(known[genome]):
                 raise InputError(f"{what} of {self.given(genome)} is {known.pop(genome)}; it must be a finite number")
@@ -263,10 +263,6 @@ def _check_function(evaluate: Any) -> None:
     main = sys.modules.get("__main__")
     if getattr(evaluate, "__module__", "") == "__main__" and not hasattr(main, "__file__"):
         raise InputError(f"evaluate ({name}) was defined at a prompt or in a notebook: {TOP_LEVEL}")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
 
 
 @functools.lru_cache(maxsize=8)

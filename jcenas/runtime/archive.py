@@ -8,8 +8,10 @@ import zlib
 
 import numpy as np
 
-from jcenas.errors import InputError
+from jcenas.errors import InputError, without_breaks
 
+# What reading a damaged archive of arrays raises.
+UNREADABLE = OSError, EOFError, ValueError, KeyError, RuntimeError, SyntaxError, zlib.error, zipfile.BadZipFile
 MOST_BYTES = 64 << 20  # of all arrays, as they are in memory; policies and forecasters hold less than 1 MiB
 
 
@@ -42,17 +44,8 @@ def read_arrays(path: str | os.PathLike, *, kind: str, remedy: str, most_bytes: 
             return arrays
     except InputError:
         raise
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        SyntaxError,
-        zlib.error,
-        zipfile.BadZipFile,
-    ) as error:
-        said = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+    except UNREADABLE as error:
+        said = getattr(error, "strerror", None) or without_breaks(error) or type(error).__name__
         raise InputError(f"{path} is no {kind} ({said}); {remedy}") from error
 
 

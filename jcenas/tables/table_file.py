@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jcenas.errors import InputError
+from jcenas.errors import InputError, without_breaks
 from jcenas.tables.names import PARQUET
 
 _SEPARATORS = ",;\t"
@@ -30,7 +30,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     except InputError:
         raise
     except Exception as error:  # whatever the readers raise on a damaged file
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = without_breaks(error) or type(error).__name__
         raise InputError(f"{path} cannot be read as a table ({said}); save it again") from error
     frame.columns = [" ".join(str(name).split()) for name in frame.columns]
     if frame.empty:

@@ -7,14 +7,14 @@ the forms that `jcenas.train.image_arrays` takes. Pickled objects are not read.
 import hashlib
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from jcenas.errors import InputError
+from jcenas.errors import InputError, without_breaks
+from jcenas.runtime.archive import UNREADABLE
 from jcenas.train.image_arrays import MANY_CLASSES, Arrays, checked_parts
 
 _NAMES_SHOWN = 3
@@ -105,19 +105,10 @@ def _read_archive(path: Path, limit_bytes: float) -> OwnImages:
         raise
     except MemoryError as error:
         raise InputError(f"{path} does not fit into memory; save fewer images or smaller ones") from error
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        RuntimeError,
-        SyntaxError,
-        zlib.error,
-        zipfile.BadZipFile,
-    ) as error:
+    except UNREADABLE as error:
         if "allow_pickle" in str(error):
             raise InputError(f"{path} holds pickled Python objects, which are not read; save plain arrays") from error
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = without_breaks(error) or type(error).__name__
         raise InputError(f"{path}: not a readable .npz file ({said}); save it again with numpy.savez") from error
     parts = checked_parts(parts, str(path))
     classes = int(max(labels.max() for _, labels in parts.values())) + 1

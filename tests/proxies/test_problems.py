@@ -21,7 +21,6 @@ QUICK = {("darts", "naswot"), ("darts", "zen-score")}  # programs without gradie
 LOOKING = ("fisher", "zen-score")  # gradients by maps, and last maps
 OTHERS = ("synflow", "naswot", "jacobian-covariance", "ntk-condition")  # weights, ReLUs, by images, by both
 IMAGES = 8
-FAST_COMPILATION = {"xla_backend_optimization_level": "0"}
 GENOTYPE = GenotypeNetwork(
     from_string(
         "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1), ('dil_conv_3x3', 2), ('max_pool_3x3', 0)], "
@@ -57,7 +56,7 @@ def start_of(digits):
         proxy = zero_shot.make_proxy(
             synflow, problem.network(on_cpu=True), images=IMAGES, variables=len(problem.lightest)
         )
-        return jax.jit(proxy.prepare, compiler_options=FAST_COMPILATION)(jax.random.key(0), digits)
+        return jax.jit(proxy.prepare)(jax.random.key(0), digits)
 
     return make
 
@@ -76,7 +75,7 @@ def cases():
 def test_scores_are_finite_and_differ(name, measure, start_of):
     problem = problem_of(name)
     proxy = zero_shot.make_proxy(registry.load("proxy", measure), problem.network(on_cpu=True))
-    score = jax.jit(proxy.score, compiler_options=FAST_COMPILATION)
+    score = jax.jit(proxy.score)
     scores = np.asarray(score(start_of(name), jnp.asarray(problem.population[:3])))
     assert np.isfinite(scores).all()
     assert len(set(scores.tolist())) == 3
@@ -147,7 +146,7 @@ def log_synflow_64(network, variables, shape):
         def flow(p):
             return jnp.sum(network.apply({**own, "params": p}, jnp.ones((1, *shape))))
 
-        gradient = jax.jit(jax.grad(flow), compiler_options=FAST_COMPILATION)(own["params"])
+        gradient = jax.jit(jax.grad(flow))(own["params"])
         products = jax.tree.map(lambda p, g: float(np.sum(p * g)), own["params"], gradient)
     return np.log(sum(jax.tree.leaves(products)))
 
@@ -177,7 +176,7 @@ def test_synflow_of_every_kind_of_block_equals_float64(network, side, weight):
     images = jnp.zeros((1, side, side, 1))
     variables = like_fresh(network, images, weight)
     start = Start(variables=variables, images=images, labels=jnp.zeros(1, jnp.int32), key=jax.random.key(0))
-    score = jax.jit(lambda s: synflow(network, s, jnp.zeros(1, jnp.int32)), compiler_options=FAST_COMPILATION)(start)
+    score = jax.jit(lambda s: synflow(network, s, jnp.zeros(1, jnp.int32)))(start)
     expected = log_synflow_64(network, variables, images.shape[1:])
     assert abs(expected) > 88.8 or weight == 0.5  # beyond float32
     np.testing.assert_allclose(score, expected, rtol=1e-5)

@@ -21,7 +21,7 @@ from jcenas.carbon.forecast import features
 from jcenas.carbon.forecast.forecaster import Forecaster, log_forecast
 from jcenas.carbon.forecast.linear import LinearBase
 from jcenas.carbon.forecast.network import ForecastNetwork
-from jcenas.errors import InputError
+from jcenas.errors import InputError, without_breaks
 from jcenas.runtime.archive import read_arrays
 
 FILE = pathlib.Path(__file__).parents[1] / "data" / "forecaster.npz"
@@ -61,7 +61,7 @@ def load(path: str | os.PathLike) -> Forecaster:
     try:
         jax.eval_shape(log_forecast, made, history, known)
     except (FlaxError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())[:200]
+        said = without_breaks(error)[:200]
         raise InputError(f"{path} is no forecaster (its arrays do not fit together: {said}); {_REMEDY}") from error
     return made
 
@@ -83,7 +83,7 @@ def _read(path: str | os.PathLike) -> Forecaster:
             network=network,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no forecaster ({' '.join(str(error).split())}); {_REMEDY}") from error
+        raise InputError(f"{path} is no forecaster ({without_breaks(error)}); {_REMEDY}") from error
 
 
 @functools.cache
