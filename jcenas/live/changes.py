@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jcenas.errors import InputError
-from jcenas.live.config import SearchConfig
+from jcenas.live.config import SearchConfig, flag_of
 
 CHANGEABLE = ("hours", "carbon_budget", "evaluations", "devices")
 
@@ -22,10 +22,10 @@ def check_changes(given: Mapping[str, Any]) -> None:
     """
     for field in given:
         if field not in CHANGEABLE:
-            flags = ", ".join(_flag(name) for name in CHANGEABLE)
+            flags = ", ".join(flag_of(name) for name in CHANGEABLE)
             raise InputError(
-                f"{_flag(field)} cannot change in a run that has begun ({flags} can); leave it out beside --resume, or "
-                "start a new run"
+                f"{flag_of(field)} cannot change in a run that has begun ({flags} can); leave it out beside --resume, "
+                "or start a new run"
             )
 
 
@@ -49,8 +49,4 @@ def differences(config: SearchConfig, given: Mapping[str, Any]) -> list[dict[str
 def said(change: Mapping[str, Any]) -> str:
     """One change in words."""
     before, after = ("not given" if value is None else value for value in (change["before"], change["after"]))
-    return f"{_flag(change['field'])} {after} from now on; it was {before}"
-
-
-def _flag(field: str) -> str:
-    return "--" + field.replace("_", "-")
+    return f"{flag_of(change['field'])} {after} from now on; it was {before}"

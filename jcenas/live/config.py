@@ -125,11 +125,11 @@ class SearchConfig:
             if getattr(self, field) is None:
                 object.__setattr__(self, field, usual.get(field, 1))
         for field, most in _MOST.items():
-            check_integer(_flag(field), getattr(self, field), 1, most)
+            check_integer(flag_of(field), getattr(self, field), 1, most)
         for field in ("hour_seconds", "learning_rate", "carbon_budget"):
             value = getattr(self, field)
             if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"{_flag(field)} {value}: must be a positive number")
+                raise InputError(f"{flag_of(field)} {value}: must be a positive number")
         if self.reference_error is not None and not 0 < self.reference_error <= 1:
             raise InputError(f"--reference-error {self.reference_error}: must be in (0, 1]")
         if self.of_function:
@@ -233,5 +233,6 @@ def _check_types(kind: type, values: dict) -> None:
             raise InputError(f"config.json is damaged ({name} is {value!r}); restore it, or start a new run")
 
 
-def _flag(field: str) -> str:
+def flag_of(field: str) -> str:
+    """The flag of a field on the command line."""
     return "--" + field.replace("_", "-")

@@ -12,6 +12,7 @@ import numpy as np
 from jcenas.engine.stages import Stage
 from jcenas.live.config import SearchConfig
 from jcenas.live.executors.executor import DevicePlan, Hooks, Plan, Report
+from jcenas.live.executors.interrupted import charge_standstill, load_or_begin
 from jcenas.live.executors.supernet import CHECKPOINT_EVERY_S, Supernets
 from jcenas.live.ledger import Ledger
 from jcenas.live.programs import DevicePrograms
@@ -211,19 +212,8 @@ class LocalExecutor:
             key = jax.random.fold_in(jax.random.key(self.config.seed), job.proposal)
             train = self.programs[device].init(key, self.config.epochs)
             folder = self.folder.candidate(job.proposal)
-            if checkpoint.exists(folder):
-                train = self._load(job, train)
+            train = load_or_begin(folder, train, f"candidate {job.proposal}", self.hooks.notify)
         return train, int(train.step)
-
-    def _load(self, job: Job, fresh: TrainState) -> TrainState:
-        """The weights of a cut training; where they are damaged, the fresh ones, and the training begins again."""
-        folder = self.folder.candidate(job.proposal)
-        try:
-            return checkpoint.load(folder, fresh)
-        except checkpoint.DamagedCheckpointError as error:
-            self.hooks.notify(f"candidate {job.proposal} is trained again from its begin: {error}")
-            checkpoint.delete(folder)
-            return fresh
 
     def _cut(self, device: int, job: Job, train: TrainState) -> None:
         checkpoint.save(self.folder.candidate(job.proposal), train)
@@ -234,9 +224,7 @@ class LocalExecutor:
         """Charge what a device did; time in which the process was stopped is idle."""
         ran, stood = watch.read()
         self.ledger.spend(device, state, purpose, ran, proposal)
-        if stood > 0:
-            self.ledger.stood_still(device, stood)
-            self.hooks.notify(f"the process stood still for {stood:.0f} s, which count as idle")
+        charge_standstill(self.ledger, [device], stood, self.hooks.notify)
 
     def _finish(self, device: int, job: Job, train: TrainState, steps: int, loss: float | None) -> None:
         programs, reason = self.programs[device], None

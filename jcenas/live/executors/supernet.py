@@ -14,6 +14,7 @@ import numpy as np
 
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
+from jcenas.live.executors.interrupted import charge_standstill, load_or_begin
 from jcenas.live.ledger import Ledger
 from jcenas.live.programs import DevicePrograms, MeshSupernet
 from jcenas.live.run_folder import RunFolder
@@ -52,14 +53,7 @@ class Supernets:
     def _load(self, number: int, fresh: TrainState, notify: Callable[[str], None]) -> TrainState:
         """A saved supernet; where there is none, or it is damaged, the fresh one, which is trained (again)."""
         folder = self._folder.supernet(number)
-        if not checkpoint.exists(folder):
-            return fresh
-        try:
-            return checkpoint.load(folder, fresh)
-        except checkpoint.DamagedCheckpointError as error:
-            notify(f"supernet {number} is trained again from its begin: {error}")
-            checkpoint.delete(folder)
-            return fresh
+        return load_or_begin(folder, fresh, f"supernet {number}", notify)
 
     def _split(self, whole: TrainState, notify: Callable[[str], None]) -> None:
         steps = max(1, int(SPLIT_SHARE * int(whole.total)) // self._chunk_steps) * self._chunk_steps
@@ -121,10 +115,7 @@ class Supernets:
             state, loss = programs.train_supernet(self._parts[number], fixed)
         seconds, stood = watch.read()
         self._parts[number] = state
-        if stood > 0:
-            for device in range(devices):
-                ledger.stood_still(device, stood)
-            notify(f"the process stood still for {stood:.0f} s, which count as idle")
+        charge_standstill(ledger, range(devices), stood, notify)
         for device in range(busy):
             ledger.spend(device, "training", "supernet", seconds)
         for device in range(busy, devices):
