@@ -140,6 +140,7 @@ class Pair:
 
 FAST = {("predictor", 8)}  # the default stage; the others are marked slow
 PAIRS = [(stage, devices) for stage in STAGES for devices in (1, 8)]
+PAIRS.append(("one-shot", 2))  # one device samples while the other slices its hour
 
 
 @pytest.fixture(

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jcenas.engine.candidates import Candidates, Evaluated
 from jcenas.engine.queue import EMPTY, among, compact, distinct
 from jcenas.engine.sized import by_size
+from jcenas.engine.split import Split
 from jcenas.engine.stages import Stage
 from jcenas.engine.state import Catalog, SearchSizes, SearchState
 from jcenas.moo import hypervolume
@@ -62,18 +63,17 @@ def keys_of(search: jax.Array, hour: jax.Array | int) -> Keys:
     return Keys(*jax.random.split(jax.random.fold_in(search, hour), 3))
 
 
-def asks(stage: Stage, evaluating: jax.Array, devices: int, train_unscored: jax.Array) -> jax.Array:
+def asks(stage: Stage, who: Split, train_unscored: jax.Array) -> jax.Array:
     """Whether anybody needs proposals in this hour, bool ().
 
     Args:
       stage: the cheap stage.
-      evaluating: devices that evaluate, int32 ().
-      devices: static number of devices.
+      who: the split of the devices.
       train_unscored: whether idle devices train unscored proposals, bool ().
     """
     if stage.supernet:
-        return (evaluating < devices) | train_unscored
-    return evaluating > 0
+        return (who.sampling > 0) | train_unscored
+    return who.evaluating > 0
 
 
 def new_among(rows: jax.Array, state: SearchState) -> jax.Array:

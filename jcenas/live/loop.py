@@ -18,7 +18,7 @@ from jcenas.engine.grid import Forecast, GridHours
 from jcenas.engine.hour import LineUp
 from jcenas.engine.observe import Budget, Outlook
 from jcenas.engine.queue import EMPTY
-from jcenas.engine.split import split
+from jcenas.engine.split import Split, split
 from jcenas.live.database import RunDatabase
 from jcenas.live.executors.executor import DevicePlan, Executor, Hooks, Plan, Report
 from jcenas.live.ledger import Ledger
@@ -124,7 +124,7 @@ class Loop:
             return
         nothing = np.full(steps.sizes.proposals, EMPTY, np.int32), np.zeros(steps.sizes.proposals, bool)
         unscored = jnp.asarray(self.limits.train_unscored)
-        wanted = bool(engine.asks(steps.stage, who.evaluating, self.executor.devices, unscored))
+        wanted = bool(engine.asks(steps.stage, who, unscored))
         rows, new = state.propose(keys, float(hour)) if wanted else nothing
         waiting = state.search.queue
         if steps.stage.at_once:
@@ -137,8 +137,7 @@ class Loop:
             return
         untried = new & self.limits.train_unscored
         line = steps.line_up(state.search, catalog.seconds, waiting, rows, untried)
-        turn = hour + float(who.turn) * (end - hour)
-        report = self.executor.work(self._plan(hour, end, turn, line, rows[new]))
+        report = self.executor.work(self._plan(hour, end, who, line, rows[new]))
         self._learn(float(hour), line, report, rows, new)
 
     def _over(self, end: float) -> bool:
@@ -160,7 +159,7 @@ class Loop:
             name, many = self.state.steps.stage.score, len(scores)
             self.observer.log(f"{name} is no number for {wrong} of {many} architectures; they count as the worst")
 
-    def _plan(self, hour: int, end: float, turn: float, line: LineUp, proposals: np.ndarray) -> Plan:
+    def _plan(self, hour: int, end: float, who: Split, line: LineUp, proposals: np.ndarray) -> Plan:
         """The hour's work: assigned devices, trainings in their order, proposals to score."""
         state, devices = self.state, self.executor.devices
         jobs, fits = np.asarray(line.jobs), np.asarray(line.fits)
@@ -170,11 +169,11 @@ class Loop:
         to_score: list[Job] = []
         if state.steps.stage.supernet:
             to_score = [state.job(int(row)) for row in proposals[~self._scored(proposals)]]
-        if devices == 1:
-            samples = turn > hour + _TINY_H
-            plans = [DevicePlan(samples, self.evaluating > 0, turn if samples else float(hour))]
-        else:
-            plans = [DevicePlan(d >= self.evaluating, d < self.evaluating, float(hour)) for d in range(devices)]
+        plans = []
+        for device in range(devices):
+            evaluates, samples = device < int(who.evaluating), device >= devices - int(who.sampling)
+            turn = hour + float(who.turn) * (end - hour) if evaluates and samples else float(hour)
+            plans.append(DevicePlan(samples, evaluates, turn))
         return Plan(
             float(hour),
             end,

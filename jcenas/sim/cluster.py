@@ -1,7 +1,7 @@
 """One hour of the simulated cluster: jobs on devices, and the energy that they draw as a function of time.
 
-The devices are numbered 0..G-1 and assigned whole: the first k evaluate (train candidates), the others sample (score
-proposals); one device alone samples first and evaluates then (`jcenas.engine.split`). In an hour a device goes through
+The devices are numbered 0..G-1: the first k evaluate (train candidates), the last ones sample (score proposals), and
+where they are few one may sample first and evaluate then (`jcenas.engine.split`). In an hour a device goes through
 these phases, in this order, each of which may be empty:
 
     supernet | scores that need no training | switching | scoring | idle | switching | training | idle
@@ -90,6 +90,19 @@ def time_to_score(starts: Starts, length_s: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(starts.samples, until - starts.ready_s, 0.0))
 
 
+def _shares(starts: Starts, scoring_s: jax.Array) -> jax.Array:
+    """Each device's part of so many device-seconds of scoring, float32 (G,).
+
+    They are even, but for a device that has to turn to evaluating before: the others do what it leaves.
+    """
+    samplers = jnp.sum(starts.samples)
+    turning = starts.samples & starts.evaluates & (samplers > 1)
+    even = scoring_s / jnp.maximum(samplers, 1)
+    own = jnp.minimum(even, starts.turn_s - starts.ready_s)
+    others = (scoring_s - jnp.sum(jnp.where(turning, own, 0.0))) / jnp.maximum(samplers - jnp.sum(turning), 1)
+    return jnp.where(starts.samples, jnp.where(turning, own, others), 0.0)
+
+
 def phases_of(
     starts: Starts, *, supernet_s: jax.Array, prelude_s: jax.Array, scoring_s: jax.Array, busy_s: jax.Array
 ) -> Phases:
@@ -99,11 +112,11 @@ def phases_of(
       starts: when the devices begin.
       supernet_s: end of the supernet's training, float32 ().
       prelude_s: end of the scores that all devices compute together, float32 ().
-      scoring_s: device-seconds of scoring, which the sampling devices share evenly, float32 ().
+      scoring_s: device-seconds of scoring, float32 (): the sampling devices share them evenly, as far as one that turns
+        to evaluating has the time.
       busy_s: end of each device's last job, float32 (G,).
     """
-    each = scoring_s / jnp.maximum(jnp.sum(starts.samples), 1)
-    scored = starts.ready_s + jnp.where(starts.samples, each, 0.0)
+    scored = starts.ready_s + _shares(starts, scoring_s)
     turn = jnp.where(starts.evaluates, jnp.maximum(starts.turn_s, scored), scored)
     begin = jnp.where(starts.evaluates, jnp.maximum(starts.begin_s, turn), scored)
     busy = jnp.where(starts.evaluates, jnp.maximum(busy_s, begin), scored)

@@ -19,7 +19,7 @@ from jcenas.engine.hour import Ended, Keys, LineUp
 from jcenas.engine.observe import Budget, Outlook, Status, observe
 from jcenas.engine.queue import EMPTY, among
 from jcenas.engine.sized import growing
-from jcenas.engine.split import split
+from jcenas.engine.split import Split, split
 from jcenas.engine.stages import Stage
 from jcenas.engine.state import SearchSizes, SearchState
 from jcenas.moo.types import Optimizer
@@ -131,7 +131,7 @@ def _hour(
     share = search.policy.apply(keys.act, params, seen)
     who = split(share, g)
     supernet = jnp.minimum(length, state.prepare_s / g)
-    rows, new = _proposals(search, keys.ask, state, who.evaluating, scenario)
+    rows, new = _proposals(search, keys.ask, state, who, scenario)
     prelude, waiting, scored, scoring_s = supernet, state.queue, jnp.zeros_like(new), jnp.float32(0.0)
     if stage.at_once:
         time = g * (length - supernet)
@@ -211,7 +211,7 @@ def _charge(
 
 
 def _proposals(
-    search: _Search, key: jax.Array, state: SearchState, evaluating: jax.Array, scenario: Scenario
+    search: _Search, key: jax.Array, state: SearchState, who: Split, scenario: Scenario
 ) -> tuple[jax.Array, jax.Array]:
     """Table rows of proposals, int32 (P,), and which are new, bool (P,); none where nobody needs any."""
 
@@ -224,7 +224,7 @@ def _proposals(
         p = search.sizes.proposals
         return jnp.full((p,), EMPTY, jnp.int32), jnp.zeros((p,), bool)
 
-    wanted = engine.asks(search.stage, evaluating, search.sizes.devices, scenario.train_unscored)
+    wanted = engine.asks(search.stage, who, scenario.train_unscored)
     return jax.lax.cond(wanted, ask, nothing, state)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from jcenas.engine import hour, stages
 from jcenas.engine.queue import EMPTY
+from jcenas.engine.split import Split, split
 from jcenas.moo.types import Optimizer
 
 NAN, INF = np.nan, np.inf
@@ -41,7 +42,14 @@ def test_keys_belong_to_the_hour_alone():
 )
 def test_who_needs_proposals(stage, evaluating, train_unscored, asks):
     made = stages.stage_from_name(stage)
-    assert bool(hour.asks(made, jnp.int32(evaluating), 8, jnp.asarray(train_unscored))) == asks
+    who = Split(jnp.int32(evaluating), jnp.int32(8 - evaluating), jnp.float32(1.0))
+    assert bool(hour.asks(made, who, jnp.asarray(train_unscored))) == asks
+
+
+def test_a_device_that_slices_its_hour_has_proposals_to_score():
+    one = stages.stage_from_name("one-shot")
+    assert bool(hour.asks(one, split(jnp.float32(0.5), 1), jnp.asarray(False)))
+    assert not bool(hour.asks(one, split(jnp.float32(1.0), 1), jnp.asarray(False)))
 
 
 def test_new_proposals(kit):

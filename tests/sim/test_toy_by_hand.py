@@ -101,3 +101,14 @@ def test_full_room_stops_training(kit, small, scenario):
     result = run(kit, small, "evaluate-all", scenario, stage=none(), room=3)
     assert int(result.count) == 3
     np.testing.assert_array_equal(result.rows, [3, 0, 2])
+
+
+def test_one_of_two_devices_slices_its_hour(kit, small, scenario):
+    # A share of 0.25 of two devices: device 0 samples until 1800 and evaluates then, device 1 samples all the time. Of
+    # 4800 s of scoring device 0 has the time for 1800; device 1 does the other 3000. Device 0 trains the unscored 1.
+    scored = scenario.replace(score_s=np.float32(1200))
+    hours = run(kit, small, "static:0.25", scored, stage=one_shot(), unscored=1).intervals
+    np.testing.assert_allclose(hours.device_s["scoring"][0], 4800)
+    np.testing.assert_allclose(hours.device_s["training"], [1800, 1800, 1800])
+    np.testing.assert_allclose(hours.device_s["idle"][0], 600)
+    np.testing.assert_allclose(hours.energy_kwh[0], (4800 * 0.5 + 1800 * 1.0 + 600 * 0.25) / 3600, rtol=1e-6)

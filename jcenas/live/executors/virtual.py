@@ -104,9 +104,12 @@ class VirtualExecutor:
         limits = {d: plan.devices[d].turn if plan.devices[d].evaluates else plan.end for d in samplers}
         time_s = sum(self._seconds(max(0.0, limits[d] - begins[d])) for d in samplers)
         scored = self._affordable(plan.to_score, time_s)
-        each_h = self._hours(len(scored) * self.costs.score_s / max(len(samplers), 1))
-        for d in samplers:
-            spans.append(_Span(d, "scoring", "scoring", begins[d], begins[d] + each_h))
+        left_h = self._hours(len(scored) * self.costs.score_s)
+        for place, d in enumerate(samplers):  # evenly, but for one that turns before: the others do what it leaves
+            share_h = left_h / (len(samplers) - place)
+            own_h = share_h if len(samplers) == 1 else min(share_h, max(0.0, limits[d] - begins[d]))
+            spans.append(_Span(d, "scoring", "scoring", begins[d], begins[d] + own_h))
+            left_h -= own_h
         free = []
         for d, device in enumerate(plan.devices):
             if device.evaluates and device.samples:
