@@ -67,7 +67,7 @@ def grow(objectives: jax.Array, mask: jax.Array, reference: jax.Array, *, height
         count = jnp.sum(mask, axis=1, dtype=jnp.int32)
         split = exists & (count > leaf_size) if level < height else jnp.zeros_like(exists)
         counts.append(count)
-        volumes.append(jax.vmap(hypervolume, (0, None, 0))(objectives[rows], reference, mask))
+        volumes.append(_volumes(objectives[rows], reference, mask))
         splits.append(split)
         exist.append(exists)
         if level < height:
@@ -77,6 +77,14 @@ def grow(objectives: jax.Array, mask: jax.Array, reference: jax.Array, *, height
             exists = jnp.repeat(split, 2)
     whole = [jnp.concatenate(parts) for parts in (counts, volumes, splits, exist)]
     return Tree((), *whole, rows=tuple(sorted_rows))
+
+
+def _volumes(objectives: jax.Array, reference: jax.Array, mask: jax.Array) -> jax.Array:
+    """Hypervolumes, float32 (g,), of g sets of samples (g, n, m) where the mask (g, n) is True."""
+    if objectives.shape[2] <= 3:
+        return jax.vmap(hypervolume, (0, None, 0))(objectives, reference, mask)
+    # Of more objectives one by one: under `vmap` each set would pay for a front of all its samples.
+    return jax.lax.map(lambda one: hypervolume(one[0], reference, one[1]), (objectives, mask))
 
 
 def _train(config: SvmConfig, points: jax.Array, prepared: jax.Array, rows: jax.Array, count: jax.Array) -> SVM:

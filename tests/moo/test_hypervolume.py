@@ -100,6 +100,27 @@ def test_many_objectives_on_shaped_fronts(m, shape):
     np.testing.assert_allclose(MANY(fronts.astype(np.float32), np.ones(m, np.float32)), expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("front", [3, 64, 65, 200, 290])
+def test_most_of_many_points_are_dominated(front):
+    random = np.random.default_rng(front)
+    points = np.sqrt(random.dirichlet(np.ones(4), 290)).astype(np.float32)  # a concave front
+    points[front:] = points[random.integers(0, front, 290 - front)] + random.choice([0.0, 0.05], (290 - front, 1))
+    points = random.permutation(points)
+    expected = moocore.hypervolume(points.astype(float), ref=np.ones(4))
+    np.testing.assert_allclose(JITTED(points, np.ones(4, np.float32)), expected, rtol=1e-5)
+    mask = random.random(290) < 0.5
+    expected = moocore.hypervolume(points[mask].astype(float), ref=np.ones(4))
+    np.testing.assert_allclose(JITTED(points, np.ones(4, np.float32), mask), expected, rtol=1e-5)
+
+
+def test_the_gradient_goes_through_the_choice_of_a_size():
+    points = np.ones((100, 4), np.float32)
+    points[7], points[50] = (0.5, 0.5, 0.5, 0.0), (0.6, 0.6, 0.6, 0.5)  # the second is dominated
+    got = jax.grad(hypervolume)(points, np.ones(4, np.float32))
+    np.testing.assert_allclose(got[7], [-0.25, -0.25, -0.25, -0.125])
+    assert np.abs(np.delete(got, 7, axis=0)).max() == 0
+
+
 def test_wrong_shapes_are_named():
     with pytest.raises(ValueError, match=r"reference .* got \(3,\) for objectives \(5, 2\)"):
         hypervolume(jnp.zeros((5, 2)), jnp.zeros(3))
