@@ -23,10 +23,12 @@ from jcenas.engine.observe import Status
 from jcenas.engine.queue import EMPTY
 from jcenas.engine.state import Catalog, SearchState
 from jcenas.live.database import RunDatabase
+from jcenas.live.front import Front
 from jcenas.live.proposals import Genome, Proposals
 from jcenas.live.steps import Steps
-from jcenas.moo import non_dominated
 from jcenas.problems.problem import Problem
+
+FRONT_ROWS = 128  # fronts are padded to multiples of it, so that few programs are compiled
 
 
 class Job(NamedTuple):
@@ -97,6 +99,7 @@ class RunState:
         self.done: dict[int, Finished] = {}
         self.failed = 0
         self.untold: list[Finished] = []
+        self.front = Front(len(problem.reference))
         self.proposals = Proposals(problem)
         for row in database.rows("SELECT genome FROM proposals ORDER BY id"):
             self.proposals.append(tuple(json.loads(row["genome"])))
@@ -112,6 +115,7 @@ class RunState:
     def _restore(self) -> None:
         """Scores, evaluations, the queue and the cut trainings, as the database has them."""
         self.done, self.failed, self.untold = {}, 0, []
+        self.front = Front(len(self.problem.reference))
         for row in self._database.rows("SELECT proposal, score FROM scores"):
             self.proposals.scores[row["proposal"] - 1] = math.nan if row["score"] is None else row["score"]
         self.search = self.steps.start(self._first_key, rows=self.proposals.length)
@@ -122,7 +126,7 @@ class RunState:
             finished = Finished(row["proposal"] - 1, objectives, row["hour"])
             self.failed += not good
             if good:
-                self.done[finished.row] = finished
+                self._add(finished)
             if row["told"] is None:
                 self.untold.append(finished)
             else:
@@ -213,32 +217,24 @@ class RunState:
     def hypervolume(self) -> float:
         """Share of the largest hypervolume that the evaluations dominate, those of this hour included, in [0, 1]."""
         with self._lock:
-            if not self.done:
+            front = self.front.objectives
+            if not len(front):
                 return 0.0
-            objectives, mask = self._objectives()
-            return float(self.steps.hypervolume(objectives, mask)) / self.problem.largest
+            rows = -(-len(front) // FRONT_ROWS) * FRONT_ROWS
+            objectives = np.full((rows, front.shape[1]), np.inf, np.float32)
+            objectives[: len(front)] = front
+            valid = np.arange(rows) < len(front)
+            return float(self.steps.hypervolume(jnp.asarray(objectives), jnp.asarray(valid))) / self.problem.largest
 
     def best_accuracy(self) -> float | None:
         """Highest validation accuracy so far."""
         with self._lock:
-            return 1.0 - min(one.objectives[0] for one in self.done.values()) if self.done else None
+            return 1.0 - float(self.front.objectives[:, 0].min()) if self.front.rows else None
 
     def pareto(self) -> list[int]:
         """Proposals on the front of the objectives, by rising error."""
         with self._lock:
-            if not self.done:
-                return []
-            objectives, mask = self._objectives()
-            front = np.asarray(_non_dominated(objectives, mask))
-            rows = [row for row, on in zip(self.done, front, strict=False) if on]
-            return [row + 1 for row in sorted(rows, key=lambda row: self.done[row].objectives)]
-
-    def _objectives(self) -> tuple[jax.Array, jax.Array]:
-        """Of all finished evaluations, padded to few sizes so that few programs are compiled."""
-        rows = -(-len(self.done) // 128) * 128
-        objectives = np.full((rows, len(self.problem.reference)), np.inf, np.float32)
-        objectives[: len(self.done)] = [one.objectives for one in self.done.values()]
-        return jnp.asarray(objectives), jnp.arange(rows) < len(self.done)
+            return [row + 1 for row in sorted(self.front.rows, key=lambda row: self.done[row].objectives)]
 
     def catalog(self) -> Catalog:
         """What is known of all proposals, see `jcenas.live.proposals`."""
@@ -302,10 +298,8 @@ class RunState:
             self.running.pop(job.row, None)
             objectives = (outcome.validation_error, *outcome.costs) if good else self._nothing
             finished = Finished(job.row, objectives, hour)
-            if good:
-                self.done[job.row] = finished
-            else:
-                self.failed += 1
+            on_front = good and self._add(finished)
+            self.failed += not good
             self.untold.append(finished)
             with self._database.transaction():
                 values = outcome._asdict()
@@ -324,7 +318,12 @@ class RunState:
                     **values,
                 )
                 self._database.update("proposals", job.proposal, status="done" if good else "failed")
-            return good and job.proposal in self.pareto()
+            return on_front
+
+    def _add(self, finished: Finished) -> bool:
+        """Remember an evaluation that ended well; whether it is on the front."""
+        self.done[finished.row] = finished
+        return self.front.add(finished.row, finished.objectives)
 
     def tested(self, proposal: int) -> bool:
         """Whether the test error of a proposal is known."""
@@ -379,6 +378,3 @@ class RunState:
             for status, rows in (("queued", queue), ("training", half)):
                 for place, row in enumerate(rows[rows != EMPTY].tolist()):
                     self._database.update("proposals", row + 1, status=status, place=place)
-
-
-_non_dominated = jax.jit(non_dominated)
