@@ -1,6 +1,7 @@
 """`jcenas train-policy`."""
 
 import dataclasses
+import sys
 from typing import Annotated, ClassVar
 
 import tyro
@@ -12,6 +13,8 @@ from jcenas.sim.config import TrainPolicyConfig
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainPolicy:
     """Train a PPO allocation policy on simulated clusters; `--policy FILE.npz` of search and simulate runs it.
+
+    A table of your own is a file as in `jcenas simulate --help`.
 
     Attributes:
         config: what to train.
@@ -28,8 +31,11 @@ class TrainPolicy:
         from rich.console import Console
         from rich.progress import Progress
 
+        from jcenas.sim import tables
         from jcenas.sim.train_policy import train_policy
 
+        for note in tables.load(self.config, "full").notes:
+            print(f"jcenas: {note}", file=sys.stderr)
         with Progress(console=Console(stderr=True), transient=True, disable=self.quiet) as bar:
             task = bar.add_task("learning curves, compiling", total=self.config.updates)
 

@@ -37,8 +37,8 @@ def check_file(flag: str, path: Path, suffix: str) -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SimulateConfig:
-    """Carbon-aware searches on a simulated cluster: trace-driven, on a tabular benchmark, many seeds at once.
+class TableChoice:
+    """The table of simulated searches, and which of its columns they minimise.
 
     Attributes:
         table: FILE.csv or FILE.parquet of your own (see `--genome`), or a benchmark: toy (analytic, ships with the
@@ -49,6 +49,54 @@ class SimulateConfig:
         cost: columns of the objectives beside the error, one to three; the table's own default if there are none.
         seconds: of your own table, the column of the seconds of a training; 3600 s each if there is none.
         maximise: of your own table, those columns of error and cost of which more is better.
+
+    Raises:
+        InputError: an unknown table, or flags that it does not take.
+    """
+
+    table: TableOrName = "digits"
+    genome: tuple[str, ...] = ()
+    error: str = ""
+    cost: Sequence[str] = ()
+    seconds: str = ""
+    maximise: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "cost", cost_names(self.cost))
+        self._check_table()
+
+    def _check_table(self) -> None:
+        """Whether the flags of a user's own table are given where they are needed, and only there."""
+        if isinstance(self.table, os.PathLike):
+            object.__setattr__(self, "table", os.fspath(self.table))
+        file_only = [name for name in ("genome", "seconds", "maximise") if getattr(self, name)]
+        if not isinstance(self.table, str):
+            if file_only:
+                raise InputError(
+                    f"--{file_only[0]}: a table that is handed over has its columns; use `from_csv` for it"
+                )
+            return
+        if not is_file(self.table):
+            check_table(self.table)
+            if odd := file_only or (["error"] if self.error else []):
+                raise InputError(f"--{odd[0]}: only for a table of your own; {self.table} is one of the registry")
+            return
+        if not self.table.lower().endswith(FILES):
+            raise InputError(f"--table {self.table}: the file's name must end in {', '.join(FILES)}")
+        if not os.path.isfile(self.table):
+            raise InputError(f"--table {self.table}: no such file")
+        if missing := [name for name in ("genome", "error", "cost") if not getattr(self, name)]:
+            raise InputError(
+                f"--table {self.table}: say which of its columns are which: --{missing[0]} is missing (of --genome "
+                "COL..., --error COL, --cost COL, and perhaps --seconds COL)"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SimulateConfig(TableChoice):
+    """Carbon-aware searches on a simulated cluster: trace-driven, on a tabular benchmark, many seeds at once.
+
+    Attributes:
         zone: grid zone whose typical year is followed, where no trace is given (US-CAL-CISO if empty); of a trace file
             with several zones, the one to take.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
@@ -83,12 +131,6 @@ class SimulateConfig:
         InputError: a number outside its range, an unknown table, policy or optimiser, or a plot that cannot be written.
     """
 
-    table: TableOrName = "digits"
-    genome: tuple[str, ...] = ()
-    error: str = ""
-    cost: Sequence[str] = ()
-    seconds: str = ""
-    maximise: tuple[str, ...] = ()
     zone: str = ""
     trace: Path | None = None
     column: str = ""
@@ -120,49 +162,21 @@ class SimulateConfig:
         for name in ("switch_s", "supernet_s", "path_s", "score_s"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be a number of seconds >= 0")
-        object.__setattr__(self, "cost", cost_names(self.cost))
-        self._check_table()
+        super().__post_init__()
         check_policy(self.policy)
         registry.check("optimizer", self.optimizer)
         registry.check("stage", self.stage)
         if self.plot is not None:
             check_file("--plot", self.plot, ".png")
 
-    def _check_table(self) -> None:
-        """Whether the flags of a user's own table are given where they are needed, and only there."""
-        if isinstance(self.table, os.PathLike):
-            object.__setattr__(self, "table", os.fspath(self.table))
-        file_only = [name for name in ("genome", "seconds", "maximise") if getattr(self, name)]
-        if not isinstance(self.table, str):
-            if file_only:
-                raise InputError(
-                    f"--{file_only[0]}: a table that is handed over has its columns; use `from_csv` for it"
-                )
-            return
-        if not is_file(self.table):
-            check_table(self.table)
-            if odd := file_only or (["error"] if self.error else []):
-                raise InputError(f"--{odd[0]}: only for a table of your own; {self.table} is one of the registry")
-            return
-        if not self.table.lower().endswith(FILES):
-            raise InputError(f"--table {self.table}: the file's name must end in {', '.join(FILES)}")
-        if not os.path.isfile(self.table):
-            raise InputError(f"--table {self.table}: no such file")
-        if missing := [name for name in ("genome", "error", "cost") if not getattr(self, name)]:
-            raise InputError(
-                f"--table {self.table}: say which of its columns are which: --{missing[0]} is missing (of --genome "
-                "COL..., --error COL, --cost COL, and perhaps --seconds COL)"
-            )
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainPolicyConfig:
-    """Train the PPO allocator.
+class TrainPolicyConfig(TableChoice):
+    """Train the PPO allocator; the searches of the table give the learning curves.
 
     Attributes:
         out: file to write.
-        table: table whose searches give the learning curves.
-        curves: searches that give them, at each of four widths.
+        curves: searches that give the learning curves, at each of four widths.
         zones: grids to train on, drawn from the typical-year model without the test zones.
         updates: of PPO; each is `environments` x 80 hours.
         environments: side by side.
@@ -176,7 +190,7 @@ class TrainPolicyConfig:
     """
 
     out: Path = Path("policy.npz")
-    table: str = "toy"
+    table: TableOrName = "toy"
     curves: int = 8
     zones: int = 40
     updates: int = 200
@@ -190,5 +204,5 @@ class TrainPolicyConfig:
         for name in ("curves", "zones", "updates", "environments"):
             check_integer(f"--{name}", getattr(self, name), 1, MOST)
         check_integer("--seed", self.seed, 0, MOST_SEED)
-        check_table(self.table)
+        super().__post_init__()
         check_file("--out", self.out, ".npz")

@@ -8,13 +8,15 @@ the curve has the same level.
 Letters: B curves, W widths, K points of a curve.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
 from jcenas.moo import hypervolume
-from jcenas.sim.config import Accounting, SimulateConfig
+from jcenas.sim.config import Accounting, SimulateConfig, TableChoice
 from jcenas.sim.run import given_evaluations, simulate
 
 WIDTHS = (1, 2, 4, 8)
@@ -65,7 +67,7 @@ def advance(curve: Curves, level: jax.Array, width: jax.Array, finished: jax.Arr
     return jnp.maximum(level, risen)
 
 
-def measure(table: str, searches: int, seed: int, accounting: Accounting) -> Curves:
+def measure(table: TableChoice, searches: int, seed: int, accounting: Accounting) -> Curves:
     """Curves of real searches that always train, on a cluster of each width (the predictor is their cheap stage).
 
     Each of the B curves is the mean over a bootstrap of the searches. A narrow search makes fewer evaluations in its
@@ -73,7 +75,7 @@ def measure(table: str, searches: int, seed: int, accounting: Accounting) -> Cur
     curve is lower that is chance, and they are pooled.
 
     Args:
-      table: as in `SimulateConfig`.
+      table: whose searches are recorded.
       searches: at each width.
       seed: of the first search.
       accounting: what the objectives are, and whether evaluations are given.
@@ -93,11 +95,13 @@ def measure(table: str, searches: int, seed: int, accounting: Accounting) -> Cur
     )
 
 
-def _record(table: str, width: int, searches: int, seed: int, accounting: Accounting) -> tuple[np.ndarray, float, int]:
+def _record(
+    table: TableChoice, width: int, searches: int, seed: int, accounting: Accounting
+) -> tuple[np.ndarray, float, int]:
     """Searches on so many devices: their levels (n, K), seconds of training, and trainings that ended."""
     done = simulate(
         SimulateConfig(
-            table=table,
+            **{field.name: getattr(table, field.name) for field in dataclasses.fields(TableChoice)},
             accounting=accounting,
             optimizer="random",
             policy="evaluate-all",

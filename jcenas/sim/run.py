@@ -61,7 +61,7 @@ def simulate(config: SimulateConfig, progress: Callable[[int, int], None] | None
     """
     stage, policy = stage_from_name(config.stage), policy_from_name(config.policy)
     check_needs(policy, available(config), where="jcenas simulate")
-    loaded = tables.load(config)
+    loaded = tables.load(config, config.accounting)
     table = loaded.table
     benchmark = make_benchmark(table, **loaded.objectives._asdict(), estimate=estimates(table, stage))
     when = {"start": config.start, "hours": config.hours, "wrap": config.wrap}

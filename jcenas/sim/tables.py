@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcenas.errors import InputError
-from jcenas.sim.config import SimulateConfig
+from jcenas.sim.config import Accounting, TableChoice
 from jcenas.tables.names import Objectives, check_table, is_file, load_table
 from jcenas.tables.own_table import ERROR, SECONDS, TRAIN_SECONDS, from_csv
 from jcenas.tables.table import Table
@@ -25,8 +25,12 @@ class LoadedTable(NamedTuple):
     notes: tuple[str, ...]  # what the reader of a user's table assumed, a line each
 
 
-def load(config: SimulateConfig) -> LoadedTable:
+def load(config: TableChoice, accounting: Accounting) -> LoadedTable:
     """The table that a configuration names or holds.
+
+    Args:
+      config: the choice.
+      accounting: what a table of the registry measures may depend on it.
 
     Raises:
       InputError: it cannot be read, or lacks a column.
@@ -37,7 +41,7 @@ def load(config: SimulateConfig) -> LoadedTable:
     if not isinstance(given, str):
         raise InputError(f"a table is a name, a file or a jcenas.tables.Table, not a {type(given).__name__}")
     if not is_file(given):
-        return _named(load_table(given), config)
+        return _named(load_table(given), config, accounting)
     table = from_csv(
         Path(given),
         genome=config.genome,
@@ -54,9 +58,9 @@ def load(config: SimulateConfig) -> LoadedTable:
     return loaded._replace(notes=(*(f"{table.name}: {note}" for note in notes), *loaded.notes))
 
 
-def _named(table: Table, config: SimulateConfig) -> LoadedTable:
+def _named(table: Table, config: TableChoice, accounting: Accounting) -> LoadedTable:
     assert isinstance(config.table, str)
-    objectives = check_table(config.table).objectives(config.accounting)
+    objectives = check_table(config.table).objectives(accounting)
     if not config.cost or tuple(config.cost) == objectives.cost:
         return LoadedTable(table, objectives, ())
     check_columns(f"table {table.name}", config.cost, table.columns)

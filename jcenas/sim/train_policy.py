@@ -52,7 +52,7 @@ def measure_accountings(config: TrainPolicyConfig) -> AccountingCase:
     found = []
     for accounting, power in powers.items():
         if config.accounting in (accounting, "both"):
-            curves = measure(config.table, config.curves, config.seed, accounting)
+            curves = measure(config, config.curves, config.seed, accounting)
             found.append(AccountingCase(curves, power, jnp.int32(given_evaluations(accounting))))
     most = max(one.curves.levels.shape[-1] for one in found)
     found = [one.replace(curves=one.curves.padded(most)) for one in found]

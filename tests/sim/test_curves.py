@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jcenas.sim import curves
+from jcenas.sim.config import TableChoice
 from jcenas.sim.curves import Curves, advance, hypervolume_of, levels_of, measure, pooled
 
 LEVELS = jnp.array([[0.0, 2.0, 4.0, 6.0], [0.0, 1.0, 2.0, 3.0]])
@@ -44,11 +45,21 @@ def test_curves_that_cross_by_chance_are_pooled():
     np.testing.assert_allclose(pooled(levels), [[3.5, 2.0], [3.5, 2.0], [1.5, 2.0], [1.5, 0.0]])
 
 
+@pytest.fixture
+def own_table(tmp_path):
+    """A user's file of 64 architectures: the deeper, the better and the slower."""
+    path, sizes = tmp_path / "mine.csv", range(1, 9)
+    lines = [f"{d},{w},{40 / d + 8 / w},{d * w},{600 * d}" for d in sizes for w in sizes]
+    path.write_text("\n".join(["depth,width,error,ms,s", *lines]))
+    return {"table": str(path), "genome": ("depth", "width"), "error": "error", "cost": ("ms",), "seconds": "s"}
+
+
 @pytest.mark.slow
-def test_recorded_curves_rise(monkeypatch):
+@pytest.mark.parametrize("own", [False, True])
+def test_recorded_curves_rise(monkeypatch, own_table, own):
     monkeypatch.setattr(curves, "WIDTHS", (1, 2))
     monkeypatch.setattr(curves, "DEVICE_HOURS", 24)
-    found = measure("toy", 2, 0, "full")
+    found = measure(TableChoice(**own_table) if own else TableChoice(table="toy"), 2, 0, "full")
     assert found.levels.shape[:2] == (curves.RESAMPLES, 2)
     assert (jnp.diff(found.levels, axis=2) > 0).all()
     assert float(found.levels[0, 0, -1]) > 1  # 63 % of the hypervolume
