@@ -16,6 +16,7 @@ from jcenas.cli.data import Data
 from jcenas.cli.ecnas import Ecnas
 from jcenas.cli.forecast import Forecast
 from jcenas.cli.list import ListNames
+from jcenas.cli.measure import Measure
 from jcenas.cli.printing import OutputError, guard_output
 from jcenas.cli.report import Report
 from jcenas.cli.search import Search
@@ -36,6 +37,7 @@ COMMANDS = {
     "trace": Trace,
     "forecast": Forecast,
     "data": Data,
+    "measure": Measure,
     "simulate": Simulate,
     "train-policy": TrainPolicy,
     "ecnas": Ecnas,

@@ -1,14 +1,16 @@
 """The images of a run: named in the registry, the user's own, or handed over; what is recorded of them."""
 
+import contextlib
 import dataclasses
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jcenas import registry
-from jcenas.errors import InputError
+from jcenas.errors import ImageSideError, InputError
 from jcenas.live.config import ARRAYS, SearchConfig
 from jcenas.runtime import memory, sharding
 from jcenas.tables.store import locate
@@ -97,6 +99,20 @@ def check_same(record: dict[str, Any] | None, found: RunImages) -> None:
             f"{found.record['source']}: these are not the images that the run began with (names, sizes or contents "
             "differ); put those back, or start a new run under another --name"
         )
+
+
+@contextlib.contextmanager
+def fitting(problem: str, images: RunImages) -> Iterator[None]:
+    """A block that makes networks for the images.
+
+    Raises:
+        InputError: the networks of that problem do not take images of their sides; says what to do.
+    """
+    try:
+        yield
+    except ImageSideError as error:
+        remedy = "--image-size N resizes them" if images.record.get("class_names") else "pad, crop or resize them"
+        raise InputError(f"--problem {problem}, --images {images.record['source']}: {error}; {remedy}") from error
 
 
 @functools.lru_cache(maxsize=2)

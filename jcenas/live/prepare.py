@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from jcenas.engine.needs import check_needs
 from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import stage_from_name
 from jcenas.engine.state import SearchSizes
-from jcenas.errors import ImageSideError, InputError
+from jcenas.errors import InputError
 from jcenas.live import functions
 from jcenas.live import images as run_images
 from jcenas.live.config import SearchConfig
@@ -155,9 +155,8 @@ def _measure(config: SearchConfig, images: RunImages, problem: NetworkProblem, p
     }
 
 
-def power_of_each(power: PowerModel, prepared: Prepared) -> PowerModel:
+def power_of_each(power: PowerModel, devices: Sequence[sharding.Device]) -> PowerModel:
     """Power of each device: the usual one is of a whole device, of which a CPU's cores are parts."""
-    devices = [programs.device for programs in prepared.programs]
     return power.shared_by(len(devices)) if sharding.on_cpu(devices) and power == PowerModel() else power
 
 
@@ -170,13 +169,8 @@ def _line(counts: np.ndarray, seconds: tuple[float, float], least: float = 0.0) 
 @functools.lru_cache(maxsize=16)
 def _programs(essence: SearchConfig, images: RunImages, device: sharding.Device) -> DevicePrograms:
     """Kept from one search of a process to the next: `_COMPILED_IN` and the images decide the programs."""
-    try:
+    with run_images.fitting(essence.problem, images):
         return DevicePrograms(essence, make_problem(essence, images.data), images.data, device)
-    except ImageSideError as error:
-        remedy = "--image-size N resizes them" if images.record.get("class_names") else "pad, crop or resize them"
-        raise InputError(
-            f"--problem {essence.problem}, --images {images.record['source']}: {error}; {remedy}"
-        ) from error
 
 
 def room_of(config: SearchConfig, problem: Problem, devices: int) -> int:

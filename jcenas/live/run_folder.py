@@ -102,7 +102,7 @@ def create(
     """
     record = {
         "config": config.to_json(),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": versions(),
         "devices": devices,
         "trace": trace,
         **about,
@@ -175,6 +175,11 @@ def _lock(path: Path) -> IO:
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); unlock or free the disk") from error
     return file
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package and of those that decide what a training gives, for the record of it."""
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def _version(name: str) -> str:

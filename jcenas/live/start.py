@@ -93,7 +93,8 @@ def _new(
         prepared = prepare.prepare_function(config, problem)
     else:
         prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
-        config = dataclasses.replace(config, power=prepare.power_of_each(config.power, prepared))
+        devices = [programs.device for programs in prepared.programs]
+        config = dataclasses.replace(config, power=prepare.power_of_each(config.power, devices))
     prepare.check_budget(config, prepared, grid)
     folder = run_folder.create(
         path,

@@ -1,8 +1,9 @@
 """A search under a terminal: Ctrl-C stops it cleanly, and compiled programs are kept for the next start."""
 
+import contextlib
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ def run(
     use_cpu_devices(work=config.devices or MOST_CPU_DEVICES)
     from jcenas.live.entry import search
 
+    with stopped_by_signals(observer.log) as stop:
+        if resume:
+            return search(resume=resume, changes=changes, observer=observer, stop=stop)
+        return search(config, observer=observer, stop=stop)
+
+
+@contextlib.contextmanager
+def stopped_by_signals(log: Callable[[str], None]) -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets, and `log` is told; a second one raises `KeyboardInterrupt`."""
     stop = threading.Event()
 
     def interrupt(number: int, frame: object) -> None:
@@ -39,13 +49,11 @@ def run(
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        observer.log("stopping after the step in flight; press Ctrl-C again to stop at once")
+        log("stopping after the step in flight; press Ctrl-C again to stop at once")
 
     before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        if resume:
-            return search(resume=resume, changes=changes, observer=observer, stop=stop)
-        return search(config, observer=observer, stop=stop)
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -14,7 +14,7 @@ from jcenas.nets.nasbench101.network import Network101
 from jcenas.nets.nasbench101.supernet import Supernet101, extract
 from jcenas.problems.network import NetworkProblem, in_few_sizes
 from jcenas.problems.problem import DIFFERENT
-from jcenas.spaces.nasbench101 import NasBench101, edges
+from jcenas.spaces.nasbench101 import NasBench101, decode, edges, module_hash
 
 
 class NasBench101Problem(NetworkProblem):
@@ -64,6 +64,10 @@ class NasBench101Problem(NetworkProblem):
         return units.BYTES_PER_FLOAT32 * (
             2 * formulas.activations(genomes, macro=self.macro) + self.parameters(genomes)
         )
+
+    def identity(self, genome: tuple[int, ...]) -> str:
+        """The benchmark's hash, equal for isomorphic cells."""
+        return module_hash(decode(genome))
 
     def computes(self, genomes: np.ndarray) -> np.ndarray:
         """Edges and operations of the pruned graph, float32 (n, w): what is cut away computes nothing."""

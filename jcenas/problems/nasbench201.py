@@ -11,7 +11,7 @@ from jcenas.nets.nasbench201.cost import Macro
 from jcenas.nets.nasbench201.fixed import FixedNetwork, extract
 from jcenas.nets.nasbench201.network import CellNetwork
 from jcenas.problems.network import NetworkProblem
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP, NasBench201
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, POOL, SKIP, NasBench201, isomorphism_class
 
 
 class NasBench201Problem(NetworkProblem):
@@ -57,6 +57,10 @@ class NasBench201Problem(NetworkProblem):
     def bytes_moved(self, genomes: np.ndarray) -> jax.Array:
         """Bytes of weights read and of activations read and written for one image (n,)."""
         return formulas.bytes_moved(self.macro, genomes)
+
+    def identity(self, genome: tuple[int, ...]) -> str:
+        """The benchmark's name of what the cell computes, equal for isomorphic cells."""
+        return isomorphism_class(genome)
 
     def computes(self, genomes: np.ndarray) -> np.ndarray:
         """Logarithm of how often each sequence of operations lies on a path, float32 (n, 40)."""

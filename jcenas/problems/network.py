@@ -154,6 +154,10 @@ class NetworkProblem(abc.ABC):
         """As the space's community writes it."""
         return self.space.to_string(genome)
 
+    def identity(self, genome: tuple[int, ...]) -> str:
+        """A text that is equal for genomes of the same network; here the string."""
+        return self.to_string(genome)
+
     @property
     def measured(self) -> tuple[str, ...]:
         """Those of the costs that come from a clock and not from a formula."""

@@ -2,7 +2,8 @@
 
 A uniform sample of the 6,466 cells that differ up to isomorphism, each trained from scratch with two seeds by the
 recipe of `jcenas search` (8x8 images, 8 channels, one cell a stage, 12 epochs), and the scores that one supernet gives
-them. `experiments/search/measure_digits.py` made the file; `provenance()` says when, with what, and on which machine.
+them. `experiments/search/measure_digits.py`, which calls what `jcenas measure` runs, makes such a file; `provenance()`
+says when, with what, and on which machine this one was made.
 
 A training takes a second or two of one core. So that a simulated cluster has hours to fill, `train_seconds` is 3,600
 times the measured `seconds`: an hour for every second, about what cells of this space take on CIFAR-10.

@@ -1,7 +1,6 @@
 import dataclasses
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
 import pytest
@@ -73,12 +72,12 @@ def test_an_hour_of_an_hour_is_real_time(hour_seconds, real):
 
 
 def test_devices_of_a_cpu_share_the_power_of_one_unless_it_is_given():
-    prepared = SimpleNamespace(programs=[SimpleNamespace(device=device) for device in jax.devices("cpu")[:2]])
-    shared = prepare.power_of_each(PowerModel(), prepared)
+    devices = jax.devices("cpu")[:2]
+    shared = prepare.power_of_each(PowerModel(), devices)
     assert [shared.power_w(state) for state in STATES] == [83.5, 83.5, 8.5, 83.5, 83.5]
     assert shared.pue == PowerModel().pue
     given = PowerModel(training_w=300.0)
-    assert prepare.power_of_each(given, prepared) == given
+    assert prepare.power_of_each(given, devices) == given
 
 
 def test_costs_are_a_tuple_however_they_are_given():

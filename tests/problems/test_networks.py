@@ -47,6 +47,13 @@ def test_its_sample_is_valid_and_strings_go_both_ways(problem):
         problem.space.from_string("nothing of the kind")
 
 
+def test_genomes_of_one_string_are_one_network(problem):
+    genomes = [tuple(genome) for genome in problem.population[:100].tolist()]
+    names = {problem.to_string(genome): problem.identity(genome) for genome in genomes}
+    assert all(problem.identity(genome) == names[problem.to_string(genome)] for genome in genomes)
+    assert len(set(names.values())) > 30  # and different ones are told apart
+
+
 def test_parameters_are_those_of_the_network(problem):
     images = jnp.zeros((1, 8, 8, 1))
     for genome in (problem.lightest, *problem.dearest, tuple(problem.population[0].tolist())):

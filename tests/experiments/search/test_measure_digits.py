@@ -1,17 +1,27 @@
-"""The measured table's script: what a stop leaves behind, and the smallest table."""
+"""The measured table's script: what it makes of the trainings, and the smallest table."""
+
+import pathlib
 
 import numpy as np
 import pytest
 
 from experiments.search import measure_digits
+from jcenas.live.measure.run import Measured
 from jcenas.tables import digits
 
 
-def test_a_line_that_a_stop_cut_is_done_again(tmp_path):
-    file = tmp_path / "cells-0-1.jsonl"
-    file.write_text('{"genome": [0], "right": 1}\n{"genome": [1], "ri')
-    assert measure_digits.finished(tmp_path) == [{"genome": [0], "right": 1}]
-    assert measure_digits.whole_lines(tmp_path / "none.jsonl") == []
+def test_right_answers_are_those_of_the_errors():
+    config = measure_digits.config_of(pathlib.Path("folder"), smoke=True)
+    names = ("validation_error_1", "test_error_1", "validation_error", "test_error")
+    rows = [
+        {"genome": "0 1 2 3 4 0", "seed": str(seed), **dict(zip(names, errors, strict=True))}
+        for seed, errors in ((1, ("50", "25.0", "0", "100")), (0, ("33.3333333", "66.6666667", "8.33333333", "0.25")))
+    ]
+    done = Measured(pathlib.Path("cells.csv"), cells=1, wanted=1, rows=tuple(rows), failed=0)
+    found = measure_digits.right_answers(done, config, [12, 400])
+    assert {genome: right.tolist() for genome, right in found.items()} == {
+        (0, 1, 2, 3, 4, 0): [[[8, 133], [11, 399]], [[6, 300], [12, 0]]]
+    }
 
 
 @pytest.mark.study
