@@ -65,6 +65,10 @@ class NasBench101Problem(NetworkProblem):
             2 * formulas.activations(genomes, macro=self.macro) + self.parameters(genomes)
         )
 
+    def most_activations(self, genomes: np.ndarray) -> np.ndarray:
+        """The most numbers of maps at once for one image, float64 (n,)."""
+        return formulas.most_activations(genomes, macro=self.macro)
+
     def computes(self, genomes: np.ndarray) -> np.ndarray:
         """Edges and operations of the pruned graph, float32 (n, w): what is cut away computes nothing."""
         return DIFFERENT * in_few_sizes(lambda padded: self.space.features(jnp.asarray(padded)), genomes)
