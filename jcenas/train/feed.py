@@ -16,19 +16,19 @@ from jcenas.train.host_set import HostPart
 from jcenas.train.images import Split
 from jcenas.train.training import Trainer
 
-PIECE_BYTES = 64 * 2**20  # of the training images that are brought at once; two pieces lie on the device
+PIECE_BYTES = 64 * 2**20  # of the training images that are brought at once; three pieces lie on the device
 MOST_COUNTED = 500  # images whose answers are counted at once, as where they all lie on the device
 
 
-def piece_steps(chunk_steps: int, step_bytes: int, most_bytes: int = PIECE_BYTES) -> int:
-    """Steps of a piece: the most that divide a chunk and whose images take at most so many bytes; at least one."""
-    fits = max(1, most_bytes // step_bytes)
+def piece_steps(chunk_steps: int, step_bytes: int) -> int:
+    """Steps of a piece: the most that divide a chunk and whose images take at most `PIECE_BYTES`; at least one."""
+    fits = max(1, PIECE_BYTES // step_bytes)
     return max(steps for steps in range(1, chunk_steps + 1) if chunk_steps % steps == 0 and steps <= fits)
 
 
-def counted_images(image_bytes: int, most_bytes: int = PIECE_BYTES // 4) -> int:
+def counted_images(image_bytes: int) -> int:
     """Images whose answers are counted at once: fewer of large ones, whose activations are larger too."""
-    return max(1, min(MOST_COUNTED, most_bytes // image_bytes))
+    return max(1, min(MOST_COUNTED, PIECE_BYTES // 4 // image_bytes))
 
 
 class Feed:

@@ -22,7 +22,7 @@ from jcenas.errors import InputError
 from jcenas.train.image_arrays import Arrays, checked_parts
 
 Augmentation = Literal["shift", "shift-flip"]
-_COUNTED = 1024  # images whose pixels are counted at once
+_COUNTED = 2**20  # pixels that are counted at once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,14 +89,17 @@ def load_images(name: str, files: list[Path], *, seed: int = 0) -> ImageSet:
     Raises:
         InputError: unknown name, or a file that does not hold what its name promises.
     """
-    facts = source(name)
+    return split_parts(read_parts(name, files), source(name), seed=seed)
+
+
+def read_parts(name: str, files: list[Path]) -> dict[str, Arrays]:
+    """The parts of an image set as its reader gives them, on the host; arguments and errors as of `load_images`."""
     read = registry.load("images", name)
     try:
-        parts = read(*files)
+        return read(*files)
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         where = ", ".join(str(f) for f in files)
         raise InputError(f"{where}: not a readable '{name}' image file ({error}); import it again") from error
-    return split_parts(parts, facts, seed=seed)
 
 
 def image_set(
@@ -239,8 +242,9 @@ def moments(images: np.ndarray, rows: np.ndarray | None = None) -> tuple[np.ndar
     """
     channels, values, n = images.shape[-1], np.arange(256) / 255, len(images if rows is None else rows)
     counts = np.zeros((channels, 256), np.int64)
-    for first in range(0, n, _COUNTED):
-        which = slice(first, first + _COUNTED)
+    together = max(1, _COUNTED // (images.shape[1] * images.shape[2]))
+    for first in range(0, n, together):
+        which = slice(first, first + together)
         part = images[which if rows is None else rows[which]]
         for channel in range(channels):
             counts[channel] += np.bincount(part[..., channel].ravel(), minlength=256)

@@ -64,6 +64,7 @@ class Trainer(NamedTuple):
             over, a `Split` of arrays (s, batch_size, ...); of `data` only what scales and augments. With the images of
             `order` it is a part of `chunk`.
         right: (state, genome (d,), split, data) -> number of right answers, int32 (); none where the label is -1.
+        on_host: whether the images stay on the host, so that only `fed` and `right` can be used.
     """
 
     init: Callable[[jax.Array, jax.Array], TrainState]
@@ -74,6 +75,7 @@ class Trainer(NamedTuple):
     order: Callable[[jax.Array, jax.Array], jax.Array]
     fed: Callable[[TrainState, jax.Array, Split, ImageSet], tuple[TrainState, jax.Array]]
     right: Callable[[TrainState, jax.Array, Split, ImageSet], jax.Array]
+    on_host: bool
 
 
 def make_trainer(
@@ -122,8 +124,17 @@ def make_trainer(
     def init(key: jax.Array, total: jax.Array) -> TrainState:
         return training.init(key, total, data.image_shape)
 
-    sizes = training.steps_per_epoch, training.chunk_steps
-    return Trainer(init, training.chunk, training.accuracy, *sizes, training.order, training.fed, training.right)
+    return Trainer(
+        init=init,
+        chunk=training.chunk,
+        accuracy=training.accuracy,
+        steps_per_epoch=training.steps_per_epoch,
+        chunk_steps=training.chunk_steps,
+        order=training.order,
+        fed=training.fed,
+        right=training.right,
+        on_host=isinstance(data, HostSet),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jcenas.errors import InputError
-from jcenas.train import image_set
+from jcenas.train import feed, image_set
 from jcenas.train.feed import Feed, counted_images, piece_steps
 from jcenas.train.host_set import HostSet, host_set
 from jcenas.train.images import ImageSource, split_parts
@@ -64,13 +64,15 @@ def test_a_host_set_is_split_and_scaled_as_one_on_the_device(both):
     np.testing.assert_array_equal(head.validation.images, resident.validation.images)
 
 
-def test_pieces_divide_chunks_and_bound_memory():
+def test_pieces_divide_chunks_and_bound_memory(monkeypatch):
     assert piece_steps(50, 64 * 3072) == 50  # CIFAR-10: a whole chunk
     assert piece_steps(50, 64 * 224 * 224 * 3) == 5  # six steps fit, five divide
-    assert piece_steps(7, 10, most_bytes=60) == 1
     assert piece_steps(4, 10**12) == 1
     assert counted_images(64) == 500
     assert counted_images(224 * 224 * 3) == 111
+    monkeypatch.setattr(feed, "PIECE_BYTES", 60)
+    assert piece_steps(7, 10) == 1
+    assert piece_steps(6, 10) == 6
 
 
 def test_pieces_are_the_images_that_a_resident_chunk_takes(trainer, both):
