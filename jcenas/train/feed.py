@@ -75,11 +75,10 @@ class Feed:
         """One piece, on the device."""
         epoch, first = divmod(step, self._steps_per_epoch)
         if self._order[0] != (key, epoch):
-            typed = jax.random.wrap_key_data(np.array(key, np.uint32))
+            typed = jax.random.wrap_key_data(jnp.asarray(key, jnp.uint32))
             self._order = ((key, epoch), np.asarray(self._order_of(typed, jnp.int32(epoch))))
         which = self._order[1][first * self._batch : (first + self.steps) * self._batch]
-        pixels, labels = self._train.take(which.reshape(self.steps, self._batch))
-        return self._put(Split(images=pixels, labels=labels))
+        return self._put(_split(*self._train.take(which.reshape(self.steps, self._batch))))
 
     def all_of(self, part: HostPart, size: int) -> Iterator[Split]:
         """Every image of a part once, in pieces (size, ...) on the device; the last is filled up with labels of -1."""
@@ -87,7 +86,7 @@ class Feed:
         def read(first: int) -> Split:
             which = np.arange(first, first + size)
             pixels, labels = part.take(np.minimum(which, n - 1))
-            return self._put(Split(images=pixels, labels=np.where(which < n, labels, -1).astype(np.int32)))
+            return self._put(_split(pixels, np.where(which < n, labels, -1).astype(np.int32)))
 
         n = len(part.labels)
         waiting = self._reader.submit(read, 0)
@@ -96,3 +95,8 @@ class Feed:
             if first < n:
                 waiting = self._reader.submit(read, first)
             yield piece
+
+
+def _split(pixels: Any, labels: Any) -> Split:
+    """Images and labels that are still on the host."""
+    return Split(images=pixels, labels=labels)

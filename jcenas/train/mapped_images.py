@@ -111,7 +111,9 @@ def _pieces(archive: zipfile.ZipFile, name: str, where: str) -> Iterator[np.ndar
     """An array of an archive, some of its rows at a time."""
     with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        header: Any = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            header = np.lib.format.read_array_header_2_0
         shape, columns_first, dtype = header(file)
         if dtype.hasobject:
             raise InputError(f"{where} holds pickled Python objects, which are not read; save plain arrays")
