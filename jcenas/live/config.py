@@ -45,9 +45,12 @@ class SearchConfig:
             x_test, y_test; or a folder of class folders, perhaps below train/, test/ and val/.
         image_size: side in pixels to which the images of a folder are resized; if not given, the most common size's
             shorter side, at most 64.
+        images_on_device: yes: all images lie on every device, and a user's that take more than a quarter of its memory
+            or of the host's are refused; no: they stay on the host (a user's in a file of the cache folder), and those
+            of the next steps are brought to the device while it trains; auto: no where yes would refuse.
         cost: objectives beside the validation error, one to three of them: params (parameters), flops (multiply-adds),
-            latency (measured on this device with batch `latency_batch`), energy (of one inference, modelled), or
-            another of `jcenas list cost`.
+            latency (measured on this device with batch `latency_batch`), energy (of one inference, modelled), memory
+            (bytes that one inference needs), or another of `jcenas list cost`.
         latency_batch: images per call when latency is measured.
         optimizer: what proposes cells: lamoo (uniform in its region), lamoo-ehvi (with expected hypervolume improvement
             in the region: better on tables, dearer an ask), nsga2, random, or another of `jcenas list optimizer`.
@@ -93,6 +96,7 @@ class SearchConfig:
     runs: Path = Path("runs")
     images: str = "digits"
     image_size: int | None = None
+    images_on_device: Literal["auto", "yes", "no"] = "auto"
     cost: Sequence[str] = ("params",)
     latency_batch: Literal[1, 64] = 1
     optimizer: str = "lamoo"

@@ -26,7 +26,8 @@ class Front:
         no_worse = (self.objectives <= new).all(axis=1)
         if not np.isfinite(new).all() or (no_worse & (self.objectives < new).any(axis=1)).any():
             return False
-        stay = ~((new <= self.objectives).all(axis=1) & (new < self.objectives).any(axis=1))
-        self.rows = [kept for kept, stays in zip(self.rows, stay.tolist(), strict=True) if stays] + [row]
+        worse = (new <= self.objectives).all(axis=1) & (new < self.objectives).any(axis=1)
+        stay = np.flatnonzero(~worse)
+        self.rows = [self.rows[place] for place in stay] + [row]
         self.objectives = np.concatenate([self.objectives[stay], new[None]])
         return True

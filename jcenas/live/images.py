@@ -3,11 +3,13 @@
 import contextlib
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 
 from jcenas import registry
 from jcenas.errors import ImageSideError, InputError
@@ -15,10 +17,11 @@ from jcenas.live.config import ARRAYS, SearchConfig
 from jcenas.runtime import memory, sharding
 from jcenas.tables.store import locate
 from jcenas.train import images
+from jcenas.train.host_set import HostSet, host_set
 from jcenas.train.images import ImageSet, ImageSource
 from jcenas.train.own_images import digest_of, is_own, read_own
 
-SHARE_OF_MEMORY = 0.25  # that a user's images may take; networks, activations and copies take the rest
+SHARE_OF_MEMORY = 0.25  # that images may take; networks, activations and copies take the rest
 BETTER_THAN_GUESSING = 0.9  # of the error of a guess: beyond it a network is of no use
 _FILES_KEPT = 20  # names of files left out that config.json keeps
 
@@ -28,14 +31,14 @@ class RunImages:
     """Images of a run; equal, and a key, by what they are made of.
 
     Attributes:
-        data: on the device.
+        data: on the device, or on the host where they stay there.
         key: equal only for equal images.
         record: what config.json says of them.
         reference_error: validation error beyond which a network is of no use.
         notes: what the user should know, a line each.
     """
 
-    data: ImageSet
+    data: ImageSet | HostSet
     key: tuple[Any, ...]
     record: dict[str, Any]
     reference_error: float
@@ -60,26 +63,33 @@ def load(config: SearchConfig, device: sharding.Device, given: ImageSet | None =
         InputError: they are missing, damaged, too large or otherwise of no use.
     """
     if given is not None:
+        if config.images_on_device == "no":
+            raise InputError(
+                "--images-on-device no: the images that a program hands over are on the device; save them in a file"
+            )
         return _of_arrays(given)
     if config.images == ARRAYS:
         raise InputError(f"--images {ARRAYS}: a Python program hands them over; call search(..., images=...) there")
+    limit = SHARE_OF_MEMORY * min(memory.device_bytes(device), memory.host_bytes())
+    limit = 0.0 if config.images_on_device == "no" else limit
     if not is_own(config.images):
         if config.image_size is not None:
             raise InputError(f"--image-size {config.image_size}: only the images of a user's folder are resized")
         facts = registry.check("images", config.images).entry.options
-        data = _named(config.images, config.seed)
+        data = _named(config.images, config.seed, math.inf if config.images_on_device == "yes" else limit)
         error = facts.get("reference_error") or _reference_error(data.classes)
-        return RunImages(data, (config.images, config.seed), _record(config.images, data), error)
-    limit = SHARE_OF_MEMORY * min(memory.device_bytes(device), memory.host_bytes())
-    own = read_own(Path(config.images), size=config.image_size, limit_bytes=limit)
-    data = images.split_parts(own.parts, ImageSource(), seed=config.seed)
+        return RunImages(data, (config.images, config.seed, *_place(data)), _record(config.images, data), error)
+    overflow = None if config.images_on_device == "yes" else Path(platformdirs.user_cache_dir("jcenas")) / "images"
+    own = read_own(Path(config.images), size=config.image_size, limit_bytes=limit, overflow=overflow)
+    split = host_set if own.mapped else images.split_parts
+    data = split(own.parts, ImageSource(), seed=config.seed)
     record = _record(config.images, data) | {
         "class_names": list(own.classes),
         "left_out": len(own.left_out),
         "left_out_files": [f"{name}: {why}" for name, why in own.left_out.items()][:_FILES_KEPT],
         "sha256": own.digest,
     }
-    key = (config.images, config.seed, own.digest)
+    key = (config.images, config.seed, own.digest, *_place(data))
     return RunImages(data, key, record, _reference_error(data.classes), own.notes)
 
 
@@ -116,8 +126,17 @@ def fitting(problem: str, images: RunImages) -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=2)
-def _named(name: str, seed: int) -> ImageSet:
-    return images.load_images(name, [locate(file) for file in images.source(name).files], seed=seed)
+def _named(name: str, seed: int, limit_bytes: float) -> ImageSet | HostSet:
+    """A set of the registry, on the host where it takes more than so many bytes."""
+    facts = images.source(name)
+    parts = images.read_parts(name, [locate(file) for file in facts.files])
+    split = host_set if sum(pixels.nbytes for pixels, _ in parts.values()) > limit_bytes else images.split_parts
+    return split(parts, facts, seed=seed)
+
+
+def _place(data: ImageSet | HostSet) -> tuple[str, ...]:
+    """What tells images on the host from the same ones on the device: other programs are compiled for them."""
+    return ("on the host",) if isinstance(data, HostSet) else ()
 
 
 def _of_arrays(data: ImageSet) -> RunImages:
@@ -127,10 +146,11 @@ def _of_arrays(data: ImageSet) -> RunImages:
     return RunImages(data, (ARRAYS, digest, data.flip), record, _reference_error(data.classes))
 
 
-def _record(source: str, data: ImageSet) -> dict[str, Any]:
+def _record(source: str, data: ImageSet | HostSet) -> dict[str, Any]:
     side, _, channels = data.image_shape
     counts = {part: len(getattr(data, part).labels) for part in ("train", "validation", "test")}
-    return {"source": source, **counts, "classes": data.classes, "side": side, "channels": channels}
+    where = {"on_device": False} if isinstance(data, HostSet) else {}
+    return {"source": source, **counts, "classes": data.classes, "side": side, "channels": channels, **where}
 
 
 def _reference_error(classes: int) -> float:

@@ -24,12 +24,14 @@ from jcenas.live.config import SearchConfig
 from jcenas.live.images import RunImages
 from jcenas.live.programs import DevicePrograms, make_problem
 from jcenas.live.steps import Steps
+from jcenas.live.streamed import StreamedPrograms
 from jcenas.moo.types import Space
 from jcenas.problems.function import FunctionProblem
 from jcenas.problems.network import NetworkProblem
 from jcenas.problems.problem import Problem
 from jcenas.runtime import sharding
 from jcenas.runtime.running_time import Stopwatch
+from jcenas.train.host_set import HostSet
 from jcenas.train.images import ImageSet
 
 MOST_ROOM = 4096  # evaluations for which arrays are made at first; they grow where that does not suffice
@@ -169,8 +171,9 @@ def _line(counts: np.ndarray, seconds: tuple[float, float], least: float = 0.0) 
 @functools.lru_cache(maxsize=16)
 def _programs(essence: SearchConfig, images: RunImages, device: sharding.Device) -> DevicePrograms:
     """Kept from one search of a process to the next: `_COMPILED_IN` and the images decide the programs."""
+    kind = StreamedPrograms if isinstance(images.data, HostSet) else DevicePrograms
     with run_images.fitting(essence.problem, images):
-        return DevicePrograms(essence, make_problem(essence, images.data), images.data, device)
+        return kind(essence, make_problem(essence, images.data), images.data, device)
 
 
 def room_of(config: SearchConfig, problem: Problem, devices: int) -> int:

@@ -22,6 +22,7 @@ from jcenas.proxies.one_shot import make_score, supernet_paths, with_choice
 from jcenas.proxies.zero_shot import make_proxy
 from jcenas.runtime import compilation, sharding
 from jcenas.train.augment import scale
+from jcenas.train.host_set import HostSet
 from jcenas.train.images import ImageSet
 from jcenas.train.training import TrainConfig, TrainState, make_trainer
 
@@ -33,7 +34,7 @@ SCORE_IMAGES = 1000
 _COMPILERS = 2
 
 
-def make_problem(config: SearchConfig, data: ImageSet) -> NetworkProblem:
+def make_problem(config: SearchConfig, data: ImageSet | HostSet) -> NetworkProblem:
     """The problem that a run names, with the run's skeleton; its reference and times are not known yet.
 
     Raises:
@@ -57,19 +58,28 @@ def make_problem(config: SearchConfig, data: ImageSet) -> NetworkProblem:
 class DevicePrograms:
     """Executables bound to one device: only those that the run's cheap stage needs."""
 
-    def __init__(self, config: SearchConfig, problem: NetworkProblem, data: ImageSet, device: sharding.Device):
-        """Trace and compile; seconds pass on a cold compilation cache."""
-        self.device, self.config, self.problem, self.images = device, config, problem, data
+    streamed = False  # whether the images stay on the host, see `jcenas.live.streamed`
+
+    def __init__(self, config: SearchConfig, problem: NetworkProblem, images: Any, device: sharding.Device):
+        """Trace and compile; seconds pass on a cold compilation cache.
+
+        Args:
+            config: of the run.
+            problem: whose networks are trained.
+            images: the `ImageSet`; a subclass may take another kind.
+            device: that the programs run on.
+        """
+        self.device, self.config, self.problem, self.images = device, config, problem, images
         self.score_batch = SCORE_BATCH
         stage = stage_from_name(config.stage)
         cpu = sharding.on_cpu([device])
         space, d = problem.space, len(problem.space.cardinalities)
         self._network = problem.network(on_cpu=cpu)
-        self.trainer = make_trainer(self._network, train_config(config), data, genome_size=d)
+        self.trainer = make_trainer(self._network, train_config(config), images, genome_size=d)
+        data = self._on_device()
         self.data = sharding.place(data, device)
         key, total = jax.random.key(0), jnp.int32(1)
         state = jax.eval_shape(self.trainer.init, key, total)
-        genomes, genome = np.zeros((self.trainer.chunk_steps, d), np.int32), np.zeros(d, np.int32)
         batch, together = np.zeros((SCORE_BATCH, d), np.int32), 1 if cpu else SCORE_BATCH
         with ThreadPoolExecutor(_COMPILERS) as pool:
 
@@ -78,11 +88,8 @@ class DevicePrograms:
                 jitted = compilation.jit(function, platform=device.platform, **options)
                 return pool.submit(jitted.lower(*sharding.abstract(arguments, device)).compile)
 
-            jobs = {
-                "chunk": compiled(self.trainer.chunk, state, genomes, data, donate_argnums=0),
-                "init": compiled(self.trainer.init, key, total),
-                "accuracy": compiled(self.trainer.accuracy, state, genome, data.validation, data),
-            }
+            jobs = self._training_programs(compiled, state, data)
+            jobs["init"] = compiled(self.trainer.init, key, total)
             if stage.supernet:
                 score = make_score(self._network, images=SCORE_IMAGES, together=together)
                 jobs["score"] = compiled(score, state, batch, data)
@@ -95,6 +102,19 @@ class DevicePrograms:
                 jobs["proxy"] = compiled(proxy.score, start, batch)
             self._compiled = {name: job.result() for name, job in jobs.items()}
         self._test_accuracy = compilation.jit(self.trainer.accuracy, platform=device.platform)
+
+    def _on_device(self) -> ImageSet:
+        """What of the images lies on the device."""
+        return self.images
+
+    def _training_programs(self, compiled: Callable[..., Future], state: TrainState, data: ImageSet) -> dict:
+        """The programs that train and that measure the validation error, by name."""
+        d = len(self.problem.space.cardinalities)
+        genomes, genome = np.zeros((self.trainer.chunk_steps, d), np.int32), np.zeros(d, np.int32)
+        return {
+            "chunk": compiled(self.trainer.chunk, state, genomes, data, donate_argnums=0),
+            "accuracy": compiled(self.trainer.accuracy, state, genome, data.validation, data),
+        }
 
     def init(self, key: jax.Array, epochs: int) -> TrainState:
         """Fresh weights for a training of so many epochs."""

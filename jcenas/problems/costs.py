@@ -27,3 +27,13 @@ def inference_energy_j(problem: "NetworkProblem", genomes: np.ndarray) -> np.nda
     """Modelled energy of one inference at batch 1, J, float32 (n,), see `jcenas.units.inference_energy_j`."""
     moved = np.asarray(problem.bytes_moved(genomes), np.float32)
     return units.inference_energy_j(multiply_adds(problem, genomes), moved)
+
+
+def inference_memory_bytes(problem: "NetworkProblem", genomes: np.ndarray) -> np.ndarray:
+    """Bytes that one inference at batch 1 needs in float32, float32 (n,): weights, and the most of maps at once.
+
+    The weights are the trainable parameters: of a batch norm its scale and bias, into which its statistics are folded.
+    What of the maps lives at once is counted by the rules of `jcenas.nets.maps`.
+    """
+    numbers = np.asarray(problem.parameters(genomes), float) + problem.most_activations(genomes)
+    return (units.BYTES_PER_FLOAT32 * numbers).astype(np.float32)

@@ -48,3 +48,7 @@ class GenotypeProblem(NetworkProblem):
     def bytes_moved(self, genomes: np.ndarray) -> jax.Array:
         """Bytes of weights read and of activations read and written for one image (n,)."""
         return formulas.bytes_moved(self.space.cells(genomes), self.macro)
+
+    def most_activations(self, genomes: np.ndarray) -> np.ndarray:
+        """The most numbers of maps at once for one image, float64 (n,)."""
+        return formulas.most_activations(self.space.cells(genomes), self.macro)

@@ -59,6 +59,10 @@ class MobileNetProblem(NetworkProblem):
         counts = formulas.counts(genomes, self.space, self.macro)
         return units.BYTES_PER_FLOAT32 * (2 * counts.normalised + counts.pooled + counts.parameters)
 
+    def most_activations(self, genomes: np.ndarray) -> np.ndarray:
+        """The most numbers of maps at once for one image, float64 (n,)."""
+        return formulas.most_activations(genomes, self.space, self.macro)
+
     @property
     def dearest(self) -> tuple[tuple[int, ...], ...]:
         """The largest choice of every variable."""

@@ -67,7 +67,11 @@ class NasBench101Problem(NetworkProblem):
 
     def identity(self, genome: tuple[int, ...]) -> str:
         """The benchmark's hash, equal for isomorphic cells."""
-        return module_hash(decode(genome))
+        return module_hash(decode(np.asarray(genome)))
+
+    def most_activations(self, genomes: np.ndarray) -> np.ndarray:
+        """The most numbers of maps at once for one image, float64 (n,)."""
+        return formulas.most_activations(genomes, macro=self.macro)
 
     def computes(self, genomes: np.ndarray) -> np.ndarray:
         """Edges and operations of the pruned graph, float32 (n, w): what is cut away computes nothing."""

@@ -62,6 +62,10 @@ class NasBench201Problem(NetworkProblem):
         """The benchmark's name of what the cell computes, equal for isomorphic cells."""
         return isomorphism_class(genome)
 
+    def most_activations(self, genomes: np.ndarray) -> np.ndarray:
+        """The most numbers of maps at once for one image, float64 (n,)."""
+        return formulas.most_activations(self.macro, genomes)
+
     def computes(self, genomes: np.ndarray) -> np.ndarray:
         """Logarithm of how often each sequence of operations lies on a path, float32 (n, 40)."""
         return self.space.computes(genomes)

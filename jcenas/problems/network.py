@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from jcenas import registry
+from jcenas.errors import InputError
 from jcenas.moo.types import Space, is_valid
 from jcenas.problems.problem import DIFFERENT
 from jcenas.spaces import choices
@@ -109,6 +110,17 @@ class NetworkProblem(abc.ABC):
     def bytes_moved(self, genomes: np.ndarray) -> jax.Array:
         """Bytes of weights read and of activations read and written for one image (n,)."""
         ...
+
+    def most_activations(self, genomes: np.ndarray) -> np.ndarray:
+        """The most numbers of maps at once for one image, float64 (n,), by the rules of `jcenas.nets.maps`.
+
+        Raises:
+            InputError: the problem, one of another package, does not count them.
+        """
+        del genomes
+        raise InputError(
+            f"--cost memory: the problem {self.name!r} does not count what its networks hold; leave it out"
+        )
 
     def computes(self, genomes: np.ndarray) -> np.ndarray:
         """Numbers that are equal for architectures that compute the same, float32 (n, w); here the choices one-hot."""

@@ -248,3 +248,5 @@ def _costs() -> Iterator[Entry]:
         how="measured",
     )
     yield one("energy", f"{home}:inference_energy_j", "energy of one inference", unit="J", how="modelled")
+    text = "bytes of one inference: weights, and the most of activations at once"
+    yield one("memory", f"{home}:inference_memory_bytes", text, unit="bytes", how="counted")

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -35,7 +35,20 @@ _PART_FOLDERS = {
     "validation": "validation",
 }
 _NOT_IMAGES = {"thumbs.db", "desktop.ini", "__macosx"}
+_MOST_AHEAD, _MOST_AHEAD_BYTES = 1024, 128 * 2**20  # files, or their pixels, that are decoded ahead
 _GREY = {"1", "L", "LA", "La", "I", "F"}
+
+
+class Pixels(Protocol):
+    """A place for images uint8 (H, W, C), one after the other."""
+
+    def append(self, image: np.ndarray) -> None:
+        """Put the next one there."""
+        ...
+
+    def array(self) -> np.ndarray:
+        """All of them, (N, H, W, C)."""
+        ...
 
 
 class Scanned(NamedTuple):
@@ -56,6 +69,20 @@ class FolderScan(NamedTuple):
     files: tuple[Scanned, ...]
     left_out: dict[str, str]  # file below the root -> why
     beside: int  # files that lie beside the class folders
+
+
+class _InMemory:
+    """Images in an array."""
+
+    def __init__(self, shape: tuple[int, int, int, int]):
+        self._images, self._count = np.empty(shape, np.uint8), 0
+
+    def append(self, image: np.ndarray) -> None:
+        self._images[self._count] = image
+        self._count += 1
+
+    def array(self) -> np.ndarray:
+        return self._images[: self._count]
 
 
 def scan(root: Path) -> FolderScan:
@@ -100,30 +127,45 @@ def channels(found: FolderScan) -> int:
     return 1 if all(file.grey for file in found.files) else 3
 
 
-def read_pixels(found: FolderScan, side: int) -> tuple[dict[str, Arrays], dict[str, str], str]:
-    """Decode all files: arrays by part, what was left out and why, and the SHA-256 of names and bytes."""
+def read_pixels(
+    found: FolderScan, side: int, pixels: Pixels | None = None
+) -> tuple[dict[str, Arrays], dict[str, str], str]:
+    """Decode all files: arrays by part, what was left out and why, and the SHA-256 of names and bytes.
+
+    Args:
+        found: the files, those of a part together.
+        side: to which images are resized.
+        pixels: where they are put; an array in memory if None.
+    """
     grey, left_out = channels(found) == 1, dict(found.left_out)
-    shape = (len(found.files), side, side, 1 if grey else 3)
-    pixels, kept = np.empty(shape, np.uint8), np.zeros(len(found.files), bool)
-    digest = hashlib.sha256()
+    pixels = _InMemory((len(found.files), side, side, 1 if grey else 3)) if pixels is None else pixels
+    digest, kept = hashlib.sha256(), []
+    for file, (sha, image) in zip(found.files, _decoded(found, side, grey), strict=True):
+        name = str(file.path.relative_to(found.root))
+        digest.update(f"{name}\0{sha}\0".encode(errors="surrogateescape"))
+        if isinstance(image, str):
+            left_out[_shown(file.path, found.root)] = image
+        else:
+            pixels.append(image)
+            kept.append(file)
+    digest.update(f"{side} {grey} {sorted(left_out)}".encode(errors="surrogateescape"))
+    labels, images = np.array([file.label for file in kept], np.int32), pixels.array()
+    places = np.array([PARTS.index(file.part) for file in kept])
+    parts = {}
+    for place, part in enumerate(PARTS):
+        rows = np.flatnonzero(places == place)
+        if len(rows):  # one after the other, as `scan` found them: a slice, not a copy
+            parts[part] = (images[rows[0] : rows[-1] + 1], labels[rows[0] : rows[-1] + 1])
+    return parts, left_out, digest.hexdigest()
+
+
+def _decoded(found: FolderScan, side: int, grey: bool) -> Iterator[tuple[str, np.ndarray | str]]:
+    """`_decode` of every file, by all cores, of so many files ahead that their pixels stay few."""
+    ahead = max(1, min(_MOST_AHEAD, _MOST_AHEAD_BYTES // (side * side * (1 if grey else 3))))
     with warnings.catch_warnings(), ThreadPoolExecutor(cpu_count()) as pool:
         warnings.simplefilter("ignore")
-        for i, (sha, image) in enumerate(pool.map(lambda file: _decode(file.path, side, grey), found.files)):
-            name = str(found.files[i].path.relative_to(found.root))
-            digest.update(f"{name}\0{sha}\0".encode(errors="surrogateescape"))
-            if isinstance(image, str):
-                left_out[_shown(found.files[i].path, found.root)] = image
-            else:
-                pixels[i], kept[i] = image, True
-    digest.update(f"{side} {grey} {sorted(left_out)}".encode(errors="surrogateescape"))
-    labels = np.array([file.label for file in found.files], np.int32)
-    place = np.array([PARTS.index(file.part) for file in found.files])
-    given = {part: kept & (place == PARTS.index(part)) for part in PARTS}
-    return (
-        {part: (pixels[rows], labels[rows]) for part, rows in given.items() if rows.any()},
-        left_out,
-        digest.hexdigest(),
-    )
+        for first in range(0, len(found.files), ahead):
+            yield from pool.map(lambda file: _decode(file.path, side, grey), found.files[first : first + ahead])
 
 
 def _parts(root: Path) -> dict[str, Path]:

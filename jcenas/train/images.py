@@ -22,7 +22,7 @@ from jcenas.errors import InputError
 from jcenas.train.image_arrays import Arrays, checked_parts
 
 Augmentation = Literal["shift", "shift-flip"]
-_COUNTED = 1024  # images whose pixels are counted at once
+_COUNTED = 2**20  # pixels that are counted at once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,14 +89,17 @@ def load_images(name: str, files: list[Path], *, seed: int = 0) -> ImageSet:
     Raises:
         InputError: unknown name, or a file that does not hold what its name promises.
     """
-    facts = source(name)
+    return split_parts(read_parts(name, files), source(name), seed=seed)
+
+
+def read_parts(name: str, files: list[Path]) -> dict[str, Arrays]:
+    """The parts of an image set as its reader gives them, on the host; arguments and errors as of `load_images`."""
     read = registry.load("images", name)
     try:
-        parts = read(*files)
+        return read(*files)
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         where = ", ".join(str(f) for f in files)
         raise InputError(f"{where}: not a readable '{name}' image file ({error}); import it again") from error
-    return split_parts(parts, facts, seed=seed)
 
 
 def image_set(
@@ -134,23 +137,42 @@ def image_set(
 
 def split_parts(parts: Mapping[str, Arrays], facts: ImageSource, *, seed: int = 0) -> ImageSet:
     """Lay checked parts on the device; a test and a validation part that are not there are held out of "train"."""
-    generator = np.random.default_rng(seed)
-    parts = dict(parts)
-    if "all" in parts:
-        parts["train"] = parts.pop("all")
-    if "test" not in parts:
-        parts["train"], parts["test"] = _hold_out(parts["train"], facts.test, generator)
-    if "validation" not in parts:
-        parts["train"], parts["validation"] = _hold_out(parts["train"], facts.validation, generator)
-    mean, deviation = _moments(parts["train"][0])
-    device = {p: Split(images=jnp.asarray(x), labels=jnp.asarray(y, jnp.int32)) for p, (x, y) in parts.items()}
+    found = {}
+    for part, (source, rows) in split_rows({part: y for part, (_, y) in parts.items()}, facts, seed=seed).items():
+        images, labels = parts[source]
+        found[part] = (images, labels) if rows is None else (images[rows], labels[rows])
+    mean, deviation = moments(found["train"][0])
+    device = {p: Split(images=jnp.asarray(x), labels=jnp.asarray(y, jnp.int32)) for p, (x, y) in found.items()}
     return ImageSet(
         **device,
-        mean=jnp.asarray(mean, jnp.float32),
-        deviation=jnp.asarray(deviation + 1e-6, jnp.float32),
+        mean=jnp.asarray(mean),
+        deviation=jnp.asarray(deviation),
         classes=int(max(y.max() for _, y in parts.values())) + 1,
         flip=facts.flip,
     )
+
+
+def split_rows(
+    labels: Mapping[str, np.ndarray], facts: ImageSource, *, seed: int = 0
+) -> dict[str, tuple[str, np.ndarray | None]]:
+    """Where the images of each part are: part -> (given part, its rows, None for all as they are).
+
+    Args:
+        labels: (N,) of each part that is given; "all" is another name of "train".
+        facts: the shares that are held out of "train" for the parts that are not given.
+        seed: of the split.
+    """
+    generator = np.random.default_rng(seed)
+    found: dict[str, tuple[str, np.ndarray | None]] = {
+        "train" if part == "all" else part: (part, None) for part in labels
+    }
+    for part, share in (("test", facts.test), ("validation", facts.validation)):
+        if part not in found:
+            given, rows = found["train"]
+            rows = np.arange(len(labels[given])) if rows is None else rows
+            kept, out = _hold_out(labels[given][rows], share, generator)
+            found["train"], found[part] = (given, rows[kept]), (given, rows[out])
+    return found
 
 
 def read_digits() -> dict[str, Arrays]:
@@ -209,25 +231,34 @@ def _image_array(file, name: str) -> np.ndarray:
     return images[..., None] if images.ndim == 3 else images
 
 
-def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (C,) of pixels / 255 of each channel, by counting values: no copy of the images."""
-    channels, values = images.shape[-1], np.arange(256) / 255
+def moments(images: np.ndarray, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean, and deviation by which pixels are divided, of pixels / 255 of each channel, float32 (C,) both.
+
+    By counting values: neither a copy of the images nor all of them in memory.
+
+    Args:
+        images: uint8 (N, H, W, C).
+        rows: of the images that count; all if None.
+    """
+    channels, values, n = images.shape[-1], np.arange(256) / 255, len(images if rows is None else rows)
     counts = np.zeros((channels, 256), np.int64)
-    for first in range(0, len(images), _COUNTED):
+    together = max(1, _COUNTED // (images.shape[1] * images.shape[2]))
+    for first in range(0, n, together):
+        which = slice(first, first + together)
+        part = images[which if rows is None else rows[which]]
         for channel in range(channels):
-            counts[channel] += np.bincount(images[first : first + _COUNTED, ..., channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(part[..., channel].ravel(), minlength=256)
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean = shares @ values
-    return mean, np.sqrt(np.sum(shares * (values - mean[:, None]) ** 2, axis=1))
+    deviation = np.sqrt(np.sum(shares * (values - mean[:, None]) ** 2, axis=1))
+    return mean.astype(np.float32), (deviation + 1e-6).astype(np.float32)
 
 
-def _hold_out(arrays: Arrays, share: float, generator: np.random.Generator) -> tuple[Arrays, Arrays]:
-    """Split off a share of every class, so that small sets keep their class balance; of two or more, at least one."""
-    images, labels = arrays
+def _hold_out(labels: np.ndarray, share: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows kept and held out: of every class a share, so that small sets keep their balance; of two, at least one."""
     order = generator.permutation(len(labels))
     held = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = order[labels[order] == label]
         held[members[: min(max(round(share * len(members)), 1), len(members) - 1)]] = True
-    kept, out = order[~held[order]], order[held[order]]
-    return (images[kept], labels[kept]), (images[out], labels[out])
+    return order[~held[order]], order[held[order]]

@@ -29,6 +29,7 @@ class OwnImages(NamedTuple):
     left_out: dict[str, str]  # file -> why
     digest: str  # of names and bytes, or of the arrays: the same only for the same images
     notes: tuple[str, ...]  # what the user should know, a line each
+    mapped: bool = False  # whether the pixels are in a file that is mapped, not in memory
 
 
 def is_own(text: str) -> bool:
@@ -36,24 +37,27 @@ def is_own(text: str) -> bool:
     return text.endswith(".npz") or "/" in text or os.sep in text or os.path.exists(text)
 
 
-def read_own(path: Path, *, size: int | None = None, limit_bytes: float = float("inf")) -> OwnImages:
+def read_own(
+    path: Path, *, size: int | None = None, limit_bytes: float = float("inf"), overflow: Path | None = None
+) -> OwnImages:
     """Read a user's images, whole or not at all.
 
     Args:
         path: an archive, or a folder.
         size: side to which the images of a folder are resized; the most common one, at most 64, if None.
         limit_bytes: of the pixels.
+        overflow: folder for those that take more, in a file that is mapped; None: they are refused.
 
     Raises:
         InputError: what cannot be used, in one line that says what to do.
     """
     if os.path.isdir(path):
-        return _read_folder(path, size, limit_bytes)
+        return _read_folder(path, size, limit_bytes, overflow)
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file or folder of images")
     if size is not None:
         raise InputError(f"--image-size {size}: only the images of a folder are resized; {path} is a file")
-    return _read_archive(path, limit_bytes)
+    return _read_archive(path, limit_bytes, overflow)
 
 
 def digest_of(parts: Mapping[str, Arrays]) -> str:
@@ -66,17 +70,21 @@ def digest_of(parts: Mapping[str, Arrays]) -> str:
     return digest.hexdigest()
 
 
-def _read_folder(root: Path, size: int | None, limit_bytes: float) -> OwnImages:
-    from jcenas.train import image_folder
+def _read_folder(root: Path, size: int | None, limit_bytes: float, overflow: Path | None) -> OwnImages:
+    from jcenas.train import image_folder, mapped_images
 
     found = image_folder.scan(root)
     if not found.files:
         raise InputError(f"{root}: no file in its class folders is an image{_such_as(found.left_out)}")
     side, channels = size or image_folder.usual_side(found), image_folder.channels(found)
-    what = f"{root}: {len(found.files)} images of {side} x {side}"
-    remedy = "take a smaller --image-size or fewer images"
-    _check_room(len(found.files) * side**2 * channels, limit_bytes, what, remedy)
-    parts, left_out, digest = image_folder.read_pixels(found, side)
+    needed = len(found.files) * side**2 * channels
+    mapped = overflow is not None and needed > limit_bytes
+    if overflow is not None and mapped:
+        parts, left_out, digest = mapped_images.of_folder(overflow, found, side)
+    else:
+        what = f"{root}: {len(found.files)} images of {side} x {side}"
+        _check_room(needed, limit_bytes, what, "take a smaller --image-size or fewer images")
+        parts, left_out, digest = image_folder.read_pixels(found, side)
     if "train" not in parts:
         raise InputError(f"{root}: no file for training is an image{_such_as(left_out)}")
     try:
@@ -89,18 +97,26 @@ def _read_folder(root: Path, size: int | None, limit_bytes: float) -> OwnImages:
         notes.append(f"{root}: {len(left_out)} of {total} files left out: {_some(left_out)}")
     if found.beside:
         notes.append(f"{root}: {found.beside} files beside the class folders are not used")
-    return OwnImages(parts, found.classes, left_out, digest, (*notes, *_many(len(found.classes), root)))
+    notes = (*notes, *_mapped_note(mapped, root, needed, overflow), *_many(len(found.classes), root))
+    return OwnImages(parts, found.classes, left_out, digest, notes, mapped)
 
 
-def _read_archive(path: Path, limit_bytes: float) -> OwnImages:
+def _read_archive(path: Path, limit_bytes: float, overflow: Path | None) -> OwnImages:
+    from jcenas.train import mapped_images
+
+    digest = None
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
         keys = _keys(path, sizes)
         needed = sum(sizes[key] for pair in keys.values() for key in pair)
-        _check_room(needed, limit_bytes, str(path), "save uint8, fewer images or smaller ones")
-        with np.load(path, allow_pickle=False) as file:
-            parts = {part: (file[x], file[y]) for part, (x, y) in keys.items()}
+        mapped = overflow is not None and needed > limit_bytes
+        if overflow is not None and mapped:
+            parts, _, digest = mapped_images.of_archive(overflow, path, keys, digest_of)
+        else:
+            _check_room(needed, limit_bytes, str(path), "save uint8, fewer images or smaller ones")
+            with np.load(path, allow_pickle=False) as file:
+                parts = {part: (file[x], file[y]) for part, (x, y) in keys.items()}
     except InputError:
         raise
     except MemoryError as error:
@@ -112,7 +128,8 @@ def _read_archive(path: Path, limit_bytes: float) -> OwnImages:
         raise InputError(f"{path}: not a readable .npz file ({said}); save it again with numpy.savez") from error
     parts = checked_parts(parts, str(path))
     classes = int(max(labels.max() for _, labels in parts.values())) + 1
-    return OwnImages(parts, (), {}, digest_of(parts), _many(classes, path))
+    notes = (*_mapped_note(mapped, path, needed, overflow), *_many(classes, path))
+    return OwnImages(parts, (), {}, digest or digest_of(parts), notes, mapped)
 
 
 def _keys(path: Path, held: Mapping[str, int]) -> dict[str, tuple[str, str]]:
@@ -133,7 +150,14 @@ def _keys(path: Path, held: Mapping[str, int]) -> dict[str, tuple[str, str]]:
 def _check_room(needed: float, limit: float, what: str, remedy: str) -> None:
     if needed > limit:
         sizes = f"{needed / 2**30:.3g} GiB of images, more than the {limit / 2**30:.3g} GiB that there is room for"
-        raise InputError(f"{what}: {sizes} (a quarter of the memory); {remedy}")
+        raise InputError(
+            f"{what}: {sizes} (a quarter of the memory); {remedy}, or leave them on the host: --images-on-device no"
+        )
+
+
+def _mapped_note(mapped: bool, path: Path, needed: float, folder: Path | None) -> tuple[str, ...]:
+    said = f"{path}: {needed / 2**30:.3g} GiB of images stay on the host, in {folder}, and are read as they are needed"
+    return (said,) if mapped else ()
 
 
 def _many(classes: int, path: Path) -> tuple[str, ...]:

@@ -54,7 +54,12 @@ def make_population(
         within: how the members of one device are computed.
         spread: how members lie on several devices (`sharding.split`); K is then a multiple of the devices. The data
             set must be on all of them. None: all members on one device.
+
+    Raises:
+        InputError: the trainer's images stay on the host.
     """
+    if trainer.on_host:
+        raise InputError("a population trains on images that lie on the device, and these stay on the host")
 
     def init(keys: jax.Array, total: jax.Array) -> TrainState:
         # Never by vmap: XLA's generator, which draws the weights, gives other numbers there than alone.

@@ -21,6 +21,7 @@ from jcenas.errors import InputError
 from jcenas.runtime import sharding
 from jcenas.train import recipe
 from jcenas.train.augment import augment, scale
+from jcenas.train.host_set import HostSet
 from jcenas.train.images import ImageSet, Split
 from jcenas.train.recipe import TrainConfig, learning_rate
 
@@ -57,6 +58,13 @@ class Trainer(NamedTuple):
         accuracy: (state, genome (d,), split, data) -> share of right answers with running statistics, float32.
         steps_per_epoch: a multiple of chunk_steps; the last incomplete batch of an epoch is left out.
         chunk_steps: steps per chunk.
+        order: (key of a training, epoch ()) -> rows int32 (N,) of the training images, as `chunk` takes them: step s of
+            the epoch the rows s * batch_size to (s + 1) * batch_size.
+        fed: (state, genomes (s, d), batches, data) -> (state, losses float32 (s,)): s steps on images that are handed
+            over, a `Split` of arrays (s, batch_size, ...); of `data` only what scales and augments. With the images of
+            `order` it is a part of `chunk`.
+        right: (state, genome (d,), split, data) -> number of right answers, int32 (); none where the label is -1.
+        on_host: whether the images stay on the host, so that only `fed` and `right` can be used.
     """
 
     init: Callable[[jax.Array, jax.Array], TrainState]
@@ -64,12 +72,16 @@ class Trainer(NamedTuple):
     accuracy: Callable[[TrainState, jax.Array, Split, ImageSet], jax.Array]
     steps_per_epoch: int
     chunk_steps: int
+    order: Callable[[jax.Array, jax.Array], jax.Array]
+    fed: Callable[[TrainState, jax.Array, Split, ImageSet], tuple[TrainState, jax.Array]]
+    right: Callable[[TrainState, jax.Array, Split, ImageSet], jax.Array]
+    on_host: bool
 
 
 def make_trainer(
     network: nn.Module,
     config: TrainConfig,
-    data: ImageSet,
+    data: ImageSet | HostSet,
     *,
     batch_sharding: jax.sharding.Sharding | None = None,
     genome_size: int | tuple[int, ...] = 6,
@@ -91,7 +103,7 @@ def make_trainer(
         InputError: the training part holds less than one batch; a micro-batch does not divide over the devices; or
             the recipe drops paths, or weighs an auxiliary loss, and the network has none.
     """
-    size = data.train.images.shape[0]
+    size = data.train.labels.shape[0]
     batches = size // config.batch_size
     if batches < 1:
         raise InputError(f"batch_size {config.batch_size} is larger than the {size} training images; lower it")
@@ -106,13 +118,23 @@ def make_trainer(
     chunks = -(-batches // config.chunk_steps)
     shape = (genome_size,) if isinstance(genome_size, int) else tuple(genome_size)
     training = _Training(
-        network, config, recipe.make_optimizer(config), batches // chunks, chunks, shape, batch_sharding
+        network, config, recipe.make_optimizer(config), batches // chunks, chunks, size, shape, batch_sharding
     )
 
     def init(key: jax.Array, total: jax.Array) -> TrainState:
         return training.init(key, total, data.image_shape)
 
-    return Trainer(init, training.chunk, training.accuracy, training.steps_per_epoch, training.chunk_steps)
+    return Trainer(
+        init=init,
+        chunk=training.chunk,
+        accuracy=training.accuracy,
+        steps_per_epoch=training.steps_per_epoch,
+        chunk_steps=training.chunk_steps,
+        order=training.order,
+        fed=training.fed,
+        right=training.right,
+        on_host=isinstance(data, HostSet),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +146,7 @@ class _Training:
     optimizer: optax.GradientTransformation
     chunk_steps: int
     chunks: int  # of an epoch
+    size: int  # of the training part, images
     genome_shape: tuple[int, ...]
     batch_sharding: jax.sharding.Sharding | None
 
@@ -192,8 +215,11 @@ class _Training:
 
     def step(self, state: TrainState, genome: jax.Array, rows: jax.Array, data: ImageSet):
         """One step on the training images of these rows: the state after it, and the loss."""
-        config = self.config
-        images, labels = data.train.images[rows], data.train.labels[rows]
+        return self.step_on(state, genome, Split(data.train.images[rows], data.train.labels[rows]), data)
+
+    def step_on(self, state: TrainState, genome: jax.Array, batch: Split, data: ImageSet):
+        """One step on a batch: the state after it, and the loss."""
+        config, images, labels = self.config, batch.images, batch.labels
         images = augment(jax.random.fold_in(state.key, state.step), scale(images, data), flip=data.flip)
         if self.batch_sharding is not None:
             images = jax.lax.with_sharding_constraint(images, self.batch_sharding)
@@ -212,24 +238,35 @@ class _Training:
         chex.assert_shape(genomes, (self.chunk_steps, *self.genome_shape), custom_message="genomes")
         batch = self.config.batch_size
         epoch, first = state.step // self.steps_per_epoch, state.step % self.steps_per_epoch
-        # Steps use keys >= 0, epochs those below.
-        order = jax.random.permutation(jax.random.fold_in(state.key, -1 - epoch), data.train.labels.shape[0])
+        order = self.order(state.key, epoch)
         rows = jax.lax.dynamic_slice(order, (first * batch,), (self.chunk_steps * batch,))
         rows = rows.reshape(self.chunk_steps, batch)
         state, losses = jax.lax.scan(lambda s, xs: self.step(s, *xs, data), state, (genomes, rows))
         return state, losses.mean()
 
+    def order(self, key: jax.Array, epoch: jax.Array) -> jax.Array:
+        # Steps use keys >= 0, epochs those below.
+        return jax.random.permutation(jax.random.fold_in(key, -1 - epoch), self.size)
+
+    def fed(self, state: TrainState, genomes: jax.Array, batches: Split, data: ImageSet):
+        chex.assert_shape(genomes, (batches.labels.shape[0], *self.genome_shape), custom_message="genomes")
+        chex.assert_shape(batches.labels, (None, self.config.batch_size), custom_message="labels")
+        return jax.lax.scan(lambda s, xs: self.step_on(s, *xs, data), state, (genomes, batches))
+
     def accuracy(self, state: TrainState, genome: jax.Array, split: Split, data: ImageSet) -> jax.Array:
+        return self.right(state, genome, split, data).astype(jnp.float32) / split.labels.shape[0]
+
+    def right(self, state: TrainState, genome: jax.Array, split: Split, data: ImageSet) -> jax.Array:
         chex.assert_shape(genome, self.genome_shape, custom_message="genome")
         dtype = self.config.dtype
         variables = state.variables | {"params": recipe.in_precision(state.variables["params"], dtype)}
 
-        def right(batch: Split) -> jax.Array:
+        def count(batch: Split) -> jax.Array:
             images = scale(batch.images, data).astype(dtype)
             logits: Any = self.network.apply(variables, images, genome, statistics="running")
             return jnp.sum(jnp.argmax(logits, -1) == batch.labels)
 
-        return _sum_over_batches(right, split).astype(jnp.float32) / split.labels.shape[0]
+        return _sum_over_batches(count, split)
 
 
 def _sum_over_batches(count: Callable[[Split], jax.Array], split: Split, batch: int = 500) -> jax.Array:

@@ -11,6 +11,7 @@ from jcenas.live.database import RunDatabase
 from jcenas.live.images import check_same, load
 from jcenas.runtime import memory, sharding
 from jcenas.train import image_set
+from jcenas.train.host_set import HostSet
 
 SMALL = {"channels": 4, "epochs": 1, "batch_size": 16, "proposals": 8, "devices": 1, "optimizer": "random"}
 
@@ -68,8 +69,29 @@ def test_only_the_same_images_go_on(archive, rng):
 
 def test_too_large_for_the_memory(archive, monkeypatch):
     monkeypatch.setattr(memory, "device_bytes", lambda device: 8000.0)
-    with pytest.raises(InputError, match="a quarter of the memory"):
-        loaded(images=str(archive))
+    with pytest.raises(InputError, match=r"a quarter of the memory\); .*--images-on-device no"):
+        loaded(images=str(archive), images_on_device="yes")
+
+
+def test_what_is_too_large_stays_on_the_host_and_is_the_same(archive, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    resident = loaded(images=str(archive))
+    monkeypatch.setattr(memory, "device_bytes", lambda device: 8000.0)
+    found = loaded(images=str(archive))
+    assert isinstance(found.data, HostSet)
+    assert found.record == resident.record | {"on_device": False}
+    assert found != resident  # other programs
+    check_same(json.loads(json.dumps(resident.record)), found)
+    assert "stay on the host" in found.notes[0]
+    assert list((tmp_path / "cache").rglob("pixels.u8"))
+    assert isinstance(loaded(images="digits").data, HostSet)
+    assert not isinstance(loaded(images="digits", images_on_device="yes").data, HostSet)
+    with pytest.raises(InputError, match="the images that a program hands over are on the device"):
+        load(
+            SearchConfig(images_on_device="no"),
+            sharding.local_devices()[0],
+            image_set(np.zeros((9, 4, 4)), [0, 1, 2] * 3),
+        )
 
 
 def test_the_memory_of_the_host(tmp_path):

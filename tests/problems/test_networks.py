@@ -65,7 +65,7 @@ def test_parameters_are_those_of_the_network(problem):
 
 def test_costs_grow_with_the_network_and_stay_below_the_reference(problem):
     ends = np.array([problem.lightest, problem.dearest[0]])
-    for cost in ("params", "flops", "energy"):
+    for cost in ("params", "flops", "energy", "memory"):
         one = dataclasses.replace(problem, cost_names=(cost,))
         light, heavy = one.costs(ends)[:, 0]
         assert 0 < light < heavy
@@ -132,3 +132,22 @@ def test_the_weights_of_one_network_taken_out_give_the_same_answers(problem):
     whole = jax.jit(network.apply)(variables, images, jnp.asarray(genome))
     alone = jax.jit(problem.fixed(genome).apply)(problem.extract(variables, genome), images)
     np.testing.assert_allclose(whole, alone, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.slow
+def test_memory_is_of_the_size_of_what_xla_takes(problem):
+    """XLA's own number holds the scratch of its convolutions, and lacks what it fuses."""
+    sized = make(problem.name, image_size=32, image_channels=3)
+    images = jnp.zeros((1, 32, 32, 3))
+    for genome in (sized.lightest, sized.dearest[0]):
+        network = sized.fixed(genome)
+        variables = jax.eval_shape(network.init, jax.random.key(0), images)
+        analysis = jax.jit(network.apply).lower(variables, images).compile().memory_analysis()
+        taken = analysis.argument_size_in_bytes + analysis.temp_size_in_bytes + analysis.output_size_in_bytes
+        counted = dataclasses.replace(sized, cost_names=("memory",)).costs(np.array([genome]))[0, 0]
+        assert taken / 3 < counted < 3 * taken
+
+
+def test_a_problem_that_does_not_count_its_maps_is_told_so(problem):
+    with pytest.raises(InputError, match=f"--cost memory: the problem '{problem.name}' does not count"):
+        NetworkProblem.most_activations(problem, np.array([problem.lightest]))

@@ -97,7 +97,7 @@ class Supernets:
     def _chunk(self, number: int, ledger: Ledger, notify: Callable[[str], None]) -> None:
         programs, devices = self._programs[0], len(self._programs)
         busy, trainer = 1, None
-        if number == 0 and devices > 1:
+        if number == 0 and devices > 1 and not programs.streamed:  # images of the host come to one device
             if self._trainer is None:
                 began = time.perf_counter()
                 self._trainer = MeshSupernet(

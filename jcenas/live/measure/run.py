@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jcenas.errors import InputError
 from jcenas.live import prepare, run_folder
 from jcenas.live.images import RunImages, fitting
 from jcenas.live.measure import file as files
@@ -19,6 +20,7 @@ from jcenas.live.measure.sample import sample_cells
 from jcenas.live.measure.trainer import make_trainers
 from jcenas.live.programs import make_problem
 from jcenas.runtime import sharding
+from jcenas.train.host_set import HostSet
 
 DEVICES = 8  # of the simulator, unless told otherwise: a table has to have at least as many cells
 
@@ -68,6 +70,11 @@ def measure(
     """
     stop = stop or threading.Event()
     images = prepare.load_images(config.search, say)
+    if isinstance(images.data, HostSet):
+        raise InputError(
+            f"--images {config.images}: they take too much of the device's memory, and a table is measured on images that "
+            "lie there; --image-size N makes those of a folder smaller"
+        )
     files.check_place(config.path)
     devices = sharding.local_devices(config.devices)
     record = _record(config, images, devices)

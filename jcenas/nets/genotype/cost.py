@@ -12,12 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcenas import units
+from jcenas.nets.maps import Maps, Sum, classified
 from jcenas.spaces.genotype import CELL_INPUTS, NUMBER, OPERATIONS, Cells
 
 _SEPARABLE = {"sep_conv_3x3": 3, "sep_conv_5x5": 5, "sep_conv_7x7": 7}
 _DILATED = {"dil_conv_3x3": 3, "dil_conv_5x5": 5}
 _DENSE = {"conv_1x1": 1, "conv_3x3": 9}
 _LINES = {"conv_3x1_1x3": 3, "conv_7x1_1x7": 7}
+_POOLS = {"max_pool_5x5": 2, "max_pool_7x7": 3}  # a larger maximum is a maximum of maxima
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,3 +147,59 @@ def bytes_moved(cells: Cells, macro: MacroGenotype | None = None) -> jax.Array:
     total += pixels * widths[-1].astype(jnp.float32)
     weights = parameters(cells, dataclasses.replace(macro, auxiliary=False))
     return units.BYTES_PER_FLOAT32 * (total + weights.astype(jnp.float32))
+
+
+def most_activations(cells: Cells, macro: MacroGenotype | None = None) -> np.ndarray:
+    """The most numbers of maps at once for one image, float64 (n,), see `jcenas.nets.maps`; no auxiliary head.
+
+    Args:
+        cells: of n networks, with one leading axis.
+        macro: the rest of the networks.
+    """
+    macro = macro or MacroGenotype()
+    parts = [np.asarray(part).tolist() for part in cells]
+    return np.array([_most(macro, *one) for one in zip(*parts, strict=True)], float)
+
+
+def _most(macro: MacroGenotype, operations: list, inputs: list, concat: list) -> int:
+    """Of one network; the lists have the axes of `Cells`."""
+    maps, pixels = Maps(), macro.image_size**2
+    stem = maps.new(3 * macro.channels * pixels, maps.new(macro.image_channels * pixels))
+    before, last, width = (stem,), (stem,), 3 * macro.channels
+    for layer in _layers(macro):
+        kind = int(layer.reduction)
+        size = layer.pixels * layer.channels
+        nodes = [maps.new(size, *before), maps.new(size, *last)]
+        small = size // 4 if layer.reduction else size
+        for chosen, read in zip(operations[kind], inputs[kind], strict=True):
+            total = Sum(maps, small)
+            for operation, node in zip(chosen, read, strict=True):
+                halves = layer.reduction and node < CELL_INPUTS
+                _edge(maps, total, OPERATIONS[operation], nodes[node], small, 2 if halves else 1)
+            entered = total.result()
+            nodes.append(maps.new(small) if entered is None else entered)
+        before, last = last, tuple(node for node, joined in zip(nodes, concat[kind], strict=True) if joined)
+        width = layer.channels * len(last)
+    return classified(maps, width, macro.classes, *last)
+
+
+def _edge(maps: Maps, total: Sum, name: str, x: int, size: int, stride: int) -> None:
+    """Add one operation on x to a block's sum, whose map has `size` numbers."""
+    if name == "none":
+        return
+    if name == "skip_connect" and stride == 1:
+        total.older(x)
+        return
+    passes = 1
+    if name in _POOLS:
+        for _ in range(_POOLS[name] - 1):
+            x = maps.new(size * stride**2, x)
+    elif name in _SEPARABLE:
+        passes = 4  # depthwise, 1x1, depthwise, 1x1
+    elif name in _DILATED:
+        passes = 2
+    elif name in _LINES:
+        x = maps.new(size * stride, x)  # the row's convolution halves one axis only
+    for _ in range(passes):
+        x = maps.new(size, x)
+    total.new(x)

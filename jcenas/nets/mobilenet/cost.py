@@ -6,7 +6,7 @@ Accel-NASBench (arXiv 2404.08005).
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jcenas.spaces.mobilenet import MobileNet
+from jcenas.nets.maps import Maps, classified
+from jcenas.spaces.mobilenet import MobileNet, Stages
 
 HEAD_FACTOR = 4  # channels before the classifier over channels of the last stage
 SQUEEZE = 4  # a squeeze-excite has a quarter of the channels that enter the layer
@@ -108,3 +109,37 @@ def largest(space: MobileNet) -> np.ndarray:
     choices = (space.expansions, space.kernels, space.layers, (0, 1), space.widths, space.resolutions)
     tops = [int(np.argmax(values)) for values in choices]
     return np.array([top for top in tops[:4] for _ in range(space.stage_count)] + tops[4:], np.int32)
+
+
+def most_activations(genomes: ArrayLike, space: MobileNet, macro: MacroMobile | None = None) -> np.ndarray:
+    """The most numbers of maps at once for one image, float64 (n,), see `jcenas.nets.maps`; genomes (n, d)."""
+    macro = macro or MacroMobile()
+    chosen = space.stages(genomes)
+    widths = space.channels()[np.asarray(chosen.width)].tolist()
+    choices = Stages(*(np.asarray(part).tolist() for part in chosen))  # pyright: ignore[reportArgumentType]
+    found = [_most(space, macro, width, *one) for width, *one in zip(widths, *choices, strict=True)]
+    return np.array(found, float)
+
+
+def _most(space: MobileNet, macro: MacroMobile, widths: list[int], *choices: Any) -> int:
+    """Of one network: channels of the stem and of the stages, and the fields of its `Stages` as lists."""
+    expansion, _, layers, squeeze, _, side = choices
+    maps, pixels, before = Maps(), (side // space.stem_stride) ** 2, widths[0]
+    x = maps.new(pixels * before, maps.new(side**2 * macro.image_channels))
+    for stage, stride in enumerate(space.stage_strides):
+        for i in range(layers[stage]):
+            wide, after, y = before * expansion[stage], widths[stage + 1], x
+            if expansion[stage] > 1:
+                y = maps.new(pixels * wide, y)
+            step = 1 if i else stride
+            pixels //= step**2
+            y = maps.new(pixels * wide, y)
+            if squeeze[stage]:
+                narrow = maps.new(max(1, before // SQUEEZE), maps.new(wide, y))
+                maps.add(y, maps.new(wide, narrow))
+            y = maps.new(pixels * after, y)
+            if step == 1 and before == after:
+                maps.add(y, x)
+            x, before = y, after
+    head = HEAD_FACTOR * before
+    return classified(maps, head, macro.classes, maps.new(pixels * head, x))

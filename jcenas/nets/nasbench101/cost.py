@@ -17,8 +17,10 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
+from jcenas.nets.maps import Maps, Sum, classified
 from jcenas.spaces.nasbench101 import CONV_1X1, CONV_3X3, MAX_VERTICES, POOL, edges, pruned
 
 
@@ -126,3 +128,46 @@ def activations(genomes: ArrayLike, vertices: int = MAX_VERTICES, macro: Macro10
         maps = c * (work + cell.projected + jnp.maximum(arriving - 1, 0))
         total += pixels * (jnp.sum(maps, axis=-1) + after * cell.shortcut)
     return total
+
+
+def most_activations(genomes: ArrayLike, vertices: int = MAX_VERTICES, macro: Macro101 | None = None) -> np.ndarray:
+    """The most numbers of maps at once for one image, float64 (n,), see `jcenas.nets.maps`; genomes (n, d)."""
+    macro = macro or Macro101()
+    cells = wiring(genomes, vertices)
+    sources = [[np.flatnonzero(column).tolist() for column in one.T] for one in np.asarray(cells.adjacency)]
+    widths = {c: np.asarray(vertex_channels(cells, c)).tolist() for c in {after for _, _, after in macro.modules()}}
+    found = [_most(macro, one, {c: of[i] for c, of in widths.items()}) for i, one in enumerate(sources)]
+    return np.array(found, float)
+
+
+def _most(macro: Macro101, sources: list[list[int]], widths: dict[int, list[int]]) -> int:
+    """Of one network: what each vertex reads, and the channels of the inner vertices by those of the cell's output."""
+    maps, before, pixels = Maps(), macro.channels, macro.image_size**2
+    x = (maps.new(pixels * before, maps.new(pixels * macro.image_channels)),)
+    for inside, _, after in macro.modules():
+        if inside < pixels:  # the pool between two stacks
+            x, pixels = (maps.new(inside * before, *x),), inside
+        sizes = [pixels * channels for channels in (0, *widths[after], after)]
+        x, before = _cell(maps, sources, sizes, x), after
+    return classified(maps, before, macro.classes, *x)
+
+
+def _cell(maps: Maps, sources: list[list[int]], sizes: list[int], x: tuple[int, ...]) -> tuple[int, ...]:
+    """The output of a cell, the vertices that feed it side by side; `sizes` of the maps of the vertices."""
+    last, found = len(sizes) - 1, {}
+    for v in range(1, last):
+        total = Sum(maps, sizes[v])
+        for u in sources[v]:
+            if u:
+                total.older(found[u])
+            else:
+                total.new(maps.new(sizes[v], *x))
+        if (entered := total.result()) is not None:
+            found[v] = maps.new(sizes[v], entered)
+    ends = tuple(found[u] for u in sources[last] if u)
+    if 0 not in sources[last]:
+        return ends or (maps.new(sizes[last]),)
+    direct = maps.new(sizes[last], *x)
+    for end in ends:
+        maps.add(end, direct)
+    return ends or (direct,)

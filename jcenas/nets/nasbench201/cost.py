@@ -10,11 +10,13 @@ import itertools
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from jcenas import units
+from jcenas.nets.maps import Maps, Sum, classified
 from jcenas.nets.nasbench201.network import N_STAGES
-from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, OPERATIONS
+from jcenas.spaces.nasbench201 import CONV_1X1, CONV_3X3, EDGES, NONE, OPERATIONS, SKIP
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,3 +86,38 @@ def bytes_moved(macro: Macro, genomes: ArrayLike) -> jax.Array:
 def inference_energy_j(macro: Macro, genomes: ArrayLike) -> jax.Array:
     """Modelled energy of one inference at batch 1, J, float32 (...), see `jcenas.units.inference_energy_j`."""
     return units.inference_energy_j(multiply_adds(macro, genomes), bytes_moved(macro, genomes))
+
+
+def most_activations(macro: Macro, genomes: ArrayLike) -> np.ndarray:
+    """The most numbers of maps at once for one image, float64 (n,), see `jcenas.nets.maps`; genomes int (n, 6)."""
+    return np.array([_most(macro, genome) for genome in np.asarray(genomes).tolist()], float)
+
+
+def _most(macro: Macro, genome: list[int]) -> int:
+    maps, sizes = Maps(), [pixels * channels for pixels, channels in macro.stages()]
+    x = maps.new(sizes[0], maps.new(macro.image_size**2 * macro.image_channels))
+    for stage, size in enumerate(sizes):
+        if stage:
+            y = maps.new(size, maps.new(size, x))
+            maps.add(y, maps.new(size, maps.new(sizes[stage - 1] // 4, x)))
+            x = y
+        for _ in range(macro.cells):
+            x = _cell(maps, size, genome, x)
+    return classified(maps, macro.stages()[-1][1], macro.classes, x)
+
+
+def _cell(maps: Maps, size: int, genome: list[int], x: int) -> int:
+    """The output of a cell; a node that nothing enters is zero, and what reads it is left out."""
+    nodes: list[int | None] = [x]
+    for target in (1, 2, 3):
+        total = Sum(maps, size)
+        for choice, (source, into) in zip(genome, EDGES, strict=True):
+            read = nodes[source] if into == target else None
+            if read is None or choice == NONE:
+                continue
+            if choice == SKIP:
+                total.older(read)
+            else:
+                total.new(maps.new(size, read))
+        nodes.append(total.result())
+    return maps.new(size) if nodes[-1] is None else nodes[-1]

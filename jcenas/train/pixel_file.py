@@ -1,0 +1,165 @@
+"""Decoded images in a file that is mapped into memory: written once, in pieces, and found again by a key.
+
+    FOLDER/KEY/  pixels.u8 (uint8, N x H x W x C)  labels.npy  about.json
+
+A mapped file costs no memory that the system cannot take back. Damaged files, and files of an interrupted writing, are
+never used: a folder gets its name when it is whole, and its pixels are checked by their SHA-256.
+"""
+
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jcenas.errors import InputError
+from jcenas.train.image_arrays import Arrays
+
+_PIXELS, _LABELS, _ABOUT = "pixels.u8", "labels.npy", "about.json"
+
+
+class Stored(NamedTuple):
+    """Images of a file."""
+
+    parts: dict[str, Arrays]  # by part; the pixels are mapped, and cannot be written
+    about: dict[str, Any]  # what the writer noted
+
+
+def key_of(*facts: Any) -> str:
+    """A name for what an image file is made of: SHA-256 of the facts as text, shortened."""
+    return hashlib.sha256(repr(facts).encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def find(folder: Path, key: str) -> Stored | None:
+    """The images of a key; None where there are none, or where the file is damaged."""
+    place = folder / key
+    try:
+        about = json.loads((place / _ABOUT).read_text())
+        shape = tuple(about["shape"])
+        if (place / _PIXELS).stat().st_size != np.prod(shape):
+            return None
+        with (place / _PIXELS).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != about["sha256"]:
+                return None
+        labels = np.load(place / _LABELS)
+        pixels = _mapped(place / _PIXELS, shape)
+        parts = {part: (pixels[a:b], labels[a:b]) for part, (a, b) in about["parts"].items()}
+        return Stored(parts, about["noted"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def check_space(folder: Path, needed: int, what: str) -> None:
+    """Refuse what the disk has no room for.
+
+    Raises:
+        InputError: says how much is needed, and where.
+    """
+    above = folder
+    while not above.exists():
+        above = above.parent
+    free = shutil.disk_usage(above).free
+    if needed > free:
+        raise InputError(
+            f"{what}: its pixels take {needed / 2**30:.3g} GiB in {folder}, where {free / 2**30:.3g} GiB are free; "
+            "free the disk, set XDG_CACHE_HOME to a folder of another one, or take fewer or smaller images"
+        )
+
+
+class PixelWriter:
+    """Writes the images of a key; a context, at whose end what was not kept is gone."""
+
+    def __init__(self, folder: Path, key: str):
+        """Begin a folder of another name.
+
+        Raises:
+            InputError: nothing can be written there.
+        """
+        self._place = folder / key
+        self._part = folder / f".{key}.{secrets.token_hex(4)}.part"
+        self._digest, self._count, self._shape = hashlib.sha256(), 0, ()
+        try:
+            self._part.mkdir(parents=True)
+            self._file = (self._part / _PIXELS).open("wb")
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def __enter__(self) -> "PixelWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        shutil.rmtree(self._part, ignore_errors=True)
+
+    def append(self, images: np.ndarray) -> None:
+        """Write images uint8 (n, H, W, C), all of one shape.
+
+        Raises:
+            InputError: the disk refuses.
+        """
+        assert images.dtype == np.uint8
+        assert self._shape in ((), images.shape[1:]), "images of one shape"
+        self._shape, data = images.shape[1:], np.ascontiguousarray(images).data
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._refused(error) from error
+        self._digest.update(data)
+        self._count += len(images)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(H, W, C) of what was written; () before."""
+        return self._shape
+
+    def written(self) -> np.ndarray:
+        """All images so far, uint8 (N, H, W, C), mapped."""
+        self._file.flush()
+        if not self._count:
+            return np.zeros((0, *self._shape), np.uint8)
+        return _mapped(self._part / _PIXELS, (self._count, *self._shape))
+
+    def keep(self, parts: Mapping[str, tuple[int, int]], labels: np.ndarray, noted: dict[str, Any]) -> None:
+        """Give the whole folder its name.
+
+        Args:
+            parts: first row, and the one after the last, of each part.
+            labels: of all images, int32 (N,).
+            noted: to be found again with the images, JSON values.
+
+        Raises:
+            InputError: the disk refuses.
+        """
+        about = {
+            "shape": [self._count, *self._shape],
+            "sha256": self._digest.hexdigest(),
+            "parts": {part: list(rows) for part, rows in parts.items()},
+            "noted": noted,
+        }
+        try:
+            self._file.close()
+            np.save(self._part / _LABELS, labels)
+            (self._part / _ABOUT).write_text(json.dumps(about))
+            shutil.rmtree(self._place, ignore_errors=True)  # damaged: whoever writes has looked there before
+            self._part.rename(self._place)
+        except OSError as error:
+            if not self._place.exists():  # else another process was quicker
+                raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> InputError:
+        why = error.strerror or str(error)
+        return InputError(
+            f"{self._place.parent}: the images cannot be kept there ({why}); set XDG_CACHE_HOME to "
+            "a folder with room for them"
+        )
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    return np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
