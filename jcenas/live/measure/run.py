@@ -72,7 +72,7 @@ def measure(
     images = prepare.load_images(config.search, say)
     if isinstance(images.data, HostSet):
         raise InputError(
-            f"--images {config.images}: they take too much of the device's memory, and a table is measured on images that "
+            f"--images {config.images}: too large for the device's memory, and a table is measured on images that "
             "lie there; --image-size N makes those of a folder smaller"
         )
     files.check_place(config.path)
