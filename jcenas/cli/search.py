@@ -20,7 +20,7 @@ class Search:
     Attributes:
         config: the run.
         resume: run folder of an interrupted search to go on with; all other settings come from there, but --hours,
-            --carbon-budget, --evaluations and --devices may be given anew.
+            --carbon-budget, --evaluations, --devices and --side-by-side may be given anew.
         no_report: leave out report.html and the plots at the end.
         quiet: print nothing but errors.
         json: print one JSON object a line instead of text.

@@ -23,7 +23,7 @@ class SearchSizes:
     """Static sizes of a search: devices, and room for evaluations, queue and proposals.
 
     Attributes:
-      devices: G.
+      devices: G, trainings that run at once: devices, times the slots of each.
       room: C, most evaluations. A search that fills it stops training.
       queue: Q, most scored proposals that wait for training.
       proposals: P, proposals of the optimiser in an hour; its `batch`.

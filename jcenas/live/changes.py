@@ -1,4 +1,4 @@
-"""What may change when a run goes on: its budgets and its devices. Every change is noted in the run database."""
+"""What may change when a run goes on: its budgets, its devices and their slots. The run database notes every change."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig, flag_of
 
-CHANGEABLE = ("hours", "carbon_budget", "evaluations", "devices")
+CHANGEABLE = ("hours", "carbon_budget", "evaluations", "devices", "side_by_side")
 
 
 def check_changes(given: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ _MOST = {
     "devices": 1_000_000,
     "image_size": 1 << 14,
 }
+MOST_SIDE_BY_SIDE = 1024
 ARRAYS = "arrays"  # as `images`: a Python program hands them over
 FUNCTION = "function"  # as `problem`: a Python program hands it over, see `jcenas.Problem.from_function`
 
@@ -73,6 +74,8 @@ class SearchConfig:
         carbon_budget: stop when so many gCO2eq were emitted.
         evaluations: stop after so many finished trainings.
         devices: devices to use; all of this machine if not given, of the cores of a CPU at most four.
+        side_by_side: networks that a device trains at once, in one program; auto measures 1, 4, 16, ... at the start
+            and takes what trains most in a device-second, but 1 on a CPU, whose cores are devices of their own.
         channels: channels of a network's first stage; by the problem if not given.
         cells: cells of a network (darts, nasnet) or of each of its stages (nasbench201, nasbench101), layers of a stage
             at most (mobilenet); by the problem if not given.
@@ -112,6 +115,7 @@ class SearchConfig:
     carbon_budget: float | None = None
     evaluations: int | None = None
     devices: int | None = None
+    side_by_side: int | Literal["auto"] = "auto"
     channels: int | None = None
     cells: int | None = None
     epochs: int = 12
@@ -130,6 +134,8 @@ class SearchConfig:
                 object.__setattr__(self, field, usual.get(field, 1))
         for field, most in _MOST.items():
             check_integer(flag_of(field), getattr(self, field), 1, most)
+        if self.side_by_side != "auto":
+            check_integer("--side-by-side", self.side_by_side, 1, MOST_SIDE_BY_SIDE)
         for field in ("hour_seconds", "learning_rate", "carbon_budget"):
             value = getattr(self, field)
             if value is not None and not 0 < value < float("inf"):
@@ -230,9 +236,12 @@ def _check_types(kind: type, values: dict) -> None:
         elif typing.get_origin(hint) is Sequence:
             right = isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
         else:
-            forms: list[Any] = [{Path: str, PowerModel: dict}.get(one, one) for one in allowed]
+            words = [word for one in allowed if typing.get_origin(one) is Literal for word in typing.get_args(one)]
+            kinds = [one for one in allowed if typing.get_origin(one) is not Literal]
+            forms: list[Any] = [{Path: str, PowerModel: dict}.get(one, one) for one in kinds]
             forms += [int] if float in forms else []
             right = hint is not None and isinstance(value, tuple(forms)) and not isinstance(value, bool)
+            right = right or value in words
         if not right:
             raise InputError(f"config.json is damaged ({name} is {value!r}); restore it, or start a new run")
 

@@ -31,6 +31,9 @@ CREATE TABLE latencies(proposal INTEGER, batch INTEGER, seconds REAL, PRIMARY KE
 CREATE TABLE test(proposal INTEGER PRIMARY KEY, error REAL);
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
 """
+# Which share of an interval each of several trainings pays that one device did at once; such an interval names no
+# proposal of its own. Made where a database has none yet: the other tables are as they were.
+_SHARES = "CREATE TABLE IF NOT EXISTS shares(interval INTEGER, proposal INTEGER, share REAL)"
 _TABLES = {"hours", "intervals", "proposals", "scores", "evaluations", "latencies", "test", "meta"}
 
 
@@ -55,6 +58,7 @@ class RunDatabase:
             if create:
                 self._connection.executescript(f"{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};")
             self._check()
+            self._connection.execute(_SHARES)
         except sqlite3.DatabaseError as error:
             raise InputError(f"{path}: {_remedy(error)}") from error
 

@@ -38,6 +38,10 @@ def check(config: SearchConfig, problem: FunctionProblem | None, *, resume: Path
         again = "problem=Problem.from_function(...)" + (f", resume={str(resume)!r}" if resume else "")
         what = f"{resume} searches" if resume else "--problem function searches"
         raise InputError(f"{what} a function of a Python program: run it from there with jcenas.search({again})")
+    if config.side_by_side not in ("auto", 1):
+        raise InputError(
+            f"--side-by-side {config.side_by_side}: a worker process evaluates one at a time; give more --devices"
+        )
     stage = stage_from_name(config.stage)
     if stage.name not in STAGES:
         raise InputError(f"stage {config.stage} needs networks, and a function has none; use {' or '.join(STAGES)}")

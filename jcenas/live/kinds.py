@@ -20,6 +20,12 @@ KINDS = {
 }
 
 
+def side_by_side_text(count: int, at_once_s: dict[str, float]) -> str:
+    """How many candidates a device trains at once, and what an epoch of one took by number at once where measured."""
+    measured = ", ".join(f"{seconds:.3g} s with {number}" for number, seconds in at_once_s.items())
+    return f"{count}" + (f" (an epoch of one: {measured})" if measured else "")
+
+
 class Comparison(NamedTuple):
     """Emissions that a run is held against."""
 

@@ -6,6 +6,9 @@ Nothing moves the clock but device time of the search's hours. What devices do b
 the final test) is charged all the same, at the intensity of the hour at which the clock stands, and moves the clock in
 real time only (an hour of 3600 s). There the wall clock rules, and what lies between two jobs is idle.
 
+A device that trains several candidates at once is charged once; its interval is divided evenly among them (table
+`shares`), so that the books of the candidates add up to those of the device.
+
 Every charge is committed when it is made, so a killed run loses the energy of one chunk of steps at most.
 """
 
@@ -14,6 +17,7 @@ import math
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jcenas import units
@@ -23,6 +27,7 @@ from jcenas.carbon.trace import CarbonTrace
 from jcenas.live.database import RunDatabase
 
 _CHARGED = ("seconds", "energy_kwh", "emissions_g")  # of an interval, as in the database
+Whose = int | tuple[int, ...] | None  # proposals that an interval is of: none, one, or several that share it evenly
 _MERGE_H = 1e-9  # intervals closer than this are one
 
 
@@ -65,10 +70,14 @@ class Ledger:
         # Where the clocks stood at the last start; a device that was not there then has missed hours since.
         began: list[float] = database.get_meta("clocks", [0.0] * devices)
         ends = dict(enumerate(began))
+        together: defaultdict[int, list[int]] = defaultdict(list)
+        for row in database.rows("SELECT interval, proposal FROM shares ORDER BY rowid"):
+            together[row["interval"]].append(row["proposal"])
         for row in database.rows("SELECT * FROM intervals ORDER BY id"):
             if row["end_hour"] > row["start_hour"]:
                 known = {name: row[name] for name in _CHARGED}
-                self._count(row["state"], row["proposal"], row["start_hour"], row["end_hour"], known)
+                proposal = tuple(together[row["id"]]) if row["id"] in together else row["proposal"]
+                self._count(row["state"], proposal, row["start_hour"], row["end_hour"], known)
             else:
                 self._count_standing(row["state"], row["start_hour"], *(row[name] for name in _CHARGED))
             if row["device"] in ends:
@@ -107,8 +116,13 @@ class Ledger:
 
     def trainings_s(self) -> list[float]:
         """Device-seconds of every training, in the order of their end, those that are not over included."""
-        query = "SELECT SUM(seconds) AS s FROM intervals WHERE state = 'training' AND proposal IS NOT NULL "
-        return [row["s"] for row in self._database.rows(query + "GROUP BY proposal ORDER BY MAX(end_hour), proposal")]
+        query = (
+            "WITH paid AS (SELECT proposal, seconds, end_hour FROM intervals WHERE state = 'training' "
+            "AND proposal IS NOT NULL UNION ALL SELECT shares.proposal, seconds * share, end_hour "
+            "FROM shares JOIN intervals ON intervals.id = shares.interval) "
+            "SELECT SUM(seconds) AS s FROM paid GROUP BY proposal ORDER BY MAX(end_hour), proposal"
+        )
+        return [row["s"] for row in self._database.rows(query)]
 
     def emissions_by_purpose(self) -> dict[str, float]:
         """Emissions by purpose, gCO2eq."""
@@ -128,13 +142,23 @@ class Ledger:
         """Trace hours that the trace covers."""
         return len(self.trace) / self.trace.steps_per_hour
 
-    def spend(self, device: int, state: str, purpose: str, seconds: float, proposal: int | None = None) -> None:
-        """Charge busy time of a device and move its clock, which stops at the end of the trace."""
+    def spend(
+        self, device: int, state: str, purpose: str, seconds: float, proposal: int | Sequence[int] | None = None
+    ) -> None:
+        """Charge busy time of a device and move its clock, which stops at the end of the trace.
+
+        Args:
+            device: number of the device.
+            state: what it drew power for.
+            purpose: kind of work.
+            seconds: that it was busy.
+            proposal: whose work it was; several share the interval evenly.
+        """
         with self._lock:
             self._catch_up(device, seconds)
             start = self.clock[device]
             end = min(start + seconds / self.hour_seconds, self.ends_at())
-            self._book(device, state, purpose, proposal, start, end)
+            self._book(device, state, purpose, _alike(proposal), start, end)
 
     def idle(self, device: int, until: float) -> None:
         """Let a device wait until a trace hour; charged as idle. In real time the caller has waited."""
@@ -192,8 +216,9 @@ class Ledger:
             if began > self.clock[device] + _MERGE_H:
                 self._book(device, "idle", "idle", None, self.clock[device], min(began, self.ends_at()))
 
-    def _book(self, device: int, state: str, purpose: str, proposal: int | None, start: float, end: float) -> None:
+    def _book(self, device: int, state: str, purpose: str, proposal: Whose, start: float, end: float) -> None:
         self.clock[device] = end
+        several = proposal if isinstance(proposal, tuple) else ()
         last = self._open.get(device)
         same = (state, purpose, proposal, math.floor(start))
         with self._database.transaction():
@@ -206,11 +231,13 @@ class Ledger:
                     device=device,
                     state=state,
                     purpose=purpose,
-                    proposal=proposal,
+                    proposal=None if several else proposal,
                     start_hour=start,
                     end_hour=end,
                     **self._charged(state, start, end),
                 )
+                for one in several:
+                    self._database.insert("shares", interval=row, proposal=one, share=1 / len(several))
                 self._open[device] = {"id": row, "kind": same, "start": start, "end": end}
         self._count(state, proposal, start, end)
 
@@ -225,9 +252,9 @@ class Ledger:
         }
 
     def _count(
-        self, state: str, proposal: int | None, start: float, end: float, known: dict[str, float] | None = None
+        self, state: str, proposal: Whose, start: float, end: float, known: dict[str, float] | None = None
     ) -> None:
-        """Add an interval to the totals of the hours that it touches, and to those of its job.
+        """Add an interval to the totals of the hours that it touches, and evenly to those of its jobs.
 
         `known`: what was charged for it; it is shared among the hours as it would be charged now, and adds up to that.
         """
@@ -245,6 +272,14 @@ class Ledger:
             hour.seconds[state] += part["seconds"]
             hour.energy_kwh += part["energy_kwh"]
             hour.emissions_g += part["emissions_g"]
-            if proposal is not None:
+            members = () if proposal is None else (proposal,) if isinstance(proposal, int) else proposal
+            for one in members:
                 for i, name in enumerate(_CHARGED):
-                    self._jobs[proposal][i] += part[name]
+                    self._jobs[one][i] += part[name] / len(members)
+
+
+def _alike(proposal: int | Sequence[int] | None) -> Whose:
+    """None for nobody's work and a number for that of one, however they are given."""
+    if proposal is None or isinstance(proposal, int):
+        return proposal
+    return tuple(proposal) if len(proposal) > 1 else next(iter(proposal), None)

@@ -22,7 +22,9 @@ from jcenas.live import functions
 from jcenas.live import images as run_images
 from jcenas.live.config import SearchConfig
 from jcenas.live.images import RunImages
+from jcenas.live.timing import measure
 from jcenas.live.programs import DevicePrograms, make_problem
+from jcenas.live.side_by_side import Slots, refusing_too_many, slots_of
 from jcenas.live.steps import Steps
 from jcenas.live.streamed import StreamedPrograms
 from jcenas.moo.types import Space
@@ -43,15 +45,22 @@ class Prepared(NamedTuple):
 
     images: RunImages | None
     programs: list[DevicePrograms]
+    slots: list[Slots]  # of each device
     problem: NetworkProblem | FunctionProblem
     supernet_s: float  # device-seconds that the stage's supernet is expected to take
     seconds: dict[str, float]  # of each device: "compiling" and "timing"
+    at_once_s: dict[str, float]  # device-seconds of an epoch of one candidate by number at once, where measured
     device_names: list[str]
 
     @property
     def devices(self) -> int:
         """How many."""
         return len(self.device_names)
+
+    @property
+    def side_by_side(self) -> int:
+        """Candidates that a device trains at once."""
+        return self.slots[0].count if self.slots else 1
 
     def record(self) -> dict[str, Any]:
         """What config.json says of what is learnt or called."""
@@ -92,31 +101,53 @@ def load_images(config: SearchConfig, log: Callable[[str], None], given: ImageSe
 
 
 def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None], known: dict | None = None) -> Prepared:
-    """Compile for every device, and time a chunk of steps.
+    """Compile for every device, and time a chunk of steps; where nobody says how many at once, of several numbers.
 
     Args:
         config: of the run.
         images: to learn.
         log: told what takes long.
-        known: what an earlier start of the run found: `reference`, `seconds_at`, `latency_at` and `supernet_s`; None:
-            measure them.
+        known: what an earlier start of the run found: `reference`, `seconds_at`, `latency_at`, `supernet_s`,
+            `side_by_side` and `at_once_s`; None: measure them.
 
     Raises:
-        InputError: too few devices, or images that the networks do not take.
+        InputError: too few devices, images that the networks do not take, or more at once than a device has room for.
     """
     devices = sharding.local_devices(config.devices)
     watch = Stopwatch()
     log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
     essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
     programs = [_programs(essence, images, device) for device in devices]
+    count = _at_once(config, devices, known)
+    _slots(programs, count or 1)
     compiled_s, timing = watch.read()[0], Stopwatch()
     log(f"compiled in {compiled_s:.1f} s")
     problem = make_problem(config, images.data)
-    known = _measure(config, images, problem, programs[0]) if known is None else known
-    facts = {name: tuple(known[name]) for name in ("reference", "seconds_at", "latency_at")}
+    found = measure(config, images, problem, programs, count) if known is None else known
+    facts = {name: tuple(found[name]) for name in ("reference", "seconds_at", "latency_at")}
     problem = dataclasses.replace(problem, **facts)
-    seconds = {"compiling": compiled_s, "timing": timing.read()[0]}
-    return Prepared(images, programs, problem, known["supernet_s"], seconds, sharding.describe(devices))
+    seconds, watch = {"compiling": compiled_s, "timing": timing.read()[0]}, Stopwatch()
+    slots = _slots(programs, count or found["side_by_side"])
+    seconds["compiling"] += watch.read()[0]  # of what was measured on the first device, for the others
+    if slots[0].count > 1:
+        log(f"{slots[0].count} candidates train at once on each device")
+    supernet_s, at_once_s = found["supernet_s"], found.get("at_once_s") or {}
+    return Prepared(images, programs, slots, problem, supernet_s, seconds, at_once_s, sharding.describe(devices))
+
+
+def _at_once(config: SearchConfig, devices: list[sharding.Device], known: dict | None) -> int | None:
+    """How many candidates a device trains at once; None: to be measured."""
+    if config.side_by_side != "auto":
+        return config.side_by_side
+    if sharding.on_cpu(devices):
+        return 1
+    return None if known is None else known.get("side_by_side") or 1  # runs of older versions do not say
+
+
+def _slots(programs: list[DevicePrograms], count: int) -> list[Slots]:
+    """The slots of each device, compiled."""
+    with refusing_too_many(count):
+        return [slots_of(of_device, count) for of_device in programs]
 
 
 def prepare_function(config: SearchConfig, problem: FunctionProblem, reference: list[float] | None = None) -> Prepared:
@@ -132,40 +163,12 @@ def prepare_function(config: SearchConfig, problem: FunctionProblem, reference: 
     """
     problem = functions.prepared_problem(config, problem, reference)
     seconds = {"compiling": 0.0, "timing": 0.0}
-    return Prepared(None, [], problem, 0.0, seconds, functions.device_names(config))
-
-
-def _measure(config: SearchConfig, images: RunImages, problem: NetworkProblem, programs: DevicePrograms) -> dict:
-    """The reference point, and what trainings take: a light and a heavy network, a chunk of steps each."""
-    error = config.reference_error or images.reference_error
-    ends = problem.lightest, problem.dearest[0]
-    programs.seconds_per_epoch(ends[0])  # the first call is slower
-    light, heavy = (config.epochs * programs.seconds_per_epoch(genome) for genome in ends)
-    counts = np.asarray(problem.multiply_adds(np.array(ends)), float)
-    times, dearest, supernet_s = problem.latency_at, {}, 0.0
-    if problem.measured:
-        least = programs.latency_s(ends[0], config.latency_batch)
-        latencies = [programs.latency_s(genome, config.latency_batch) for genome in problem.dearest]
-        times, dearest = _line(counts, (least, latencies[0])), dict.fromkeys(problem.measured, max(latencies))
-    if stage_from_name(config.stage).supernet:
-        supernet_s = config.supernet_epochs * programs.seconds_per_epoch(None)
-    return {
-        "reference": problem.reference_point(error, dearest),
-        "seconds_at": _line(counts, (light, heavy), least=1e-3),
-        "latency_at": times,
-        "supernet_s": supernet_s,
-    }
+    return Prepared(None, [], [], problem, 0.0, seconds, {}, functions.device_names(config))
 
 
 def power_of_each(power: PowerModel, devices: Sequence[sharding.Device]) -> PowerModel:
     """Power of each device: the usual one is of a whole device, of which a CPU's cores are parts."""
     return power.shared_by(len(devices)) if sharding.on_cpu(devices) and power == PowerModel() else power
-
-
-def _line(counts: np.ndarray, seconds: tuple[float, float], least: float = 0.0) -> tuple[float, float]:
-    """Seconds that two networks of so many multiply-adds take as (fixed, per multiply-add)."""
-    each = max(0.0, seconds[1] - seconds[0]) / max(counts[1] - counts[0], 1.0)
-    return max(seconds[0] - each * counts[0], least), each
 
 
 @functools.lru_cache(maxsize=16)
@@ -185,10 +188,17 @@ def room_of(config: SearchConfig, problem: Problem, devices: int) -> int:
     return 2 ** math.ceil(math.log2(min(max(most, 64), MOST_ROOM)))
 
 
-def make_steps(config: SearchConfig, problem: Problem, devices: int, room: int) -> Steps:
-    """The engine's functions for a run; in this process kept for another run like it."""
+def make_steps(config: SearchConfig, problem: Problem, slots: int, room: int) -> Steps:
+    """The engine's functions for a run; in this process kept for another run like it.
+
+    Args:
+        config: of the run.
+        problem: what is searched.
+        slots: trainings that run at once, on all devices together.
+        room: evaluations to remember.
+    """
     stage = stage_from_name(config.stage)
-    sizes = SearchSizes.of_stage(stage, devices=devices, room=room, proposals=config.proposals, initial=0)
+    sizes = SearchSizes.of_stage(stage, devices=slots, room=room, proposals=config.proposals, initial=0)
     if sizes.unscored and math.prod(problem.space.cardinalities) < room + config.proposals:
         # The search may come to the space's last architectures: then only the first proposals of an hour are new.
         sizes = dataclasses.replace(sizes, unscored=sizes.proposals)
@@ -224,7 +234,8 @@ def check_budget(config: SearchConfig, prepared: Prepared, grid: GridHours) -> N
     """
     if isinstance(prepared.problem, FunctionProblem) and prepared.problem.expected_s is None:
         return  # nobody knows what an evaluation takes
-    candidate_s = float(np.median(prepared.problem.seconds(prepared.problem.population)))
+    # Those that train at once end together.
+    candidate_s = prepared.side_by_side * float(np.median(prepared.problem.seconds(prepared.problem.population)))
     supernet_s, supernet = prepared.supernet_s, ""
     if supernet_s:
         supernet = f"the supernet needs about {supernet_s:.1f} s and "

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 SHORT = {"nor_conv_3x3": "3x3", "nor_conv_1x1": "1x1", "avg_pool_3x3": "pool", "skip_connect": "skip", "none": "-"}
+MOST_ROWS = 8  # trainings that the panel shows one by one
 LONGEST_CELL = 60  # characters of an architecture in a terminal
 
 
@@ -231,8 +232,10 @@ def panel(progress: Progress) -> "RenderableType":
     budget = p.carbon_budget_g
     of = f" of {budget:.3g}" if budget is not None else ""
     row("emissions", f"{p.emissions_g:.3g}{of} gCO2eq", p.emissions_g / budget if budget else None, "yellow")
-    for entry in p.running:
+    for entry in p.running[:MOST_ROWS]:
         row(f"device {entry.device}", short_cell(entry.cell), entry.fraction)
+    if (more := len(p.running) - MOST_ROWS) > 0:
+        row("", f"and {more} more in training")
     row("time", clock(p.elapsed_s) + _maybe(p.left_s, lambda v: f", about {clock(v)} left"))
     content = Group(grid, Text(p.message, style="dim")) if p.message else grid
     return Panel(

@@ -37,6 +37,8 @@ from jcenas.problems.function import FunctionProblem
 from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.images import ImageSet
 
+_MEASURED = ("reference", "seconds_at", "latency_at", "supernet_s", "side_by_side", "at_once_s")
+
 
 def run(
     config: SearchConfig | None = None,
@@ -139,11 +141,12 @@ def _resumed(
         database = RunDatabase(folder.database)
         try:
             check_sums(folder.path, database.get_meta("files"))
-            known = {name: database.get_meta(name) for name in ("reference", "seconds_at", "latency_at", "supernet_s")}
+            known = {name: database.get_meta(name) for name in _MEASURED}
             noted = database.get_meta("changes", [])
             config = as_changed(config, noted)
             new = differences(config, changes)
             config = as_changed(config, new)
+            functions.check(config, problem, resume=folder.path)
             grid = trace_files.recall(folder.path, record.get("trace", {}))
             if config.hours > grid.trace.hours:
                 raise InputError(f"--hours {config.hours}: the trace of this run ends after {grid.trace.hours} h")
@@ -176,6 +179,8 @@ def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared)
         "seconds_at": getattr(problem, "seconds_at", None),
         "latency_at": getattr(problem, "latency_at", None),
         "supernet_s": prepared.supernet_s,
+        "side_by_side": prepared.side_by_side,
+        "at_once_s": prepared.at_once_s,
         "room": prepare.room_of(config, problem, prepared.devices),
     }
     with database.transaction():
@@ -211,11 +216,12 @@ def _run(
         state = RunState(
             database,
             problem,
-            lambda room: prepare.make_steps(config, problem, devices, room),
+            lambda room: prepare.make_steps(config, problem, devices * prepared.side_by_side, room),
             room=database.get_meta("room"),
             key=jax.random.key(config.seed),
         )
         state.steps.compile(state.catalog())
+        database.set_meta("side_by_side", prepared.side_by_side)  # may be another than at the last start
         seconds = dict(prepared.seconds)
         seconds["compiling"] += watch.read()[0]
         for device in range(devices):
@@ -255,7 +261,8 @@ def _executor(
         with functions.workers(config, folder, ledger, problem, prepared.devices) as executor:
             yield executor
     else:
-        yield LocalExecutor(config, folder, ledger, problem, prepared.programs, state.steps.stage)
+        programs = list(zip(prepared.programs, prepared.slots, strict=True))
+        yield LocalExecutor(config, folder, ledger, problem, programs, state.steps.stage)
 
 
 def _finish(
@@ -274,6 +281,7 @@ def _finish(
     summary["stopped_by"] = why
     if prepared.images is not None:
         summary["images"] = prepared.images.brief
+        summary |= {"side_by_side": prepared.side_by_side, "at_once_s": prepared.at_once_s}
     with database.transaction():
         database.set_meta("summary", summary)
         database.set_meta("status", status)

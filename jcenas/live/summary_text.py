@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jcenas.live.finish import SearchResult
-from jcenas.live.kinds import KINDS, change, comparisons
+from jcenas.live.kinds import KINDS, change, comparisons, side_by_side_text
 from jcenas.live.progress import LONGEST_CELL, short_cell
 
 _ROWS = 10
@@ -18,6 +18,7 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
     lines = [
         "",
         *_images(s.get("images")),
+        *_side_by_side(s.get("side_by_side", 1), s.get("at_once_s", {})),
         f"{result.status}: {s['evaluations']} trained from scratch, {s['failed']} failed{scored}",
     ]
     if result.pareto.empty:
@@ -65,6 +66,13 @@ def _images(used: dict[str, Any] | None) -> list[str]:
     left_out = f"; {used['left_out']} files left out" if used.get("left_out") else ""
     size = f"{used['side']} x {used['side']}, {kind}"
     return [f"images: {used['source']}, {used['classes']} classes, {size}: {counts}{left_out}"]
+
+
+def _side_by_side(count: int, at_once_s: dict[str, float]) -> list[str]:
+    """How many candidates a device trained at once, where that was more than one or was chosen among several."""
+    if count == 1 and len(at_once_s) < 2:
+        return []
+    return [f"candidates at once on a device: {side_by_side_text(count, at_once_s)}"]
 
 
 def _charged(s: dict[str, Any]) -> list[str]:

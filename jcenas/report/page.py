@@ -12,7 +12,7 @@ from html import escape
 
 from jcenas.errors import InputError
 from jcenas.live.changes import said
-from jcenas.live.kinds import KINDS, Comparison, change, saving
+from jcenas.live.kinds import KINDS, Comparison, change, saving, side_by_side_text
 from jcenas.report import plots
 from jcenas.report.pairs_plot import pairs_figure
 from jcenas.report.run import Run, pareto_front, read_run, readable_costs
@@ -293,7 +293,7 @@ def _configuration(run: Run) -> str:
         "Changed on resume": {f"{one['at_utc']}, {one['field']}": said(one) for one in run.meta.get("changes", [])},
         "Carbon trace": run.config.get("trace", {}),
         "Versions": run.config.get("versions", {}),
-        "Devices": {str(i): device for i, device in enumerate(devices)},
+        "Devices": {str(i): device for i, device in enumerate(devices)} | _side_by_side(run),
     }
     for title, values in groups.items():
         if not values:
@@ -301,6 +301,12 @@ def _configuration(run: Run) -> str:
         rows = ([escape(str(key)), f"<code>{escape(_value(value))}</code>"] for key, value in values.items())
         parts.append(f"<details><summary>{title}</summary>{_table(['', ''], rows)}</details>")
     return "".join(parts)
+
+
+def _side_by_side(run: Run) -> dict[str, str]:
+    """How many candidates each device trains at once; runs of older versions do not say."""
+    count, at_once_s = run.meta.get("side_by_side"), run.meta.get("at_once_s") or {}
+    return {} if count is None or run.function else {"candidates at once": side_by_side_text(count, at_once_s)}
 
 
 def _value(value: object) -> str:

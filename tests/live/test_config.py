@@ -17,6 +17,15 @@ def test_json_round_trip():
     assert SearchConfig.from_json(SearchConfig().to_json()) == SearchConfig()
 
 
+@pytest.mark.parametrize("value", ["auto", 1, 16])
+def test_the_number_at_once_is_auto_or_a_number(value):
+    config = SearchConfig(side_by_side=value)
+    assert SearchConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    for wrong in ("many", 1.5, True):
+        with pytest.raises(InputError, match=r"config\.json is damaged"):
+            SearchConfig.from_json(config.to_json() | {"side_by_side": wrong})
+
+
 def test_it_can_be_a_key():
     """Programs are kept by what decides them."""
     one, other = SearchConfig(seed=1), SearchConfig(seed=1)
@@ -41,6 +50,7 @@ def test_it_can_be_a_key():
         ("channels", 10**20, "must be at most"),
         ("name", "../elsewhere", "--name ../elsewhere: must be a plain folder name"),
         ("devices", 0, "--devices 0"),
+        ("side_by_side", 0, "--side-by-side 0: must be at least 1"),
         ("reference_error", 1.5, "--reference-error 1.5"),
         ("stage", "one-shto", "unknown stage 'one-shto'; did you mean 'one-shot'"),
         ("stage", "zero-shot", "needs a NAME after a colon"),

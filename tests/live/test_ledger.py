@@ -100,6 +100,26 @@ def test_trainings_in_the_order_of_their_end(database):
     assert books.trainings_s() == pytest.approx([3.0, 5.0, 10.0])
 
 
+def test_a_device_that_trains_several_at_once_is_charged_once_and_they_share_evenly(database):
+    books = ledger(database)
+    books.spend(0, "training", "candidate", 6.0, (1, 2, 3))
+    books.spend(0, "training", "candidate", 3.0, (1, 2, 3))  # the one row of both ends with hour 0
+    books.spend(0, "training", "candidate", 4.0, (1, 3))  # 2 has left
+    books.spend(0, "training", "candidate", 2.0, (3,))
+    assert books.clock == pytest.approx([1.5])
+    assert [books.job(proposal).seconds for proposal in (1, 2, 3)] == pytest.approx([3 + 2, 3, 3 + 2 + 2])
+    grams = [KWH_PER_TRAINING_SECOND * g for g in (3 * 100 + 0.5 * 100 + 1.5 * 300, 3 * 100)]
+    assert [books.job(proposal).emissions_g for proposal in (1, 2)] == pytest.approx(grams)
+    for i, whole in enumerate((books.device_seconds, books.energy_kwh, books.emissions_g)):
+        assert sum(books.job(proposal)[i] for proposal in (1, 2, 3)) == pytest.approx(whole, rel=1e-12)
+    rows = database.rows("SELECT proposal, seconds FROM intervals ORDER BY id")
+    assert [tuple(row) for row in rows] == [(None, pytest.approx(9)), (None, pytest.approx(4)), (3, pytest.approx(2))]
+    assert books.trainings_s() == pytest.approx([3.0, 5.0, 7.0])
+    again = ledger(database)
+    for proposal in (1, 2, 3):
+        assert again.job(proposal) == pytest.approx(books.job(proposal), rel=1e-12)
+
+
 def standing(database):
     return [tuple(row) for row in database.rows("SELECT start_hour, end_hour, seconds FROM intervals ORDER BY id")]
 

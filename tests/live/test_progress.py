@@ -150,6 +150,15 @@ def test_panel_shows_every_figure():
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_panel_shows_few_of_many_trainings():
+    console = Console(width=100, record=True, file=io.StringIO())
+    running = tuple(Running(0, CELL, i / 20) for i in range(20))
+    console.print(panel(Progress(run="r", stage="search", running=running)))
+    text = console.export_text()
+    assert text.count("device 0") == 8
+    assert "and 12 more in training" in text
+
+
 def test_panel_of_a_search_that_knows_nothing_yet():
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(panel(Progress(run="r", stage="supernet")))

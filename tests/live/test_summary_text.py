@@ -57,6 +57,12 @@ def test_everything_charged_is_listed_by_kind_in_the_order_of_a_run():
     assert "not charged: the host; the cooling" in said
 
 
+def test_the_number_at_once_is_said_where_it_is_not_one_or_was_chosen():
+    assert not [line for line in lines() + lines(side_by_side=1, at_once_s={"1": 0.1}) if "at once" in line]
+    said = "candidates at once on a device: 4 (an epoch of one: 0.1 s with 1, 0.025 s with 4)"
+    assert said in lines(side_by_side=4, at_once_s={"1": 0.1, "4": 0.025})
+
+
 def test_the_run_is_held_against_three_things_each_named():
     said = lines()
     assert "the same energy at the mean of the run's hours, 200 g/kWh: 100 g (this run: 10.0 % less)" in said
