@@ -22,11 +22,11 @@ from jcenas.live import functions
 from jcenas.live import images as run_images
 from jcenas.live.config import SearchConfig
 from jcenas.live.images import RunImages
-from jcenas.live.timing import measure
 from jcenas.live.programs import DevicePrograms, make_problem
 from jcenas.live.side_by_side import Slots, refusing_too_many, slots_of
 from jcenas.live.steps import Steps
 from jcenas.live.streamed import StreamedPrograms
+from jcenas.live.timing import measure
 from jcenas.moo.types import Space
 from jcenas.problems.function import FunctionProblem
 from jcenas.problems.network import NetworkProblem

@@ -103,9 +103,7 @@ class SideBySide:
     def __init__(self, programs: DevicePrograms, count: int):
         """Trace and compile for the device of `programs`; minutes may pass for many at once."""
         if programs.streamed:
-            raise InputError(
-                f"--side-by-side {count}: images that stay on the host are brought to one candidate; use 1"
-            )
+            raise InputError(f"--side-by-side {count}: images that stay on the host come to one candidate; use 1")
         self.count, self._programs = count, programs
         device, data = programs.device, programs.images
         self._size = len(programs.problem.space.cardinalities)
