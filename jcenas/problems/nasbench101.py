@@ -67,7 +67,7 @@ class NasBench101Problem(NetworkProblem):
 
     def identity(self, genome: tuple[int, ...]) -> str:
         """The benchmark's hash, equal for isomorphic cells."""
-        return module_hash(decode(genome))
+        return module_hash(decode(np.array(genome)))
 
     def computes(self, genomes: np.ndarray) -> np.ndarray:
         """Edges and operations of the pruned graph, float32 (n, w): what is cut away computes nothing."""
