@@ -71,6 +71,8 @@ def score_all(folder: pathlib.Path, config: SearchConfig, epochs: int, cells: np
 
 def network_of(config: SearchConfig, data: ImageSet) -> CellNetwork:
     """The candidate of the default search; branches run one operation only, which is right for cells one by one."""
+    assert config.channels is not None, "set by SearchConfig"
+    assert config.cells is not None, "set by SearchConfig"
     return CellNetwork(data.classes, channels=config.channels, cells=config.cells, choose="branch")
 
 

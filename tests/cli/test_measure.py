@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jcenas.cli.main import command_of
+from jcenas.cli.measure import Measure
 from jcenas.live.measure.run import Measured
 
 ROWS = tuple({"genome": f"0 {i}", "seed": "0", "validation_error": "5"} for i in range(8))
@@ -17,6 +18,7 @@ ROWS = tuple({"genome": f"0 {i}", "seed": "0", "validation_error": "5"} for i in
 
 def test_flags_reach_the_settings():
     command = command_of(["measure", "--problem", "nasbench101", "--cells", "9", "--looks", "4", "6", "--depth", "2"])
+    assert isinstance(command, Measure)
     assert (command.config.problem, command.config.cells, command.config.looks) == ("nasbench101", 9, (4, 6))
     assert (command.config.depth, command.config.path) == (2, Path("nasbench101-digits.csv"))
 

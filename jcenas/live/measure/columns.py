@@ -19,13 +19,13 @@ def columns_of(config: MeasureConfig) -> dict[str, str]:
     """What each column is, by name, in their order."""
     looks = {}
     for look in config.looks:
-        looks[f"validation_error_{look}"] = f"measured: % of the validation images that are wrong after {look} epochs"
-        looks[f"test_error_{look}"] = f"measured: the same of the test images, after {look} epochs"
+        looks[f"validation_error_{look}"] = f"measured: % of the validation images that are wrong after epoch {look}"
+        looks[f"test_error_{look}"] = f"measured: the same of the test images, after epoch {look}"
     return {
         GENOME: "the architecture's variables, apart",
         "architecture": "the architecture as its community writes it",
         SEED: "number of the training, from 0: its weights and the order of its images",
-        ERROR: f"measured: % of the validation images that are wrong after {config.epochs} epochs; empty: it diverged",
+        ERROR: f"measured: % of the validation images that are wrong after epoch {config.epochs}; empty: it diverged",
         "test_error": "measured: the same of the test images",
         **looks,
         "params": "counted: trainable parameters",

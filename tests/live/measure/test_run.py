@@ -3,6 +3,7 @@
 import dataclasses
 import shlex
 import threading
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +20,16 @@ from jcenas.live.programs import make_problem
 from jcenas.runtime import sharding
 
 TIMES = ("seconds", "train_seconds", "train_energy_wh")
-SMALL = {"cells": 3, "seeds": 2, "epochs": 2, "looks": (1,), "channels": 2, "batch_size": 512, "devices": 1, "seed": 4}
+SMALL: dict[str, Any] = {
+    "cells": 3,
+    "seeds": 2,
+    "epochs": 2,
+    "looks": (1,),
+    "channels": 2,
+    "batch_size": 512,
+    "devices": 1,
+    "seed": 4,
+}
 
 
 class StopAfter(threading.Event):
@@ -116,6 +126,7 @@ def test_a_call_trains_every_seed_of_its_cells_and_looks_on_the_way(whole, monke
     fakes = {"init": programs.init, "chunk": programs.chunk, "score": lambda start, genomes: np.full(1, -np.inf)}
     monkeypatch.setattr(trainer, "_compiled", fakes | dict.fromkeys(("validation", "test"), programs.share))
     trained = trainer.train(np.array([[3, 1, 2, 0, 4, 1]]))
+    assert trained is not None
     counts = np.array([len(data.validation.labels), len(data.test.labels)])
     right = np.array([[10, 20], [11, np.nan]])  # of the seeds, after one and after two epochs of one chunk
     np.testing.assert_allclose(trained.errors[0], 100 * (1 - right[:, :, None] / counts))
@@ -194,6 +205,7 @@ def test_cells_in_every_operation_of_one_program_learn_as_one_alone(whole):
     problem, data = parts_of(config)
     trainer = CellTrainer(config, problem, data, sharding.local_devices(1)[0], together=4)
     trained = trainer.train(genomes_of(done.rows[::2]))
+    assert trained is not None
     assert trained.errors.shape == (3, 2, 2, 2)
     alone = np.array([[float(row[f"{part}_error"]) for part in ("validation", "test")] for row in done.rows])
     np.testing.assert_allclose(trained.errors[:, :, -1].reshape(6, 2), alone, atol=3.0)
