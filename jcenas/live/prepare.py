@@ -1,5 +1,6 @@
 """Everything before the first write: images, compiled programs, what trainings take, the check of the budget."""
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -11,6 +12,7 @@ import numpy as np
 
 from jcenas.alloc.names import FILE_SUFFIX
 from jcenas.alloc.policies import policy_from_name
+from jcenas.carbon.meters.metering import Metering
 from jcenas.carbon.power import PowerModel
 from jcenas.engine.grid import GridHours
 from jcenas.engine.needs import check_needs
@@ -22,6 +24,7 @@ from jcenas.live import functions
 from jcenas.live import images as run_images
 from jcenas.live.config import SearchConfig
 from jcenas.live.images import RunImages
+from jcenas.live.metering import of_devices, of_workers, open_metering
 from jcenas.live.programs import DevicePrograms, make_problem
 from jcenas.live.steps import Steps
 from jcenas.moo.types import Space
@@ -33,6 +36,7 @@ from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.images import ImageSet
 
 MOST_ROOM = 4096  # evaluations for which arrays are made at first; they grow where that does not suffice
+MEASURED = ("reference", "seconds_at", "latency_at", "energy_at", "supernet_s")  # of a run, at its first start
 _COMPILED_IN = ("problem", "seed", "channels", "cells", "batch_size", "learning_rate", "stage")
 
 
@@ -45,6 +49,8 @@ class Prepared(NamedTuple):
     supernet_s: float  # device-seconds that the stage's supernet is expected to take
     seconds: dict[str, float]  # of each device: "compiling" and "timing"
     device_names: list[str]
+    meter: Metering
+    joules: dict[str, list[float | None]]  # of each of `seconds`, by device, as far as they were measured
 
     @property
     def devices(self) -> int:
@@ -96,63 +102,98 @@ def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None],
         config: of the run.
         images: to learn.
         log: told what takes long.
-        known: what an earlier start of the run found: `reference`, `seconds_at`, `latency_at` and `supernet_s`; None:
-            measure them.
+        known: what an earlier start of the run found: `reference`, `seconds_at`, `latency_at`, `energy_at` and
+            `supernet_s`; None: measure them.
 
     Raises:
-        InputError: too few devices, or images that the networks do not take.
+        InputError: too few devices, no meter, or images that the networks do not take.
     """
     devices = sharding.local_devices(config.devices)
-    watch = Stopwatch()
-    log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
-    essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
-    programs = [_programs(essence, images, device) for device in devices]
-    compiled_s, timing = watch.read()[0], Stopwatch()
-    log(f"compiled in {compiled_s:.1f} s")
-    problem = make_problem(config, images.data)
-    known = _measure(config, images, problem, programs[0]) if known is None else known
-    facts = {name: tuple(known[name]) for name in ("reference", "seconds_at", "latency_at")}
-    problem = dataclasses.replace(problem, **facts)
-    seconds = {"compiling": compiled_s, "timing": timing.read()[0]}
-    return Prepared(images, programs, problem, known["supernet_s"], seconds, sharding.describe(devices))
+    with contextlib.ExitStack() as undo:
+        meter = open_metering(config, of_devices(devices), log, goes_on=known is not None)
+        undo.callback(meter.close)
+        every = range(len(devices))
+        meter.begin(every)
+        watch = Stopwatch()
+        log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
+        essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
+        programs = [_programs(essence, images, device) for device in devices]
+        compiled_s, timing = watch.read()[0], Stopwatch()
+        joules = {"compiling": [meter.take(device) for device in every]}
+        meter.end(every[1:])
+        log(f"compiled in {compiled_s:.1f} s")
+        problem = make_problem(config, images.data)
+        known = _measure(config, images, problem, programs[0], meter) if known is None else known
+        seconds = {"compiling": compiled_s, "timing": timing.read()[0]}
+        joules["timing"] = [meter.take(device) for device in every]
+        meter.end(every)
+        undo.pop_all()
+    facts = {name: tuple(known[name]) for name in MEASURED if name in known and name != "supernet_s"}
+    problem, names = dataclasses.replace(problem, **facts), sharding.describe(devices)
+    return Prepared(images, programs, problem, known["supernet_s"], seconds, names, meter, joules)
 
 
-def prepare_function(config: SearchConfig, problem: FunctionProblem, reference: list[float] | None = None) -> Prepared:
+def prepare_function(
+    config: SearchConfig, problem: FunctionProblem, log: Callable[[str], None], reference: list[float] | None = None
+) -> Prepared:
     """Nothing to compile: the problem with its reference point, and as many workers as are wanted.
 
     Args:
         config: of the run.
         problem: of the user.
+        log: told of the meter.
         reference: that an earlier start of the run found; None: choose it.
 
     Raises:
-        InputError: a formula of a cost fails.
+        InputError: a formula of a cost fails, or there is no meter.
     """
     problem = functions.prepared_problem(config, problem, reference)
-    seconds = {"compiling": 0.0, "timing": 0.0}
-    return Prepared(None, [], problem, 0.0, seconds, functions.device_names(config))
+    names = functions.device_names(config)
+    meter = open_metering(config, of_workers(names), log, goes_on=reference is not None)
+    nothing: list[float | None] = [0.0] * len(names)
+    seconds, joules = {"compiling": 0.0, "timing": 0.0}, {"compiling": nothing, "timing": nothing}
+    return Prepared(None, [], problem, 0.0, seconds, names, meter, joules)
 
 
-def _measure(config: SearchConfig, images: RunImages, problem: NetworkProblem, programs: DevicePrograms) -> dict:
+def _measure(
+    config: SearchConfig, images: RunImages, problem: NetworkProblem, programs: DevicePrograms, meter: Metering
+) -> dict:
     """The reference point, and what trainings take: a light and a heavy network, a chunk of steps each."""
     error = config.reference_error or images.reference_error
     ends = problem.lightest, problem.dearest[0]
     programs.seconds_per_epoch(ends[0])  # the first call is slower
     light, heavy = (config.epochs * programs.seconds_per_epoch(genome) for genome in ends)
     counts = np.asarray(problem.multiply_adds(np.array(ends)), float)
-    times, dearest, supernet_s = problem.latency_at, {}, 0.0
-    if problem.measured:
-        least = programs.latency_s(ends[0], config.latency_batch)
-        latencies = [programs.latency_s(genome, config.latency_batch) for genome in problem.dearest]
-        times, dearest = _line(counts, (least, latencies[0])), dict.fromkeys(problem.measured, max(latencies))
+    lines = {"latency_at": problem.latency_at, "energy_at": problem.energy_at}
+    dearest, supernet_s = {}, 0.0
+    for line, names, counter in (("latency_at", problem.clocked, None), ("energy_at", problem.metered, meter)):
+        if names:
+            least = _cost_of(programs, config.latency_batch, counter, ends[0])
+            most = [_cost_of(programs, config.latency_batch, counter, genome) for genome in problem.dearest]
+            lines[line] = _line(counts, (least, most[0]))
+            dearest |= dict.fromkeys(names, max(most))
     if stage_from_name(config.stage).supernet:
         supernet_s = config.supernet_epochs * programs.seconds_per_epoch(None)
     return {
         "reference": problem.reference_point(error, dearest),
         "seconds_at": _line(counts, (light, heavy), least=1e-3),
-        "latency_at": times,
+        **lines,
         "supernet_s": supernet_s,
     }
+
+
+def _cost_of(programs: DevicePrograms, batch: int, meter: Metering | None, genome: tuple[int, ...]) -> float:
+    """Seconds of one inference, or where a meter is given its joules.
+
+    Raises:
+        InputError: the meter's readings are of no use.
+    """
+    if meter is None:
+        return programs.latency_s(genome, batch)
+    joules = programs.inference_energy_j(genome, batch, meter, device=0)
+    if math.isnan(joules):
+        raise InputError(f"meter {meter.name} gives no readings that could be used for the energy of an inference")
+    return joules
 
 
 def power_of_each(power: PowerModel, prepared: Prepared) -> PowerModel:

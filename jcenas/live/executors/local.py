@@ -11,7 +11,7 @@ import numpy as np
 
 from jcenas.engine.stages import Stage
 from jcenas.live.config import SearchConfig
-from jcenas.live.executors.executor import DevicePlan, Hooks, Plan, Report
+from jcenas.live.executors.executor import DevicePlan, Hooks, Parts, Plan, Report
 from jcenas.live.executors.interrupted import charge_standstill, load_or_begin
 from jcenas.live.executors.supernet import CHECKPOINT_EVERY_S, Supernets
 from jcenas.live.ledger import Ledger
@@ -75,6 +75,16 @@ class LocalExecutor:
         self._resident: dict[int, tuple[int, TrainState]] = {}  # device -> the cut training that is still on it
         self._fractions: dict[int, tuple[int, float]] = {}
 
+    @classmethod
+    def of(cls, parts: Parts) -> "LocalExecutor":
+        """The executor `local` of the registry: the networks of a run on this machine's devices."""
+        problem = parts.problem
+        assert isinstance(problem, NetworkProblem), "SearchConfig refuses a function"
+        return cls(parts.config, parts.folder, parts.ledger, problem, parts.programs, parts.stage)
+
+    def close(self) -> None:
+        """Nothing to end: a thread lives as long as the work of its device."""
+
     @property
     def devices(self) -> int:
         """How many."""
@@ -92,7 +102,8 @@ class LocalExecutor:
         """Train the supernets until an hour; whether they are done."""
         if self._supernets is None:
             return True
-        return self._supernets.train(self.ledger, until, self.hooks.should_stop, self.hooks.notify)
+        with self.ledger.working(*range(self.devices)):
+            return self._supernets.train(self.ledger, until, self.hooks.should_stop, self.hooks.notify)
 
     def score_together(self, jobs: Sequence[Job], until: float) -> dict[int, float]:
         """Training-free scores, on all devices."""
@@ -124,11 +135,16 @@ class LocalExecutor:
 
     def _on_all(self, function) -> None:
         """Run a function of the device on every device, and wait for all."""
+
+        def work(device: int) -> None:
+            with self.ledger.working(device):
+                function(device)
+
         if self.devices == 1:
-            function(0)
+            work(0)
             return
         with ThreadPoolExecutor(self.devices) as pool:
-            for job in [pool.submit(function, device) for device in range(self.devices)]:
+            for job in [pool.submit(work, device) for device in range(self.devices)]:
                 job.result()
 
     def _work(self, device: int, plan: DevicePlan, end: float, hour: _Hour) -> None:
@@ -153,8 +169,9 @@ class LocalExecutor:
         if self.config.real_time:
             clock = self.ledger.clock[device]
             end = time.monotonic() + (until - clock) * self.config.hour_seconds
-            while time.monotonic() < end and not self.hooks.should_stop():
-                time.sleep(min(_EVENT_POLL_S, max(0.0, end - time.monotonic())))
+            with self.ledger.resting(device):
+                while time.monotonic() < end and not self.hooks.should_stop():
+                    time.sleep(min(_EVENT_POLL_S, max(0.0, end - time.monotonic())))
             until -= max(0.0, end - time.monotonic()) / self.config.hour_seconds
         self.ledger.idle(device, until)
 
@@ -235,6 +252,8 @@ class LocalExecutor:
             error = programs.validation_error(train, job.genome)
             self._spend(device, "training", "candidate", watch, job.proposal)
             costs, latencies = self._costs(device, job)
+            if any(map(math.isnan, costs)):
+                reason = f"meter {self.ledger.meter.name} gave no readings of its energy that could be used"
         else:
             reason = f"loss {loss} after {steps} steps"
         outcome = Outcome(error, costs, steps, loss, *self.ledger.job(job.proposal), reason, latencies)
@@ -246,14 +265,19 @@ class LocalExecutor:
         self.hooks.notify(_message(job, outcome, self.problem.cost_names))
 
     def _costs(self, device: int, job: Job) -> tuple[tuple[float, ...], dict[int, float]]:
-        """The exact costs; a latency is measured by batch size, which is charged as scoring."""
+        """The exact costs; latencies by batch size and an inference's energy are measured, and charged as scoring."""
         costs = dict(zip(self.problem.cost_names, self.problem.costs(np.array([job.genome]))[0].tolist(), strict=True))
-        if not self.problem.measured:
-            return tuple(costs.values()), {}
-        watch = Stopwatch()
-        latencies = self.programs[device].latencies_s(job.genome)
-        self._spend(device, "scoring", "latency", watch)
-        costs |= dict.fromkeys(self.problem.measured, latencies[self.config.latency_batch])
+        latencies, programs, batch = {}, self.programs[device], self.config.latency_batch
+        if self.problem.clocked:
+            watch = Stopwatch()
+            latencies = programs.latencies_s(job.genome)
+            self._spend(device, "scoring", "latency", watch)
+            costs |= dict.fromkeys(self.problem.clocked, latencies[batch])
+        if self.problem.metered:
+            watch = Stopwatch()
+            joules = programs.inference_energy_j(job.genome, batch, self.ledger.meter, device)
+            self._spend(device, "scoring", "inference-energy", watch)
+            costs |= dict.fromkeys(self.problem.metered, joules)
         return tuple(costs.values()), latencies
 
 
