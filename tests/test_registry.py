@@ -21,8 +21,8 @@ def is_written(entry):
     return importlib.util.find_spec(entry.target.partition(":")[0]) is not None
 
 
-def test_all_kinds_but_those_to_come_have_entries():
-    assert {entry.kind for entry in BUILT_IN} == set(registry.KINDS) - {"executor", "meter"}
+def test_all_kinds_have_entries():
+    assert {entry.kind for entry in BUILT_IN} == set(registry.KINDS)
 
 
 @pytest.mark.parametrize("entry", [e for e in BUILT_IN if e.kind != "stage" or is_written(e)], ids=lambda e: e.name)
@@ -75,7 +75,8 @@ def test_arguments_by_hand(kind, text, argument, arguments):
         ("stage", "zero-shot", "stage 'zero-shot' needs a NAME after a colon: zero-shot:NAME"),
         ("stage", "zero-shot:synflo", "unknown proxy 'synflo'; did you mean 'synflow'"),
         ("provider", "file:", "carbon provider 'file:' needs a PATH"),
-        ("meter", "watt", "unknown meter 'watt'; there are no meters yet"),
+        ("meter", "nvlm", "unknown meter 'nvlm'; did you mean 'nvml'[?] the meters are none, auto, nvml, rapl"),
+        ("executor", "remote", "unknown executor 'remote'; the executors are local, workers"),
         ("optimiser", "lamoo", "unknown kind 'optimiser'; did you mean 'optimizer'"),
     ],
 )
@@ -136,9 +137,34 @@ def cost(problem, genomes):
 
 def stage():
     """Their stage."""
+
+
+class Meter:
+    """Their meter."""
+
+    name, measures = "theirs", "a constant"
+
+    def open(self, devices):
+        from jcenas.carbon.meters.meter import Counter
+
+        return [Counter("theirs", tuple(range(len(devices))))]
+
+    def read(self, places):
+        return [1.0]
+
+    def close(self):
+        pass
+
+
+@describe(options={"run": "networks"})
+def executor(parts):
+    """Their executor."""
+    from jcenas.live.executors.local import LocalExecutor
+
+    return LocalExecutor.of(parts)
 '''
 POINTS = {"optimizer": "optimizer", "policy": "policy", "proxy": "proxy", "provider": "Provider", "cost": "cost"}
-POINTS |= {"stage": "stage"}
+POINTS |= {"stage": "stage", "meter": "Meter", "executor": "executor"}
 
 
 def install(folder, distribution, points, **modules):
@@ -182,6 +208,8 @@ def test_a_package_brings_one_of_each_kind(tmp_path):
             "Their policy: a constant share.",
             "Their stage.",
             "Their provider.",
+            "Their executor.",
+            "Their meter.",
             "Their proxy.",
             "Their cost.",
         )
@@ -209,6 +237,12 @@ def test_entries_of_a_package_by_name(packages):
 
     assert provider_from_name("theirs").name == "theirs"
     assert registry.check("cost", SearchConfig(cost="theirs").cost[0]).entry.options["unit"] == "edges"
+    from jcenas.carbon.meters.names import meter_from_name
+
+    config = SearchConfig(meter="theirs", executor="theirs")
+    assert meter_from_name(config.meter).read([0]) == [1.0]
+    with pytest.raises(InputError, match="--executor theirs does not run a function of your own"):
+        SearchConfig(problem="function", cost=("x",), executor="theirs")
 
 
 def test_a_broken_package_fails_only_where_it_is_chosen(packages):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jcenas import registry
+from jcenas.carbon.meters.names import is_file
 from jcenas.carbon.power import PowerModel
 from jcenas.errors import MOST_HOURS, MOST_SEED, InputError, check_integer
 from jcenas.registry.cost_names import cost_names
@@ -28,6 +29,7 @@ _MOST = {
 }
 MOST_SIDE_BY_SIDE = 1024
 ARRAYS = "arrays"  # as `images`: a Python program hands them over
+AUTO = "auto"  # as `meter`: modelled where there is no counter
 FUNCTION = "function"  # as `problem`: a Python program hands it over, see `jcenas.Problem.from_function`
 
 
@@ -51,8 +53,9 @@ class SearchConfig:
             of the next steps are brought to the device while it trains; auto: no where yes would refuse.
         cost: objectives beside the validation error, one to three of them: params (parameters), flops (multiply-adds),
             latency (measured on this device with batch `latency_batch`), energy (of one inference, modelled), memory
-            (bytes that one inference needs), or another of `jcenas list cost`.
-        latency_batch: images per call when latency is measured.
+            (bytes that one inference needs), or another of `jcenas list cost`, such as measured-energy, which needs a
+            meter.
+        latency_batch: images per call when latency or energy is measured.
         optimizer: what proposes cells: lamoo (uniform in its region), lamoo-ehvi (with expected hypervolume improvement
             in the region: better on tables, dearer an ask), nsga2, random, or another of `jcenas list optimizer`.
         stage: what scores cells before they are trained: predictor (a Gaussian process fitted to the finished
@@ -88,6 +91,10 @@ class SearchConfig:
             set if not given (digits and mnist 0.1, fashion-mnist 0.3, cifar10 0.7, flowers 0.9; of your own, nine
             tenths of a guess's error).
         power: electric power of a device by state, and PUE; left as it is, the devices of a CPU share it.
+        meter: who measures the devices' energy, instead of the power model: none, auto (whatever counters there are),
+            nvml (NVIDIA GPUs), rapl (CPU packages on Linux), another of `jcenas list meter`, or your own FILE.py.
+        executor: who does the work; by the problem if not given: local (this machine's devices), or workers (processes
+            that call your function).
         seed: of the split of the images, the optimiser and all weights.
 
     Raises:
@@ -125,6 +132,8 @@ class SearchConfig:
     proposals: int = 64
     reference_error: float | None = None
     power: PowerModel = dataclasses.field(default_factory=PowerModel)
+    meter: str = "none"
+    executor: str | None = None
     seed: int = 0
 
     def __post_init__(self):
@@ -150,6 +159,8 @@ class SearchConfig:
             self._check_costs()
         registry.check("optimizer", self.optimizer)
         registry.check("stage", self.stage)
+        self._check_meter()
+        self._check_executor()
         check_integer("--seed", self.seed, 0, MOST_SEED)
         if self.name and (Path(self.name).name != self.name or self.name in {".", ".."}):
             raise InputError(f"--name {self.name}: must be a plain folder name; use --runs for the folder above it")
@@ -161,6 +172,32 @@ class SearchConfig:
             raise InputError(f"--cost: name at least one; the costs are {', '.join(registry.names('cost'))}")
         for name in self.cost:
             registry.check("cost", name)
+
+    def _check_meter(self) -> None:
+        """A name of the registry, or a path, which becomes absolute: a run may go on from another folder."""
+        if is_file(self.meter):
+            object.__setattr__(self, "meter", str(Path(self.meter).expanduser().absolute()))
+        else:
+            registry.check("meter", self.meter)
+        if self.metered_costs and self.meter == "none":
+            raise InputError(f"--cost {self.metered_costs[0]} needs a meter; name one with --meter, such as auto")
+
+    def _check_executor(self) -> None:
+        """One that runs the problem."""
+        kind = "function" if self.of_function else "networks"
+        if self.executor is None:
+            object.__setattr__(self, "executor", "workers" if self.of_function else "local")
+        found = registry.check("executor", self.executor or "").entry
+        if found.options.get("run", kind) != kind:
+            what = "a function of your own" if self.of_function else "networks"
+            raise InputError(f"--executor {self.executor} does not run {what}; leave it out")
+
+    @property
+    def metered_costs(self) -> tuple[str, ...]:
+        """Those of the costs that a meter measures."""
+        if self.of_function:
+            return ()
+        return tuple(name for name in self.cost if registry.check("cost", name).entry.options.get("meter"))
 
     def _check_images(self) -> None:
         """A name of the registry, or a path, which becomes absolute: a run may go on from another folder."""

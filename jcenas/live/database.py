@@ -1,7 +1,9 @@
 """The run database: every proposal, score, evaluation, interval of device time and hour, committed as it happens.
 
 SQLite in WAL mode: a `kill -9` loses at most the transaction in flight, and others can read while the search writes.
-The columns `costs` hold a JSON object each, of a number for every cost by its name.
+The columns `costs` hold a JSON object each, of a number for every cost by its name. An interval's energy is what the
+power model says, `modelled_j`, or where that is not NULL what a meter counted, `measured_j`; both are joules of the
+device, and `energy_kwh` has the PUE in it.
 """
 
 import json
@@ -14,14 +16,14 @@ from typing import Any
 
 from jcenas.errors import InputError
 
-SCHEMA_VERSION = 3  # of the tables; a folder of another version is refused
+SCHEMA_VERSION = 4  # of the tables; a folder of another version is refused
 
 _SCHEMA = """
 CREATE TABLE hours(hour INTEGER PRIMARY KEY, time_utc TEXT, intensity_g_per_kwh REAL, evaluation_share REAL,
     evaluating INTEGER, training_s REAL, scoring_s REAL, idle_s REAL, switching_s REAL, compiling_s REAL,
     energy_kwh REAL, emissions_g REAL, hypervolume REAL, evaluations INTEGER, queued INTEGER, halfway INTEGER);
 CREATE TABLE intervals(id INTEGER PRIMARY KEY, device INTEGER, state TEXT, purpose TEXT, proposal INTEGER,
-    start_hour REAL, end_hour REAL, seconds REAL, energy_kwh REAL, emissions_g REAL);
+    start_hour REAL, end_hour REAL, seconds REAL, energy_kwh REAL, emissions_g REAL, modelled_j REAL, measured_j REAL);
 CREATE TABLE proposals(id INTEGER PRIMARY KEY, genome TEXT, cell TEXT, hour REAL, status TEXT, place INTEGER);
 CREATE TABLE scores(proposal INTEGER PRIMARY KEY, score REAL, error REAL, costs TEXT, hour REAL);
 CREATE TABLE evaluations(proposal INTEGER PRIMARY KEY, ordinal INTEGER, hour REAL, status TEXT,

@@ -39,6 +39,7 @@ class FunctionSettings(TypedDict, total=False):
     proposals: int
     reference_error: float | None
     power: PowerModel
+    meter: str
     seed: int
 
 

@@ -16,6 +16,7 @@ from jcenas.live.blind import blind_emissions_g
 from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
 from jcenas.live.ledger import Ledger
+from jcenas.live.measured import facts
 from jcenas.live.programs import DevicePrograms
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import RunState
@@ -28,11 +29,10 @@ MEASURED = [
     "parameters and multiply-adds (counted)",
 ]
 OF_FUNCTION = ["seconds of every evaluation in its worker process", "what the function returned"]
-MODELLED = [
-    "idle time (not waited for unless an hour is 3600 s)",
-    "power of the device in each state and PUE (flags)",
-    "carbon intensity (see trace)",
-]
+IDLE = "idle time (not waited for unless an hour is 3600 s)"
+POWER = "power of the device in each state and PUE (flags)"
+UNCOUNTED = "power of the device in time that no meter counted, and PUE (flags)"
+INTENSITY = "carbon intensity (see trace)"
 NOT_CHARGED = ["the host beside its devices", "making the report, which uses no device"]
 SAME_ERROR = 0.01  # of one network's validation errors on two kinds of device, which round differently
 
@@ -119,6 +119,7 @@ def summarise(
     energy, mean_of_hours = ledger.energy_kwh, _mean_of_hours(ledger, grid)
     cost_said = {"energy": "energy of one inference (multiply-adds and bytes)"}
     measured = getattr(state.problem, "measured", ())
+    meter = facts(ledger)
     return {
         "status": status,
         "emissions_g": ledger.emissions_g,
@@ -139,9 +140,16 @@ def summarise(
         "device_h": ledger.device_seconds / units.SECONDS_PER_HOUR,
         "device_s_by_purpose": ledger.seconds_by_purpose(),
         "emissions_g_by_purpose": ledger.emissions_by_purpose(),
-        "measured": [*(OF_FUNCTION if config.of_function else MEASURED), *measured],
+        "meter": meter,
+        "measured": [
+            *(OF_FUNCTION if config.of_function else MEASURED),
+            *([] if meter is None else [f"energy of {meter['seconds']:.1f} s of device time: {meter['measures']}"]),
+            *measured,
+        ],
         "modelled": [
-            *MODELLED,
+            IDLE,
+            POWER if meter is None else UNCOUNTED,
+            INTENSITY,
             *(said for name, said in cost_said.items() if name in state.problem.cost_names),
             *(f"{name} of what is not trained yet (by its multiply-adds, for the order)" for name in measured),
             f"the coming hours as the policy sees them ({grid.told(config.forecast)})",
@@ -157,16 +165,19 @@ def _mean_of_hours(ledger: Ledger, grid: GridHours) -> float:
 
 
 def _blind(ledger: Ledger, config: SearchConfig, devices: int) -> float:
-    """Emissions of the same work without waiting, see `jcenas.live.blind`; what moved no clock is as it was."""
+    """Emissions of the same work without waiting, see `jcenas.live.blind`; what moved no clock is as it was.
+
+    Where a meter counted, at the mean power of each state, so that the power of both is known alike.
+    """
     spent = ledger.seconds_by_purpose(in_hours=True)
     before = {
         "compiling": sum(spent.get(name, 0.0) for name in ("compiling", "starting", "timing")),
         "training": spent.get("supernet", 0.0),
-        "scoring": spent.get("scoring", 0.0) + spent.get("latency", 0.0) + spent.get("test", 0.0),
+        "scoring": sum(spent.get(name, 0.0) for name in ("scoring", "latency", "inference-energy", "test")),
     }
     return ledger.standing_g + blind_emissions_g(
         ledger.trace,
-        config.power,
+        ledger.mean_power(),
         before_s=before,
         trainings_s=ledger.trainings_s(),
         devices=devices,

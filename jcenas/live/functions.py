@@ -2,16 +2,11 @@
 
 import dataclasses
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from jcenas.engine.stages import stage_from_name
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
-from jcenas.live.executors.workers import Settings, WorkersExecutor
-from jcenas.live.ledger import Ledger
-from jcenas.live.run_folder import RunFolder
 from jcenas.problems.function import FunctionProblem, with_reference
 
 STAGES = ("predictor", "none")
@@ -80,16 +75,3 @@ def check_same(known: dict | None, problem: FunctionProblem, path: Path) -> None
                 f"{path} was begun with another problem ({name} {was}, now {found[name]}); go on with the same one, or "
                 "start a new run under another name"
             )
-
-
-@contextmanager
-def workers(
-    config: SearchConfig, folder: RunFolder, ledger: Ledger, problem: FunctionProblem, devices: int
-) -> Iterator[WorkersExecutor]:
-    """The executor; its processes end with the block, however that is left."""
-    settings = Settings(config.seed, config.epochs, config.real_time)
-    executor = WorkersExecutor(problem, folder, ledger, settings, devices=devices)
-    try:
-        yield executor
-    finally:
-        executor.close()

@@ -11,6 +11,7 @@ KINDS = {
     "starting": "starting workers",
     "timing": "timing of steps",
     "latency": "latency measurements",
+    "inference-energy": "energy measurements",
     "supernet": "supernet training",
     "scoring": "scoring proposals",
     "candidate": "candidate training",

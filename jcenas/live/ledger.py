@@ -10,18 +10,26 @@ A device that trains several candidates at once is charged once; its interval is
 `shares`), so that the books of the candidates add up to those of the device.
 
 Every charge is committed when it is made, so a killed run loses the energy of one chunk of steps at most.
+
+Where a meter counts a device's joules, an interval is charged with those instead of power times time, and has both in
+the database. Idle time that is not waited for cannot be measured, and what a device draws between its jobs is charged
+in real time only: the trace's idle hours stand for it otherwise.
 """
 
+import dataclasses
 import datetime
 import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from jcenas import units
 from jcenas.carbon.accounting import charge
+from jcenas.carbon.meters.metering import Metering
+from jcenas.carbon.meters.none import NoMeter
 from jcenas.carbon.power import STATES, PowerModel
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.live.database import RunDatabase
@@ -48,6 +56,14 @@ class Spent(NamedTuple):
     emissions_g: float
 
 
+class Measured(NamedTuple):
+    """Device time that a meter counted."""
+
+    seconds: float
+    measured_j: float
+    modelled_j: float  # of the same time, by the power model
+
+
 class Ledger:
     """Clocks and books of all devices of a run; restores itself from the database."""
 
@@ -60,9 +76,11 @@ class Ledger:
         devices: int,
         hour_seconds: float,
         real_time: bool = False,
+        meter: Metering | None = None,
     ):
-        """Open the ledger on a trace whose first step is hour 0 of the run."""
+        """Open the ledger on a trace whose first step is hour 0 of the run; without a meter, energy is modelled."""
         self.trace, self.power, self.hour_seconds = trace, power, hour_seconds
+        self.meter = Metering(NoMeter(), ()) if meter is None else meter
         self._database, self._lock = database, threading.Lock()
         self.totals: defaultdict[int, HourTotals] = defaultdict(HourTotals)
         self._open: dict[int, dict] = {}
@@ -76,8 +94,9 @@ class Ledger:
         for row in database.rows("SELECT * FROM intervals ORDER BY id"):
             if row["end_hour"] > row["start_hour"]:
                 known = {name: row[name] for name in _CHARGED}
+                watts = None if row["measured_j"] is None else row["measured_j"] / row["seconds"]
                 proposal = tuple(together[row["id"]]) if row["id"] in together else row["proposal"]
-                self._count(row["state"], proposal, row["start_hour"], row["end_hour"], known)
+                self._count(row["state"], proposal, row["start_hour"], row["end_hour"], watts, known)
             else:
                 self._count_standing(row["state"], row["start_hour"], *(row[name] for name in _CHARGED))
             if row["device"] in ends:
@@ -85,6 +104,8 @@ class Ledger:
         # A device that was not there begins where the last of the others stands.
         self.clock = [ends.get(device, max(ends.values())) for device in range(devices)]
         database.set_meta("clocks", self.clock)
+        if self.meter.counters:
+            database.set_meta("meter", {"name": self.meter.name, "measures": self.meter.measures})
         self._wall_zero = time.monotonic() - max(self.clock) * hour_seconds if real_time else None
 
     @property
@@ -129,6 +150,27 @@ class Ledger:
         query = "SELECT purpose, SUM(emissions_g) AS g FROM intervals GROUP BY purpose ORDER BY purpose"
         return {row["purpose"]: row["g"] for row in self._database.rows(query)}
 
+    def measured(self) -> Measured:
+        """What the meter counted, and what the model says of the same device time."""
+        query = (
+            "SELECT COALESCE(SUM(seconds), 0) AS seconds, COALESCE(SUM(measured_j), 0) AS measured_j, "
+            "COALESCE(SUM(modelled_j), 0) AS modelled_j FROM intervals WHERE measured_j IS NOT NULL"
+        )
+        return Measured(*self._database.rows(query)[0])
+
+    def described(self) -> dict[str, str]:
+        """Name of the meter and what it counts, as noted when it was last there."""
+        return self._database.get_meta("meter") or {"name": self.meter.name, "measures": self.meter.measures}
+
+    def mean_power(self) -> PowerModel:
+        """The power model with the mean power of each state as the hours charged it, where some of it was measured."""
+        query = (
+            "SELECT state, SUM(COALESCE(measured_j, modelled_j)) / SUM(seconds) AS watts FROM intervals "
+            "WHERE end_hour > start_hour GROUP BY state HAVING COUNT(measured_j) > 0"
+        )
+        found = {f"{row['state']}_w": row["watts"] for row in self._database.rows(query)}
+        return dataclasses.replace(self.power, **found)
+
     def job(self, proposal: int) -> Spent:
         """What the training of one proposal has cost so far, before and after interruptions."""
         return Spent(*self._jobs[proposal])
@@ -142,6 +184,24 @@ class Ledger:
         """Trace hours that the trace covers."""
         return len(self.trace) / self.trace.steps_per_hour
 
+    @contextmanager
+    def working(self, *devices: int) -> Iterator[None]:
+        """These devices are at work in the block: what a meter counts of it is charged with the next busy time."""
+        self.meter.begin(devices)
+        try:
+            yield
+        finally:
+            self.meter.end(devices)
+
+    @contextmanager
+    def resting(self, device: int) -> Iterator[None]:
+        """A device at work rests in the block: what a meter counts of it is charged with the next idle time."""
+        self.meter.end([device])
+        try:
+            yield
+        finally:
+            self.meter.begin([device])
+
     def spend(
         self, device: int, state: str, purpose: str, seconds: float, proposal: int | Sequence[int] | None = None
     ) -> None:
@@ -154,18 +214,24 @@ class Ledger:
             seconds: that it was busy.
             proposal: whose work it was; several share the interval evenly.
         """
+        watts = self._watts(device, seconds)
         with self._lock:
             self._catch_up(device, seconds)
             start = self.clock[device]
             end = min(start + seconds / self.hour_seconds, self.ends_at())
-            self._book(device, state, purpose, _alike(proposal), start, end)
+            self._book(device, state, purpose, _alike(proposal), start=start, end=end, watts=watts)
+
+    def _watts(self, device: int, seconds: float, *, at_rest: bool = False) -> float | None:
+        """Mean power of a device in so many seconds, by what a meter has counted since the last; None: not known."""
+        joules = self.meter.take(device, at_rest=at_rest) if seconds > 0 else None
+        return None if joules is None else joules / seconds
 
     def idle(self, device: int, until: float) -> None:
         """Let a device wait until a trace hour; charged as idle. In real time the caller has waited."""
         with self._lock:
             end = min(until, self.ends_at())
             if end > self.clock[device]:
-                self._book(device, "idle", "idle", None, self.clock[device], end)
+                self._rest(device, end)
 
     def stood_still(self, device: int, seconds: float) -> None:
         """Charge as idle the time in which the process was stopped; it moves no clock but in real time, as idle too."""
@@ -179,28 +245,26 @@ class Ledger:
         if self._wall_zero is not None:
             self.spend(device, state, purpose, seconds)
             return
+        watts = self._watts(device, seconds)
         with self._lock:
             at = min(self.clock[device], self.ends_at() - _MERGE_H)
-            energy, emissions = self._standing_charge(state, at, seconds)
-            self._database.insert(
-                "intervals",
-                device=device,
-                state=state,
-                purpose=purpose,
-                proposal=None,
-                start_hour=at,
-                end_hour=at,
-                seconds=seconds,
-                energy_kwh=energy,
-                emissions_g=emissions,
-            )
-            self._count_standing(state, at, seconds, energy, emissions)
+            charged = self._standing_charge(state, at, seconds, watts)
+            place = {"device": device, "state": state, "purpose": purpose, "start_hour": at, "end_hour": at}
+            self._database.insert("intervals", **place, proposal=None, **charged)
+            self._count_standing(state, at, *(charged[name] for name in _CHARGED))
 
-    def _standing_charge(self, state: str, at: float, seconds: float) -> tuple[float, float]:
-        """Energy in kWh and emissions in g of so many seconds at the intensity of the step at `at`."""
+    def _standing_charge(self, state: str, at: float, seconds: float, watts: float | None) -> dict[str, Any]:
+        """What so many seconds cost at the intensity of the step at `at`."""
         energy = self.power.power_kw(state) * seconds / units.SECONDS_PER_HOUR
-        step = int(at * self.trace.steps_per_hour)
-        return energy, energy * float(self.trace.intensity_g_per_kwh[step])
+        if watts is not None:
+            energy = watts * self.power.pue / 1000 * seconds / units.SECONDS_PER_HOUR
+        emissions = energy * float(self.trace.intensity_g_per_kwh[int(at * self.trace.steps_per_hour)])
+        return {"energy_kwh": energy, "emissions_g": emissions, **self._joules(state, seconds, watts)}
+
+    def _joules(self, state: str, seconds: float, watts: float | None) -> dict[str, float | None]:
+        """Seconds, and the device's joules as modelled and as measured."""
+        measured = None if watts is None else watts * seconds
+        return {"seconds": seconds, "modelled_j": self.power.power_w(state) * seconds, "measured_j": measured}
 
     def _count_standing(self, state: str, at: float, seconds: float, energy: float, emissions: float) -> None:
         """Add a standing charge to the totals of its hour."""
@@ -214,45 +278,66 @@ class Ledger:
         if self._wall_zero is not None:
             began = (time.monotonic() - self._wall_zero - seconds) / self.hour_seconds
             if began > self.clock[device] + _MERGE_H:
-                self._book(device, "idle", "idle", None, self.clock[device], min(began, self.ends_at()))
+                self._rest(device, min(began, self.ends_at()))
 
-    def _book(self, device: int, state: str, purpose: str, proposal: Whose, start: float, end: float) -> None:
+    def _rest(self, device: int, end: float) -> None:
+        """Book idle time; it is measured where it is waited for."""
+        start = self.clock[device]
+        seconds = (end - start) * self.hour_seconds if self._wall_zero is not None else 0.0
+        watts = self._watts(device, seconds, at_rest=True)
+        self._book(device, "idle", "idle", None, start=start, end=end, watts=watts)
+
+    def _book(
+        self,
+        device: int,
+        state: str,
+        purpose: str,
+        proposal: Whose,
+        *,
+        start: float,
+        end: float,
+        watts: float | None,
+    ) -> None:
+        """Charge an interval; one of the same kind and hour that ends where it starts becomes one row with it.
+
+        A measured one that crosses into another hour has a row of its own: its power is not that of the row before.
+        """
         self.clock[device] = end
         several = proposal if isinstance(proposal, tuple) else ()
-        last = self._open.get(device)
-        same = (state, purpose, proposal, math.floor(start))
+        last, charged = self._open.get(device), self._charged(state, start, end, watts)
+        alone = watts is not None and end > math.floor(start) + 1
+        same = (state, purpose, proposal, math.floor(start), watts is None, alone)
         with self._database.transaction():
             if last is not None and last["kind"] == same and abs(last["end"] - start) < _MERGE_H:
-                last["end"] = end
-                self._database.update("intervals", last["id"], end_hour=end, **self._charged(state, last["start"], end))
+                if watts is None:  # of one power: charged as one interval
+                    charged = self._charged(state, last["start"], end, watts)
+                else:
+                    charged = {name: last["charged"][name] + value for name, value in charged.items()}
+                last |= {"end": end, "charged": charged}
+                self._database.update("intervals", last["id"], end_hour=end, **charged)
             else:
-                row = self._database.insert(
-                    "intervals",
-                    device=device,
-                    state=state,
-                    purpose=purpose,
-                    proposal=None if several else proposal,
-                    start_hour=start,
-                    end_hour=end,
-                    **self._charged(state, start, end),
-                )
+                place = {"device": device, "state": state, "purpose": purpose, "start_hour": start, "end_hour": end}
+                row = self._database.insert("intervals", **place, proposal=None if several else proposal, **charged)
                 for one in several:
                     self._database.insert("shares", interval=row, proposal=one, share=1 / len(several))
-                self._open[device] = {"id": row, "kind": same, "start": start, "end": end}
-        self._count(state, proposal, start, end)
+                self._open[device] = {"id": row, "kind": same, "start": start, "end": end, "charged": charged}
+        self._count(state, proposal, start, end, watts)
 
-    def _charged(self, state: str, start: float, end: float) -> dict[str, float]:
-        energy, emissions = charge(
-            self.trace, start, end, self.power.power_w(state), pue=self.power.pue, hour_seconds=self.hour_seconds
-        )
-        return {
-            "seconds": (end - start) * self.hour_seconds,
-            "energy_kwh": float(energy),
-            "emissions_g": float(emissions),
-        }
+    def _charged(self, state: str, start: float, end: float, watts: float | None) -> dict[str, Any]:
+        """What an interval costs at the power of its state, or at one that was measured."""
+        power = self.power.power_w(state) if watts is None else watts
+        energy, emissions = charge(self.trace, start, end, power, pue=self.power.pue, hour_seconds=self.hour_seconds)
+        joules = self._joules(state, (end - start) * self.hour_seconds, watts)
+        return {"energy_kwh": float(energy), "emissions_g": float(emissions), **joules}
 
     def _count(
-        self, state: str, proposal: Whose, start: float, end: float, known: dict[str, float] | None = None
+        self,
+        state: str,
+        proposal: Whose,
+        start: float,
+        end: float,
+        watts: float | None,
+        known: dict[str, float] | None = None,
     ) -> None:
         """Add an interval to the totals of the hours that it touches, and evenly to those of its jobs.
 
@@ -261,7 +346,7 @@ class Ledger:
         parts = []
         while start < end:
             border = min(end, math.floor(start) + 1.0)
-            parts.append((math.floor(start), self._charged(state, start, border)))
+            parts.append((math.floor(start), self._charged(state, start, border, watts)))
             start = border
         for name in _CHARGED if known is not None else ():
             now = math.fsum(part[name] for _, part in parts)

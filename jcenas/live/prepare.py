@@ -1,5 +1,6 @@
 """Everything before the first write: images, compiled programs, what trainings take, the check of the budget."""
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -11,6 +12,7 @@ import numpy as np
 
 from jcenas.alloc.names import FILE_SUFFIX
 from jcenas.alloc.policies import policy_from_name
+from jcenas.carbon.meters.metering import Metering
 from jcenas.carbon.power import PowerModel
 from jcenas.engine.grid import GridHours
 from jcenas.engine.needs import check_needs
@@ -22,6 +24,7 @@ from jcenas.live import functions
 from jcenas.live import images as run_images
 from jcenas.live.config import SearchConfig
 from jcenas.live.images import RunImages
+from jcenas.live.metering import of_devices, of_workers, open_metering
 from jcenas.live.programs import DevicePrograms, make_problem
 from jcenas.live.side_by_side import Slots, refusing_too_many, slots_of
 from jcenas.live.steps import Steps
@@ -37,6 +40,8 @@ from jcenas.train.host_set import HostSet
 from jcenas.train.images import ImageSet
 
 MOST_ROOM = 4096  # evaluations for which arrays are made at first; they grow where that does not suffice
+_OF_PROBLEM = ("reference", "seconds_at", "latency_at", "energy_at")
+MEASURED = (*_OF_PROBLEM, "supernet_s", "side_by_side", "at_once_s")  # of a run, at its first start
 _COMPILED_IN = ("problem", "seed", "channels", "cells", "batch_size", "learning_rate", "stage")
 
 
@@ -51,6 +56,8 @@ class Prepared(NamedTuple):
     seconds: dict[str, float]  # of each device: "compiling" and "timing"
     at_once_s: dict[str, float]  # device-seconds of an epoch of one candidate by number at once, where measured
     device_names: list[str]
+    meter: Metering
+    joules: dict[str, list[float | None]]  # of each of `seconds`, by device, as far as they were measured
 
     @property
     def devices(self) -> int:
@@ -107,32 +114,42 @@ def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None],
         config: of the run.
         images: to learn.
         log: told what takes long.
-        known: what an earlier start of the run found: `reference`, `seconds_at`, `latency_at`, `supernet_s`,
-            `side_by_side` and `at_once_s`; None: measure them.
+        known: what an earlier start of the run found, by the names of `MEASURED`; None: measure it.
 
     Raises:
-        InputError: too few devices, images that the networks do not take, or more at once than a device has room for.
+        InputError: too few devices, no meter, images that the networks do not take, or more at once than a device has
+            room for.
     """
     devices = sharding.local_devices(config.devices)
-    watch = Stopwatch()
-    log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
-    essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
-    programs = [_programs(essence, images, device) for device in devices]
-    count = _at_once(config, devices, known)
-    _slots(programs, count or 1)
-    compiled_s, timing = watch.read()[0], Stopwatch()
-    log(f"compiled in {compiled_s:.1f} s")
-    problem = make_problem(config, images.data)
-    found = measure(config, images, problem, programs, count) if known is None else known
-    facts = {name: tuple(found[name]) for name in ("reference", "seconds_at", "latency_at")}
-    problem = dataclasses.replace(problem, **facts)
-    seconds, watch = {"compiling": compiled_s, "timing": timing.read()[0]}, Stopwatch()
-    slots = _slots(programs, count or found["side_by_side"])
-    seconds["compiling"] += watch.read()[0]  # of what was measured on the first device, for the others
+    with contextlib.ExitStack() as undo:
+        meter = open_metering(config, of_devices(devices), log, goes_on=known is not None)
+        undo.callback(meter.close)
+        every = range(len(devices))
+        meter.begin(every)
+        watch = Stopwatch()
+        log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
+        essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
+        programs = [_programs(essence, images, device) for device in devices]
+        count = _at_once(config, devices, known)
+        _slots(programs, count or 1)
+        compiled_s, timing = watch.read()[0], Stopwatch()
+        joules = {"compiling": [meter.take(device) for device in every]}
+        meter.end(every[1:])
+        log(f"compiled in {compiled_s:.1f} s")
+        problem = make_problem(config, images.data)
+        found = measure(config, images, problem, programs, count, meter) if known is None else known
+        seconds, watch = {"compiling": compiled_s, "timing": timing.read()[0]}, Stopwatch()
+        joules["timing"] = [meter.take(device) for device in every]
+        slots = _slots(programs, count or found["side_by_side"])
+        seconds["compiling"] += watch.read()[0]  # of what was measured on the first device, for the others
+        meter.end(every)
+        undo.pop_all()
     if slots[0].count > 1:
         log(f"{slots[0].count} candidates train at once on each device")
-    supernet_s, at_once_s = found["supernet_s"], found.get("at_once_s") or {}
-    return Prepared(images, programs, slots, problem, supernet_s, seconds, at_once_s, sharding.describe(devices))
+    facts = {name: tuple(found[name]) for name in _OF_PROBLEM if name in found}
+    problem, names = dataclasses.replace(problem, **facts), sharding.describe(devices)
+    at_once_s = found.get("at_once_s") or {}
+    return Prepared(images, programs, slots, problem, found["supernet_s"], seconds, at_once_s, names, meter, joules)
 
 
 def _at_once(config: SearchConfig, devices: list[sharding.Device], known: dict | None) -> int | None:
@@ -150,20 +167,26 @@ def _slots(programs: list[DevicePrograms], count: int) -> list[Slots]:
         return [slots_of(of_device, count) for of_device in programs]
 
 
-def prepare_function(config: SearchConfig, problem: FunctionProblem, reference: list[float] | None = None) -> Prepared:
+def prepare_function(
+    config: SearchConfig, problem: FunctionProblem, log: Callable[[str], None], reference: list[float] | None = None
+) -> Prepared:
     """Nothing to compile: the problem with its reference point, and as many workers as are wanted.
 
     Args:
         config: of the run.
         problem: of the user.
+        log: told of the meter.
         reference: that an earlier start of the run found; None: choose it.
 
     Raises:
-        InputError: a formula of a cost fails.
+        InputError: a formula of a cost fails, or there is no meter.
     """
     problem = functions.prepared_problem(config, problem, reference)
-    seconds = {"compiling": 0.0, "timing": 0.0}
-    return Prepared(None, [], [], problem, 0.0, seconds, {}, functions.device_names(config))
+    names = functions.device_names(config)
+    meter = open_metering(config, of_workers(names), log, goes_on=reference is not None)
+    nothing: list[float | None] = [0.0] * len(names)
+    seconds, joules = {"compiling": 0.0, "timing": 0.0}, {"compiling": nothing, "timing": nothing}
+    return Prepared(None, [], [], problem, 0.0, seconds, {}, names, meter, joules)
 
 
 def power_of_each(power: PowerModel, devices: Sequence[sharding.Device]) -> PowerModel:

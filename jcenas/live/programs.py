@@ -4,6 +4,7 @@ Everything is compiled ahead of the first hour and charged there; the second can
 run the same executables.
 """
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcenas import registry
+from jcenas.carbon.meters.metering import Metering
 from jcenas.engine.stages import stage_from_name
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
@@ -30,6 +32,9 @@ CHUNK_STEPS = 50
 SCORE_BATCH = 8  # cells scored in a call
 LATENCY_BATCHES = (1, 64)
 LATENCY_REPEATS = 30
+ENERGY_LEAST_S = 1.0  # of inferences between two readings of a meter
+ENERGY_UPDATES = 20  # changes of the meter's counter in that time at least: its resolution is then 5 %
+ENERGY_TRIES = 3
 SCORE_IMAGES = 1000
 _COMPILERS = 2
 
@@ -165,17 +170,43 @@ class DevicePrograms:
 
     def latency_s(self, genome: tuple[int, ...], batch: int) -> float:
         """Median seconds of one call of the compiled candidate on this device; its weights do not matter."""
+        infer, times = self._inference(genome, batch), []
+        for _ in range(LATENCY_REPEATS):
+            began = time.perf_counter()
+            infer()
+            times.append(time.perf_counter() - began)
+        return float(np.median(times))
+
+    def inference_energy_j(self, genome: tuple[int, ...], batch: int, meter: Metering, device: int) -> float:
+        """Joules of one image in calls of `batch`: all that the device draws meanwhile; NaN where that cannot be read.
+
+        Args:
+            genome: of the candidate; its weights do not matter.
+            batch: images a call.
+            meter: that counts the device alone.
+            device: its number in the run.
+        """
+        infer = self._inference(genome, batch)
+        infer()  # the first call is slower
+        least_s = max(ENERGY_LEAST_S, ENERGY_UPDATES * meter.updates_s())
+        for _ in range(ENERGY_TRIES):
+            calls, began, before = 0, time.perf_counter(), meter.counted(device)
+            while time.perf_counter() - began < least_s:
+                infer()
+                calls += 1
+            after = meter.counted(device)
+            if after[1] == before[1] and after[0] > before[0]:
+                return (after[0] - before[0]) / (calls * batch)
+        return math.nan
+
+    def _inference(self, genome: tuple[int, ...], batch: int) -> Callable[[], Any]:
+        """One call of the compiled candidate, waited for."""
         network = self.problem.fixed(tuple(genome))
         images = scale(self.data.train.images[:1], self.data).repeat(batch, axis=0)
         variables = jax.eval_shape(network.init, jax.random.key(0), images)
         variables = sharding.place(jax.tree.map(lambda x: jnp.full(x.shape, 0.01, x.dtype), variables), self.device)
         call = _compile(compilation.jit(network.apply, platform=self.device.platform), variables, images)
-        times = []
-        for _ in range(LATENCY_REPEATS):
-            began = time.perf_counter()
-            jax.block_until_ready(call(variables, images))
-            times.append(time.perf_counter() - began)
-        return float(np.median(times))
+        return lambda: jax.block_until_ready(call(variables, images))
 
     def latencies_s(self, genome: tuple[int, ...]) -> dict[int, float]:
         """Latency by batch size."""

@@ -4,11 +4,11 @@ CE-NAS (NeurIPS 2024, arXiv 2406.01414): cheap sampling (an optimiser proposes c
 the grid is dirty, costly evaluation (training from scratch) while it is clean.
 """
 
+import contextlib
 import dataclasses
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,7 @@ from jcenas.live import finish, functions, prepare, run_folder, trace_files
 from jcenas.live.changes import as_changed, check_changes, differences, said
 from jcenas.live.config import ARRAYS, SearchConfig
 from jcenas.live.database import RunDatabase, write_error
-from jcenas.live.executors.executor import Executor
-from jcenas.live.executors.local import LocalExecutor
+from jcenas.live.executors.executor import Parts
 from jcenas.live.finish import SearchResult
 from jcenas.live.images import check_same
 from jcenas.live.ledger import Ledger
@@ -36,8 +35,6 @@ from jcenas.live.state import RunState
 from jcenas.problems.function import FunctionProblem
 from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.images import ImageSet
-
-_MEASURED = ("reference", "seconds_at", "latency_at", "supernet_s", "side_by_side", "at_once_s")
 
 
 def run(
@@ -71,6 +68,7 @@ def run(
                 f"{began[1].how_to_resume(began[0].path)}"
             ) from error
         finally:
+            began[3].meter.close()
             began[0].close()
 
 
@@ -92,20 +90,25 @@ def _new(
     if config.forecast == "model" and len(grid.before) < grids.WEEK_H:
         watched.log(f"forecast: {grid.told(config.forecast)}")
     if problem is not None:
-        prepared = prepare.prepare_function(config, problem)
+        prepared = prepare.prepare_function(config, problem, watched.log)
     else:
         prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
-        devices = [programs.device for programs in prepared.programs]
-        config = dataclasses.replace(config, power=prepare.power_of_each(config.power, devices))
-    prepare.check_budget(config, prepared, grid)
-    folder = run_folder.create(
-        path,
-        config,
-        devices=prepared.device_names,
-        trace=trace_files.describe(grid),
-        about=prepared.record(),
-        fill=lambda part: _fill(part, config, grid, prepared),
-    )
+        config = dataclasses.replace(
+            config, power=prepare.power_of_each(config.power, [of.device for of in prepared.programs])
+        )
+    try:
+        prepare.check_budget(config, prepared, grid)
+        folder = run_folder.create(
+            path,
+            config,
+            devices=prepared.device_names,
+            trace=trace_files.describe(grid),
+            about=prepared.record(),
+            fill=lambda part: _fill(part, config, grid, prepared),
+        )
+    except BaseException:
+        prepared.meter.close()
+        raise
     return folder, config, grid, prepared
 
 
@@ -141,7 +144,7 @@ def _resumed(
         database = RunDatabase(folder.database)
         try:
             check_sums(folder.path, database.get_meta("files"))
-            known = {name: database.get_meta(name) for name in _MEASURED}
+            known = {name: database.get_meta(name) for name in prepare.MEASURED}
             noted = database.get_meta("changes", [])
             config = as_changed(config, noted)
             new = differences(config, changes)
@@ -158,7 +161,7 @@ def _resumed(
             database.close()
         if problem is not None:
             functions.check_same(record.get("function"), problem, path)
-            return folder, config, grid, prepare.prepare_function(config, problem, known["reference"])
+            return folder, config, grid, prepare.prepare_function(config, problem, watched.log, known["reference"])
         images = prepare.load_images(config, watched.log, given)
         check_same(record.get("images"), images)
         return folder, config, grid, prepare.prepare(config, images, watched.log, known)
@@ -178,6 +181,7 @@ def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared)
         "reference": problem.reference,
         "seconds_at": getattr(problem, "seconds_at", None),
         "latency_at": getattr(problem, "latency_at", None),
+        "energy_at": getattr(problem, "energy_at", None),
         "supernet_s": prepared.supernet_s,
         "side_by_side": prepared.side_by_side,
         "at_once_s": prepared.at_once_s,
@@ -211,23 +215,21 @@ def _run(
             devices=devices,
             hour_seconds=config.hour_seconds,
             real_time=config.real_time,
+            meter=prepared.meter,
         )
         watch = Stopwatch()
-        state = RunState(
-            database,
-            problem,
-            lambda room: prepare.make_steps(config, problem, devices * prepared.side_by_side, room),
-            room=database.get_meta("room"),
-            key=jax.random.key(config.seed),
-        )
-        state.steps.compile(state.catalog())
+        busy = range(devices if prepared.programs else 1)  # workers are not there yet: the machine compiles once
+        with ledger.working(*busy):
+            state = RunState(
+                database,
+                problem,
+                lambda room: prepare.make_steps(config, problem, devices * prepared.side_by_side, room),
+                room=database.get_meta("room"),
+                key=jax.random.key(config.seed),
+            )
+            state.steps.compile(state.catalog())
         database.set_meta("side_by_side", prepared.side_by_side)  # may be another than at the last start
-        seconds = dict(prepared.seconds)
-        seconds["compiling"] += watch.read()[0]
-        for device in range(devices):
-            if device == 0 or prepared.programs:  # workers are not there yet: the machine compiles once
-                ledger.standing(device, "compiling", "compiling", seconds["compiling"])
-            ledger.standing(device, "training", "timing", seconds["timing"] if device == 0 else 0.0)
+        _charge_preparation(ledger, prepared, busy, compiled_s=watch.read()[0])
         limits = Limits(
             grid=grid,
             forecast=config.forecast,
@@ -237,13 +239,15 @@ def _run(
             evaluations=config.evaluations,
             power=config.power,
         )
-        with _executor(folder, config, prepared, ledger, state) as executor:
+        programs, slots = prepared.programs, prepared.slots
+        work = Parts(config, folder, ledger, problem, programs, slots, state.steps.stage, devices)
+        with contextlib.closing(registry.load("executor", str(config.executor))(work)) as executor:
             parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
             loop = Loop(folder.path.name, limits, **parts, observer=watched, stop=stop)
             why = loop.run()
         return _finish(folder, config, grid, prepared, loop, why)
     except Exception as error:
-        with suppress(sqlite3.Error), database.transaction():
+        with contextlib.suppress(sqlite3.Error), database.transaction():
             database.set_meta("failure", one_line(f"{type(error).__name__}: {error}"))
             database.set_meta("status", "failed")
         raise
@@ -251,18 +255,20 @@ def _run(
         database.close()
 
 
-@contextmanager
-def _executor(
-    folder: RunFolder, config: SearchConfig, prepared: Prepared, ledger: Ledger, state: RunState
-) -> Iterator[Executor]:
-    """Who does the work: this machine's devices, or processes that call a function, which end with the block."""
-    problem = prepared.problem
-    if isinstance(problem, FunctionProblem):
-        with functions.workers(config, folder, ledger, problem, prepared.devices) as executor:
-            yield executor
-    else:
-        programs = list(zip(prepared.programs, prepared.slots, strict=True))
-        yield LocalExecutor(config, folder, ledger, problem, programs, state.steps.stage)
+def _charge_preparation(ledger: Ledger, prepared: Prepared, busy: Sequence[int], *, compiled_s: float) -> None:
+    """Charge what was done before the first hour.
+
+    Args:
+        ledger: of the run, on which devices were compiling for the last `compiled_s` seconds.
+        prepared: with the seconds, and the joules, of what came before.
+        busy: devices that compiled; the first of them was timed.
+        compiled_s: of the engine's steps.
+    """
+    for device in busy:
+        ledger.meter.put_back(device, prepared.joules["compiling"][device])
+        ledger.standing(device, "compiling", "compiling", prepared.seconds["compiling"] + compiled_s)
+    ledger.meter.put_back(busy[0], prepared.joules["timing"][busy[0]])
+    ledger.standing(busy[0], "training", "timing", prepared.seconds["timing"])
 
 
 def _finish(
@@ -274,7 +280,9 @@ def _finish(
     if status == "finished":
         finish.prune(state, folder)
         if prepared.programs:
-            finish.test_front(state, ledger, folder, prepared.programs[0], epochs=config.epochs, log=loop.observer.log)
+            with ledger.working(0):
+                programs, log = prepared.programs[0], loop.observer.log
+                finish.test_front(state, ledger, folder, programs, epochs=config.epochs, log=log)
         loop.record_last_hours()
     wall = loop.wall_s()
     summary = finish.summarise(state, ledger, config, grid, devices=prepared.devices, wall_s=wall, status=status)

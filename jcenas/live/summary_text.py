@@ -6,6 +6,7 @@ from typing import Any
 
 from jcenas.live.finish import SearchResult
 from jcenas.live.kinds import KINDS, change, comparisons, side_by_side_text
+from jcenas.live.measured import in_words
 from jcenas.live.progress import LONGEST_CELL, short_cell
 
 _ROWS = 10
@@ -33,6 +34,8 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
             lines.append(f"cells in full: {page or result.folder / 'run.db'}")
     emitted, energy = s["emissions_g"], s["energy_kwh"]
     lines += ["", f"emissions {emitted:.3g} gCO2eq for {energy:.3g} kWh; of these:", *_charged(s)]
+    if s.get("meter"):
+        lines.append(f"energy: {in_words(s['meter'], s['device_s'])}")
     others = comparisons(
         energy,
         mean_of_hours=s["mean_of_hours_g_per_kwh"],

@@ -3,11 +3,14 @@
 Where nobody says how many candidates a device trains at once, several numbers are measured and the best is chosen.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from jcenas.carbon.meters.metering import Metering
 from jcenas.engine.stages import stage_from_name
+from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
 from jcenas.live.images import RunImages
 from jcenas.live.programs import DevicePrograms
@@ -21,6 +24,7 @@ def measure(
     problem: NetworkProblem,
     programs: Sequence[DevicePrograms],
     count: int | None,
+    meter: Metering,
 ) -> dict:
     """The reference point, what trainings take, and how many at once train most in a device-second.
 
@@ -30,14 +34,15 @@ def measure(
         problem: without what is measured here.
         programs: of each device; the first one measures.
         count: candidates that a device trains at once; None: measure and choose.
+        meter: that counts the joules of inferences, where they are a cost.
 
     Returns:
-        As the database of the run keeps it: `reference`, `seconds_at` and `latency_at` of the problem; `supernet_s`, of
-        the stage's supernet; `side_by_side`, the number at once; and `at_once_s`, device-seconds of an epoch of one
-        candidate by number at once.
+        As the database of the run keeps it: `reference`, `seconds_at`, `latency_at` and `energy_at` of the problem;
+        `supernet_s`, of the stage's supernet; `side_by_side`, the number at once; and `at_once_s`, device-seconds of an
+        epoch of one candidate by number at once.
 
     Raises:
-        InputError: a device has no room for so many at once.
+        InputError: a device has no room for so many at once, or the meter's readings are of no use.
     """
     error = config.reference_error or images.reference_error
     first, ends = programs[0], (problem.lightest, problem.dearest[0])
@@ -56,21 +61,38 @@ def measure(
             times = {count: epochs_s(count)}
     light, heavy = (config.epochs * seconds for seconds in times[count])
     counts = np.asarray(problem.multiply_adds(np.array(ends)), float)
-    of_latency, dearest, supernet_s = problem.latency_at, {}, 0.0
-    if problem.measured:
-        least = first.latency_s(ends[0], config.latency_batch)
-        latencies = [first.latency_s(genome, config.latency_batch) for genome in problem.dearest]
-        of_latency, dearest = _line(counts, (least, latencies[0])), dict.fromkeys(problem.measured, max(latencies))
+    lines = {"latency_at": problem.latency_at, "energy_at": problem.energy_at}
+    dearest, supernet_s = {}, 0.0
+    for line, names, counter in (("latency_at", problem.clocked, None), ("energy_at", problem.metered, meter)):
+        if names:
+            least = _cost_of(first, config.latency_batch, counter, ends[0])
+            most = [_cost_of(first, config.latency_batch, counter, genome) for genome in problem.dearest]
+            lines[line] = _line(counts, (least, most[0]))
+            dearest |= dict.fromkeys(names, max(most))
     if stage_from_name(config.stage).supernet:
         supernet_s = config.supernet_epochs * first.seconds_per_epoch(None)
     return {
         "reference": problem.reference_point(error, dearest),
         "seconds_at": _line(counts, (light, heavy), least=1e-3),
-        "latency_at": of_latency,
+        **lines,
         "supernet_s": supernet_s,
         "side_by_side": count,
         "at_once_s": {str(number): float(np.mean(seconds)) for number, seconds in times.items()},
     }
+
+
+def _cost_of(programs: DevicePrograms, batch: int, meter: Metering | None, genome: tuple[int, ...]) -> float:
+    """Seconds of one inference, or where a meter is given its joules.
+
+    Raises:
+        InputError: the meter's readings are of no use.
+    """
+    if meter is None:
+        return programs.latency_s(genome, batch)
+    joules = programs.inference_energy_j(genome, batch, meter, device=0)
+    if math.isnan(joules):
+        raise InputError(f"meter {meter.name} gives no readings that could be used for the energy of an inference")
+    return joules
 
 
 def _line(counts: np.ndarray, seconds: tuple[float, float], least: float = 0.0) -> tuple[float, float]:

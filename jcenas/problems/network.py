@@ -57,6 +57,7 @@ class NetworkProblem(abc.ABC):
       reference: (error, costs) that bounds the hypervolume.
       seconds_at: device-seconds of a training without and with each multiply-add: (fixed, per multiply-add).
       latency_at: the same of a latency that is not measured yet; as it stands, multiply-adds.
+      energy_at: the same of an inference's joules.
     """
 
     skeleton: Skeleton
@@ -64,6 +65,7 @@ class NetworkProblem(abc.ABC):
     reference: tuple[float, ...] = (1.0, 1.0)
     seconds_at: tuple[float, float] = (1.0, 0.0)
     latency_at: tuple[float, float] = (0.0, 1.0)
+    energy_at: tuple[float, float] = (0.0, 1.0)
 
     split: ClassVar[int] = 0  # the variable by whose values the few-shot stage splits its supernet
 
@@ -172,9 +174,19 @@ class NetworkProblem(abc.ABC):
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """Those of the costs that come from a clock and not from a formula."""
+        """Those of the costs that come from a clock or a meter and not from a formula."""
         entries = {name: registry.check("cost", name).entry for name in self.cost_names}
         return tuple(name for name, entry in entries.items() if entry.options.get("how") == "measured")
+
+    @property
+    def metered(self) -> tuple[str, ...]:
+        """Those of the measured costs that need a meter."""
+        return tuple(name for name in self.measured if registry.check("cost", name).entry.options.get("meter"))
+
+    @property
+    def clocked(self) -> tuple[str, ...]:
+        """Those of the measured costs that need a clock only."""
+        return tuple(name for name in self.measured if name not in self.metered)
 
     def costs(self, genomes: np.ndarray) -> np.ndarray:
         """Counted or modelled costs, float32 (n, m - 1); what is measured is expected by its multiply-adds."""
@@ -182,7 +194,7 @@ class NetworkProblem(abc.ABC):
 
     def _cost(self, name: str, genomes: np.ndarray) -> np.ndarray:
         if name in self.measured:
-            fixed, each = self.latency_at
+            fixed, each = self.energy_at if name in self.metered else self.latency_at
             return (fixed + each * self.sizes(genomes)[:, 0]).astype(np.float32)
         formula = registry.load_entry(registry.check("cost", name).entry)
         return in_few_sizes(functools.partial(formula, self), genomes)

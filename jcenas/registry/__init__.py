@@ -1,4 +1,4 @@
-"""Registry of everything that is chosen by name: optimisers, policies, stages, tables, data sets, providers, costs.
+"""Registry of everything that is chosen by name: optimisers, policies, stages, tables, data sets, meters, costs.
 
 An entry says where the object is ("module:attribute"), what it is in one line, and what may follow its name after a
 colon. Nothing is imported before it is chosen: the registry imports no JAX, and other packages' entry points are read
@@ -17,6 +17,9 @@ The object must be what the built-in ones of its kind are:
     table       factory() -> jcenas.tables.Table; its options: see `jcenas.tables.names`
     images      reader(*files) -> parts; its options: see `jcenas.train.images.ImageSource`
     provider    factory() -> jcenas.carbon.providers.Provider; factory(text) where the entry takes one
+    executor    factory(parts: Parts) -> jcenas.live.executors.executor.Executor on `parts.devices` devices, which
+                charges all that they do to `parts.ledger`; its option: run, "networks" or "function"
+    meter       factory() -> jcenas.carbon.meters.meter.Meter
     proxy       measure(network, start, genome) -> score, see `jcenas.proxies.zero_shot`
     problem     subclass of jcenas.problems.NetworkProblem; its options: channels, cells, drawing
     cost        formula(problem, genomes) -> cost of each, float32 (n,); its options: unit, how

@@ -22,6 +22,8 @@ def _all() -> Iterator[Entry]:
     yield from _tables()
     yield from _images()
     yield from _providers()
+    yield from _executors()
+    yield from _meters()
     yield from _proxies()
     yield from _costs()
 
@@ -193,6 +195,23 @@ def _providers() -> Iterator[Entry]:
     yield one("file", "local:File", "a trace in a CSV or JSON file", Argument("PATH", required=True))
 
 
+def _executors() -> Iterator[Entry]:
+    """Executors; options: what they `run`, networks or function; both where they do not say."""
+    one = functools.partial(_entry, "executor")
+    home = "live.executors"
+    yield one("local", f"{home}.local:LocalExecutor.of", "this machine's devices, a thread each", run="networks")
+    yield one("workers", f"{home}.workers:WorkersExecutor.of", "processes that call your own function", run="function")
+
+
+def _meters() -> Iterator[Entry]:
+    one = functools.partial(_entry, "meter")
+    home = "carbon.meters"
+    yield one("none", f"{home}.none:NoMeter", "energy is modelled: power by device state x time")
+    yield one("auto", f"{home}.auto:AutoMeter", "whatever counters there are for the run's devices; modelled if none")
+    yield one("nvml", f"{home}.nvml:NvmlMeter", "NVIDIA GPUs; needs the extra jcenas[meter]")
+    yield one("rapl", f"{home}.rapl:RaplMeter", "CPU packages, on Linux where their files may be read")
+
+
 def _proxies() -> Iterator[Entry]:
     """Zero-shot measures; options: the `label` in tables of results."""
 
@@ -235,7 +254,7 @@ def _problems() -> Iterator[Entry]:
 
 
 def _costs() -> Iterator[Entry]:
-    """Costs of a network; options: its `unit`, and `how` it is known: counted, measured or modelled."""
+    """Costs of a network; options: `unit`, `how` it is known (counted, measured, modelled), `meter` if it needs one."""
     one = functools.partial(_entry, "cost")
     home = "problems.costs"
     yield one("params", f"{home}:parameters", "trainable parameters", unit="parameters", how="counted")
@@ -250,3 +269,11 @@ def _costs() -> Iterator[Entry]:
     yield one("energy", f"{home}:inference_energy_j", "energy of one inference", unit="J", how="modelled")
     text = "bytes of one inference: weights, and the most of activations at once"
     yield one("memory", f"{home}:inference_memory_bytes", text, unit="bytes", how="counted")
+    yield one(
+        "measured-energy",
+        "live.programs:DevicePrograms.inference_energy_j",
+        "energy of one inference on this device; needs --meter",
+        unit="J",
+        how="measured",
+        meter=True,
+    )

@@ -13,6 +13,7 @@ from html import escape
 from jcenas.errors import InputError
 from jcenas.live.changes import said
 from jcenas.live.kinds import KINDS, Comparison, change, saving, side_by_side_text
+from jcenas.live.measured import in_words
 from jcenas.report import plots
 from jcenas.report.pairs_plot import pairs_figure
 from jcenas.report.run import Run, pareto_front, read_run, readable_costs
@@ -126,7 +127,7 @@ def _tiles(run: Run, facts: Headline) -> str:
     wall = "" if facts.wall_s is None else f"; {duration(facts.wall_s)} on the clock"
     drawn = f"{duration(facts.device_s)} of device time, idle included{wall}"
     tiles = [
-        ("Emissions of this run", mass(facts.emissions_g), "modelled from energy and the trace", "main"),
+        ("Emissions of this run", mass(facts.emissions_g), _emitted(facts), "main"),
         *(
             _compared(name, facts, other)
             for name, other in zip(
@@ -145,6 +146,14 @@ def _tiles(run: Run, facts: Headline) -> str:
         for name, value, note, kind in tiles
     )
     return f'<dl class="tiles">{"".join(cells)}</dl>\n'
+
+
+def _emitted(facts: Headline) -> str:
+    """How the emissions are known."""
+    if facts.meter is None:
+        return "modelled from energy and the trace"
+    share = facts.meter["seconds"] / facts.device_s if facts.device_s else 0.0
+    return f"from the trace and energy, which {facts.meter['name']} counted in {percent(share, 0)} of the device time"
 
 
 def _compared(name: str, facts: Headline, other: Comparison) -> tuple[str, str, str, str]:
@@ -233,8 +242,18 @@ def _charged(facts: Headline) -> str:
     if not facts.charges:
         return "<p>Nothing yet.</p>"
     everything = Charge("all", facts.device_s, facts.energy_kwh, facts.emissions_g)
-    rows = (_charge_row(charge, facts.emissions_g) for charge in [*facts.charges, everything])
-    table = _table(["kind", "device time", "energy", "emissions", "share of emissions"], rows, "charges")
+    head = ["kind", "device time", "energy", "emissions", "share of emissions"]
+    rows = [_charge_row(charge, facts.emissions_g) for charge in [*facts.charges, everything]]
+    counted = ""
+    if facts.meter is not None:
+        everything = everything._replace(measured=facts.meter["seconds"] / facts.device_s)
+        head.append("time measured")
+        shares = (percent(charge.measured, 0) for charge in [*facts.charges, everything])
+        rows = [[*row, share] for row, share in zip(rows, shares, strict=True)]
+        counted = (
+            f"<p>{escape(in_words(facts.meter, facts.device_s))}. It counts {escape(facts.meter['measures'])}.</p>"
+        )
+    table = _table(head, rows, "charges")
     against = (
         [escape(other.against), escape(other.meaning), *_difference(facts, other)] for other in facts.comparisons
     )
@@ -244,7 +263,7 @@ def _charged(facts: Headline) -> str:
         "<p>Compiling, timing and the final test lie outside the trace's hours and are charged at the intensity of the "
         "hour beside them; no policy can move them. No comparison says what another method would have needed.</p>"
     )
-    return f"{table}{without}{compared}{note}"
+    return f"{table}{counted}{without}{compared}{note}"
 
 
 def _charge_row(charge: Charge, emissions_g: float) -> list[str]:

@@ -25,6 +25,7 @@ KIND_COLORS = {  # in the order in which they are stacked: what the policy asks 
     "starting": COLOR["violet"],  # of workers, which know no supernet
     "timing": COLOR["blue"],
     "latency": COLOR["red"],
+    "inference-energy": COLOR["red"],  # a measurement as well
     "test": COLOR["ink"],
 }
 SET_UP = ("compiling", "starting", "timing", "supernet")  # kinds before the search proper

@@ -1,6 +1,6 @@
 """The headline figures of a run, counted from its tables, so that they exist at any moment of it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jcenas.live.kinds import KINDS, Comparison, comparisons
 from jcenas.report.run import Run, evaluated, last_hour, pareto_front
@@ -13,6 +13,7 @@ class Charge(NamedTuple):
     seconds: float  # device-seconds
     energy_kwh: float
     emissions_g: float
+    measured: float = 0.0  # share of the device-seconds whose energy a meter counted
 
 
 class Headline(NamedTuple):
@@ -24,6 +25,7 @@ class Headline(NamedTuple):
     energy_kwh: float
     device_s: float
     charges: list[Charge]  # everything that was charged, by kind
+    meter: dict[str, Any] | None  # who counted energy, and what, as `jcenas.live.measured.facts`
     own_mean_g_per_kwh: float | None  # mean intensity of the trace hours that the run lasted
     trace_mean_g_per_kwh: float | None
     comparisons: list[Comparison]
@@ -61,6 +63,7 @@ def headline(run: Run) -> Headline:
         energy_kwh=energy_kwh,
         device_s=device_s,
         charges=charges(run),
+        meter=metered(run),
         own_mean_g_per_kwh=own_mean,
         trace_mean_g_per_kwh=trace_mean,
         comparisons=comparisons(
@@ -83,9 +86,21 @@ def headline(run: Run) -> Headline:
 
 def charges(run: Run) -> list[Charge]:
     """Device time, energy and emissions by kind, in the order of `jcenas.live.kinds`; kinds that occur only."""
-    sums = run.intervals.groupby("purpose")[["seconds", "energy_kwh", "emissions_g"]].sum()
+    counted = run.intervals["seconds"].where(run.intervals["measured_j"].notna(), 0.0)
+    columns = ["seconds", "energy_kwh", "emissions_g", "counted"]
+    sums = run.intervals.assign(counted=counted).groupby("purpose")[columns].sum()
+    sums["counted"] = (sums["counted"] / sums["seconds"]).fillna(0.0)
     order = [kind for kind in KINDS if kind in sums.index] + [kind for kind in sums.index if kind not in KINDS]
     return [Charge(kind, *map(float, sums.loc[kind])) for kind in order]
+
+
+def metered(run: Run) -> dict[str, Any] | None:
+    """What a meter counted in device time, and the model says of the same; None where none counted."""
+    counted = run.intervals[run.intervals["measured_j"].notna()]
+    if counted.empty:
+        return None
+    sums = {name: float(counted[name].sum()) for name in ("seconds", "measured_j", "modelled_j")}
+    return {"name": "a meter", "measures": "the devices", **run.meta.get("meter", {}), **sums}
 
 
 def mean_of_hours(run: Run) -> float | None:

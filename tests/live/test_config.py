@@ -8,7 +8,7 @@ import pytest
 from jcenas.carbon.power import STATES, PowerModel
 from jcenas.errors import InputError
 from jcenas.live import prepare
-from jcenas.live.config import SearchConfig
+from jcenas.live.config import FUNCTION, SearchConfig
 
 
 def test_json_round_trip():
@@ -59,6 +59,11 @@ def test_it_can_be_a_key():
         ("cost", ("params", "params"), "--cost params params: 'params' is named twice"),
         ("cost", ("params", "flops", "latency", "energy"), "these are 4 costs, and a search takes at most 3"),
         ("cost", (), "--cost: name at least one"),
+        ("cost", "measured-energy", "--cost measured-energy needs a meter; name one with --meter, such as auto"),
+        ("meter", "nvm", "unknown meter 'nvm'; did you mean 'nvml'"),
+        ("meter", "", "unknown meter ''"),
+        ("executor", "locl", "unknown executor 'locl'; did you mean 'local'"),
+        ("executor", "workers", "--executor workers does not run networks; leave it out"),
         ("optimizer", "nsga3", "unknown optimizer 'nsga3'; did you mean 'nsga2'"),
         ("images", "digit", "'digit'"),
         ("image_size", 0, "--image-size 0"),
@@ -88,6 +93,16 @@ def test_devices_of_a_cpu_share_the_power_of_one_unless_it_is_given():
     assert shared.pue == PowerModel().pue
     given = PowerModel(training_w=300.0)
     assert prepare.power_of_each(given, devices) == given
+
+
+def test_an_executor_and_a_meter_of_a_file():
+    assert SearchConfig().executor == SearchConfig(executor="local").executor == "local"
+    assert SearchConfig(problem=FUNCTION, cost=("mine",)).executor == "workers"
+    with pytest.raises(InputError, match="--executor local does not run a function of your own"):
+        SearchConfig(problem=FUNCTION, cost=("mine",), executor="local")
+    assert SearchConfig(meter="plug.py").meter == str(Path("plug.py").absolute())
+    assert SearchConfig(meter="auto", cost=("params", "measured-energy")).metered_costs == ("measured-energy",)
+    assert SearchConfig().metered_costs == ()
 
 
 def test_costs_are_a_tuple_however_they_are_given():

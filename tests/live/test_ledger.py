@@ -220,5 +220,89 @@ def test_in_real_time_the_wall_clock_rules(database):
     assert rows[0]["seconds"] == pytest.approx(0.2, abs=0.15)
 
 
+class Counted:
+    """A meter with joules by hand, per device and whether it was at work; None: not known."""
+
+    counters, name, measures = ("one",), "hand", "what the test says"
+
+    def __init__(self, *joules, rest=()):
+        self.joules, self.rest, self.said = list(joules), list(rest), []
+
+    def take(self, device, *, at_rest=False):
+        return (self.rest if at_rest else self.joules).pop(0)
+
+    def begin(self, devices):
+        self.said.append(("begin", *devices))
+
+    def end(self, devices):
+        self.said.append(("end", *devices))
+
+
+def rows_of(database, *names):
+    return [tuple(row) for row in database.rows(f"SELECT {', '.join(names)} FROM intervals ORDER BY id")]
+
+
+def test_what_a_meter_counted_is_charged_with_the_pue_instead_of_the_model(database):
+    books = ledger(database, meter=Counted(7_200.0, 3_600.0, 360.0, 0.0))
+    books.spend(0, "training", "candidate", 5.0, proposal=1)  # hour 0: 7.2 kJ, 4 Wh with PUE
+    books.spend(0, "training", "candidate", 10.0, proposal=1)  # hours 0 and 1, half each: 3.6 kJ, 2 Wh
+    books.spend(0, "training", "candidate", 1.0, proposal=1)  # hour 1: 0.36 kJ, 0.2 Wh
+    books.spend(0, "training", "candidate", 1.0, proposal=1)  # hour 1: nothing that the counter has shown yet
+    rows = [(7_200.0, 18_000.0, 5.0), (3_600.0, 36_000.0, 10.0), (360.0, 7_200.0, 2.0)]  # what crosses stands alone
+    assert rows_of(database, "measured_j", "modelled_j", "seconds") == [pytest.approx(row) for row in rows]
+    assert books.energy_kwh == pytest.approx(6.2e-3)
+    assert books.emissions_g == pytest.approx(4e-3 * 100 + 1e-3 * (100 + 300) + 2e-4 * 300)
+    assert books.job(1) == pytest.approx((17.0, 6.2e-3, 0.86))
+    assert books.totals[1].energy_kwh == pytest.approx(1.2e-3)
+    assert books.measured() == pytest.approx((17.0, 11_160.0, 61_200.0))
+    assert books.mean_power().training_w == pytest.approx(11_160 / 17)
+    assert books.mean_power().scoring_w == POWER.scoring_w
+    assert books.described() == {"name": "hand", "measures": "what the test says"}
+
+
+def test_where_the_meter_does_not_know_the_model_is_charged_in_a_row_of_its_own(database):
+    books = ledger(database, meter=Counted(1_800.0, None, 900.0))
+    for _ in range(3):
+        books.spend(0, "training", "candidate", 2.0, proposal=1)
+    measured, modelled = zip(*rows_of(database, "measured_j", "modelled_j"), strict=True)
+    assert measured == (pytest.approx(1_800.0), None, pytest.approx(900.0))
+    assert modelled == pytest.approx((7_200.0,) * 3)
+    assert books.energy_kwh == pytest.approx(2 * (1_800 + 7_200 + 900) / 3.6e6)
+    assert books.measured() == pytest.approx((4.0, 2_700.0, 14_400.0))
+
+
+def test_idle_hours_that_nobody_waits_for_are_modelled_and_a_standing_charge_is_measured(database):
+    books = ledger(database, meter=Counted(360.0))
+    books.idle(0, 1.0)  # asks no meter: its list would be empty
+    books.standing(0, "scoring", "test", 4.0)  # in hour 1, at 300
+    assert rows_of(database, "measured_j", "modelled_j") == [(None, 3_600.0), (360.0, 7_200.0)]
+    assert books.emissions_g == pytest.approx(2 * (3_600 * 100 + 360 * 300) / 3.6e6)
+
+
+def test_in_real_time_the_wait_is_measured(database):
+    meter = Counted(50.0, rest=[7.0])
+    books = Ledger(database, trace(), POWER, devices=1, hour_seconds=3600.0, real_time=True, meter=meter)
+    time.sleep(0.3)
+    with books.working(0), books.resting(0):
+        pass
+    books.spend(0, "training", "candidate", 0.1)
+    assert rows_of(database, "state", "measured_j") == [("idle", pytest.approx(7.0)), ("training", pytest.approx(50.0))]
+    assert meter.said == [("begin", 0), ("end", 0), ("begin", 0), ("end", 0)]
+
+
+def test_measured_books_are_restored(database):
+    books = ledger(database, meter=Counted(7_200.0, 3_600.0, 100.0))
+    books.spend(0, "training", "candidate", 5.0, proposal=1)
+    books.spend(0, "training", "candidate", 10.0, proposal=1)
+    books.standing(0, "scoring", "test", 4.0)
+    again = ledger(database)  # the meter is gone
+    assert again.emissions_g == pytest.approx(books.emissions_g, rel=1e-12)
+    assert again.totals[1].energy_kwh == pytest.approx(books.totals[1].energy_kwh, rel=1e-12)
+    assert again.job(1) == pytest.approx(books.job(1))
+    assert again.described()["name"] == "hand"
+    again.spend(0, "training", "candidate", 1.0, proposal=1)
+    assert rows_of(database, "measured_j")[-1] == (None,)
+
+
 def test_times_are_utc(database):
     assert ledger(database).time_utc(2.5) == "2023-06-01T14:30:00Z"

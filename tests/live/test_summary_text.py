@@ -88,6 +88,15 @@ def test_a_stage_without_scores_does_not_speak_of_them():
     assert "finished: 3 trained from scratch, 1 failed, 40 scored" in lines()
 
 
+def test_what_a_meter_counted_stands_beside_what_is_modelled():
+    assert not any("counted" in line for line in lines())
+    found = {"name": "rapl", "measures": "packages", "seconds": 55.0, "measured_j": 1200.0, "modelled_j": 1500.0}
+    said = "energy: 1200 J counted by rapl in 55.0 of 60.0 s of device time; the power model says 1500 J for the same"
+    assert f"{said}, so -20%" in lines(meter=found)
+    unpowered = [line for line in lines(meter=found | {"modelled_j": 0.0}) if "counted by rapl" in line]
+    assert [line.endswith("0 J for the same") for line in unpowered] == [True]
+
+
 def test_an_intensity_of_zero_is_no_lack_of_energy():
     grid = {"emissions_g": 0.0, "emissions_blind_g": 0.0, "mean_of_hours_g_per_kwh": 0.0, "mean_intensity_g_per_kwh": 0}
     text = "\n".join(lines(**grid))

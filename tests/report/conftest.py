@@ -111,6 +111,8 @@ CONFIG = {
 }
 
 
+# The power model has 0.1 kWh for 0.1 kWh: nothing was measured.
+TABLES["intervals"] = [(*row, row[8] * 3.6e6, None) for row in TABLES["intervals"]]
 COST_AT = {"scores": 3, "evaluations": 5}  # which column holds the costs; above, the one of them is a plain number
 
 
@@ -173,6 +175,14 @@ def with_costs(request, tmp_path):
     costs = MORE_COSTS[: request.param]
     meta = META | {"costs": costs, "reference": [1.0, 5e4, 0.01, 1e-5][: 1 + len(costs)]}
     return build(tmp_path / "runs" / "costs", several(costs), meta, CONFIG)
+
+
+@pytest.fixture
+def metered(tmp_path):
+    """The finished run, whose trainings a meter counted: nine tenths of what the model says."""
+    rows = [(*row[:11], 0.9 * row[10] if row[2] == "training" else None) for row in TABLES["intervals"]]
+    meta = META | {"meter": {"name": "rapl", "measures": "CPU <packages>"}}
+    return build(tmp_path / "runs" / "metered", TABLES | {"intervals": rows}, meta, CONFIG)
 
 
 @pytest.fixture

@@ -97,6 +97,16 @@ def test_everything_charged_is_in_a_table_by_kind(reported):
     assert "Not charged: the host & its fans." in text
 
 
+def test_what_a_meter_counted_has_a_column(metered):
+    page, text = read(write_report(metered).parent)
+    assert rows(page, "charges")[1] == "supernet training;20.0 s;200 Wh;80.0 g CO₂eq;40.8 %;100 %;"
+    assert rows(page, "charges")[-1] == "all;1 min 30 s;900 Wh;196 g CO₂eq;100.0 %;64 %;"
+    said = "2.236e+06 J counted by rapl in 58.0 of 90.0 s of device time; the power model says 2.484e+06 J for the same"
+    assert f"{said}, so -10%. It counts CPU <packages>." in text
+    assert "from the trace and energy, which rapl counted in 64 % of the device time" in text
+    assert "<packages>" not in page
+
+
 def change(folder, *statements):
     with contextlib.closing(sqlite3.connect(folder / "run.db")) as writer:
         for statement in statements:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from jcenas.live.kinds import KINDS
 from jcenas.report import plots
 from jcenas.report.drawings.nasbench201 import draw, parse_cell
 from jcenas.report.pairs_plot import pairs_figure
@@ -89,6 +90,10 @@ def test_a_grid_without_emissions_draws_no_warning_and_no_stack(finished):
     above, _ = plots.schedule_figure(run).axes
     assert above.get_ylim() == (0, 1)
     assert labelled(plots.progress_figure(run).axes[1]) == {}
+
+
+def test_every_kind_of_device_time_has_a_colour():
+    assert plots.KIND_COLORS.keys() == KINDS.keys()
 
 
 def test_only_a_supernet_has_estimates(finished):

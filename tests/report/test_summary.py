@@ -27,7 +27,7 @@ def test_figures_by_hand(finished):
 
 
 def test_everything_that_was_charged_by_kind(finished):
-    charged = {charge.kind: charge[1:] for charge in charges(read_run(finished))}
+    charged = {charge.kind: charge[1:4] for charge in charges(read_run(finished))}
     assert list(charged) == ["compiling", "supernet", "scoring", "candidate", "idle", "test"]
     assert charged["compiling"] == pytest.approx((6, 0.02, 8))
     assert charged["supernet"] == pytest.approx((20, 0.2, 80))
@@ -37,10 +37,22 @@ def test_everything_that_was_charged_by_kind(finished):
     assert charged["test"] == pytest.approx((4, 0.08, 8))
 
 
+def test_what_a_meter_counted_is_told_apart_by_kind(finished, metered):
+    assert headline(read_run(finished)).meter is None
+    run = read_run(metered)
+    shares = {charge.kind: charge.measured for charge in charges(run)}
+    assert shares == {name: 1.0 if name in ("supernet", "candidate") else 0.0 for name in shares}
+    meter = headline(run).meter
+    assert (meter["name"], meter["measures"]) == ("rapl", "CPU <packages>")
+    assert meter["seconds"] == 58.0
+    assert meter["modelled_j"] == pytest.approx(0.69 * 3.6e6)
+    assert meter["measured_j"] == pytest.approx(0.9 * 0.69 * 3.6e6)
+
+
 def test_a_kind_that_this_version_does_not_name_is_charged_too(finished):
     run = read_run(finished)
     renamed = run.intervals.replace({"purpose": {"test": "polishing"}})
-    assert charges(run._replace(intervals=renamed))[-1] == ("polishing", 4, 0.08, 8)
+    assert charges(run._replace(intervals=renamed))[-1] == ("polishing", 4, 0.08, 8, 0.0)
 
 
 def test_agrees_with_the_summary_that_the_run_wrote(finished):

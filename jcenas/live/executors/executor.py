@@ -2,12 +2,36 @@
 
 Times are trace hours since the begin of the run. The executor calls back when a training begins, ends or is cut, so
 that nothing is lost when the process is killed.
+
+An executor of the registry is what a factory makes of `Parts`: `factory(parts) -> Executor` with `parts.devices`
+devices. Every device-second goes to `parts.ledger`, by `spend` and `idle`, inside `ledger.working(device)`, so that a
+meter knows whose energy it counts. `jcenas search --executor NAME` chooses it.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from jcenas.engine.stages import Stage
+from jcenas.live.config import SearchConfig
+from jcenas.live.ledger import Ledger
+from jcenas.live.programs import DevicePrograms
+from jcenas.live.run_folder import RunFolder
+from jcenas.live.side_by_side import Slots
 from jcenas.live.state import Job, Outcome
+from jcenas.problems.problem import Problem
+
+
+class Parts(NamedTuple):
+    """What an executor is made of."""
+
+    config: SearchConfig
+    folder: RunFolder
+    ledger: Ledger
+    problem: Problem
+    programs: Sequence[DevicePrograms]  # one a device; none where a function is searched
+    slots: Sequence[Slots]  # of each device, for the candidates that it trains at once
+    stage: Stage
+    devices: int
 
 
 class DevicePlan(NamedTuple):
@@ -73,4 +97,8 @@ class Executor(Protocol):
 
     def progress(self) -> dict[int, tuple[int, float]]:
         """Running trainings: row -> (device, share of its steps done)."""
+        ...
+
+    def close(self) -> None:
+        """The search is over: end what was started; a second call does nothing."""
         ...

@@ -12,7 +12,7 @@ import numpy as np
 
 from jcenas.engine.stages import Stage
 from jcenas.live.config import SearchConfig
-from jcenas.live.executors.executor import DevicePlan, Hooks, Plan, Report
+from jcenas.live.executors.executor import DevicePlan, Hooks, Parts, Plan, Report
 from jcenas.live.executors.hour import Hour
 from jcenas.live.executors.interrupted import charge_standstill
 from jcenas.live.executors.supernet import Supernets
@@ -59,6 +59,17 @@ class LocalExecutor:
         shared = Shared(config, folder, ledger, problem, self._spend, {})
         self._trainings = [DeviceTrainings(device, *both, shared) for device, both in enumerate(programs)]
 
+    @classmethod
+    def of(cls, parts: Parts) -> "LocalExecutor":
+        """The executor `local` of the registry: the networks of a run on this machine's devices."""
+        problem = parts.problem
+        assert isinstance(problem, NetworkProblem), "SearchConfig refuses a function"
+        programs = list(zip(parts.programs, parts.slots, strict=True))
+        return cls(parts.config, parts.folder, parts.ledger, problem, programs, parts.stage)
+
+    def close(self) -> None:
+        """Nothing to end: a thread lives as long as the work of its device."""
+
     @property
     def devices(self) -> int:
         """How many."""
@@ -78,7 +89,8 @@ class LocalExecutor:
         """Train the supernets until an hour; whether they are done."""
         if self._supernets is None:
             return True
-        return self._supernets.train(self.ledger, until, self.hooks.should_stop, self.hooks.notify)
+        with self.ledger.working(*range(self.devices)):
+            return self._supernets.train(self.ledger, until, self.hooks.should_stop, self.hooks.notify)
 
     def score_together(self, jobs: Sequence[Job], until: float) -> dict[int, float]:
         """Training-free scores, on all devices."""
@@ -107,11 +119,16 @@ class LocalExecutor:
 
     def _on_all(self, function) -> None:
         """Run a function of the device on every device, and wait for all."""
+
+        def work(device: int) -> None:
+            with self.ledger.working(device):
+                function(device)
+
         if self.devices == 1:
-            function(0)
+            work(0)
             return
         with ThreadPoolExecutor(self.devices) as pool:
-            for job in [pool.submit(function, device) for device in range(self.devices)]:
+            for job in [pool.submit(work, device) for device in range(self.devices)]:
                 job.result()
 
     def _work(self, device: int, plan: DevicePlan, end: float, hour: Hour) -> None:
@@ -135,8 +152,9 @@ class LocalExecutor:
         if self.config.real_time:
             clock = self.ledger.clock[device]
             end = time.monotonic() + (until - clock) * self.config.hour_seconds
-            while time.monotonic() < end and not self.hooks.should_stop():
-                time.sleep(min(_EVENT_POLL_S, max(0.0, end - time.monotonic())))
+            with self.ledger.resting(device):
+                while time.monotonic() < end and not self.hooks.should_stop():
+                    time.sleep(min(_EVENT_POLL_S, max(0.0, end - time.monotonic())))
             until -= max(0.0, end - time.monotonic()) / self.config.hour_seconds
         self.ledger.idle(device, until)
 

@@ -165,6 +165,9 @@ class DeviceTrainings:
             error = self._programs.validation_error(train, job.genome)
             self._shared.spend(self._device, "training", "candidate", watch, [job.proposal])
             costs, latencies = self._costs(job)
+            if any(map(math.isnan, costs)):
+                meter = self._shared.ledger.meter.name
+                reason = f"meter {meter} gave no readings of its energy that could be used"
         else:
             reason = f"loss {member.loss} after {member.steps} steps"
         spent = self._shared.ledger.job(job.proposal)
@@ -179,15 +182,20 @@ class DeviceTrainings:
         self._fractions.pop(job.row, None)
 
     def _costs(self, job: Job) -> tuple[tuple[float, ...], dict[int, float]]:
-        """The exact costs; a latency is measured by batch size, which is charged as scoring."""
-        problem = self._shared.problem
+        """The exact costs; latencies by batch size and an inference's energy are measured, and charged as scoring."""
+        problem, programs, spend = self._shared.problem, self._programs, self._shared.spend
         costs = dict(zip(problem.cost_names, problem.costs(np.array([job.genome]))[0].tolist(), strict=True))
-        if not problem.measured:
-            return tuple(costs.values()), {}
-        watch = Stopwatch()
-        latencies = self._programs.latencies_s(job.genome)
-        self._shared.spend(self._device, "scoring", "latency", watch, [])
-        costs |= dict.fromkeys(problem.measured, latencies[self._shared.config.latency_batch])
+        latencies, batch = {}, self._shared.config.latency_batch
+        if problem.clocked:
+            watch = Stopwatch()
+            latencies = programs.latencies_s(job.genome)
+            spend(self._device, "scoring", "latency", watch, [])
+            costs |= dict.fromkeys(problem.clocked, latencies[batch])
+        if problem.metered:
+            watch = Stopwatch()
+            joules = programs.inference_energy_j(job.genome, batch, self._shared.ledger.meter, self._device)
+            spend(self._device, "scoring", "inference-energy", watch, [])
+            costs |= dict.fromkeys(problem.metered, joules)
         return tuple(costs.values()), latencies
 
 

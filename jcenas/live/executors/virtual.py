@@ -77,6 +77,9 @@ class VirtualExecutor:
         """Nothing runs between two calls."""
         return {}
 
+    def close(self) -> None:
+        """Nothing to end."""
+
     def prepare(self, until: float) -> bool:
         """All devices train the supernet together."""
         begin = min(self.ledger.clock)

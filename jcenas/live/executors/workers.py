@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jcenas.live.executors.executor import Hooks, Plan, Report
+from jcenas.live.executors.executor import Hooks, Parts, Plan, Report
 from jcenas.live.executors.worker import Answer, Task, Worker, problem_with
 from jcenas.live.ledger import Ledger
 from jcenas.live.run_folder import RunFolder
@@ -83,6 +83,14 @@ class WorkersExecutor:
         self._done: dict[int, float] = {}  # row -> share, as it said when it paused
         self._seconds: list[float] = []  # of finished evaluations
 
+    @classmethod
+    def of(cls, parts: Parts) -> "WorkersExecutor":
+        """The executor `workers` of the registry: a process a device, which calls the user's function."""
+        problem, config = parts.problem, parts.config
+        assert isinstance(problem, FunctionProblem), "SearchConfig refuses networks"
+        settings = Settings(config.seed, config.epochs, config.real_time)
+        return cls(problem, parts.folder, parts.ledger, settings, devices=parts.devices)
+
     # --- what the loop asks ------------------------------------------------------------------------------------------
 
     def begin(self, hooks: Hooks) -> None:
@@ -94,11 +102,12 @@ class WorkersExecutor:
         self.hooks = hooks
         began = time.monotonic()
         self._workers = []
-        for device in range(self.devices):
-            self._workers.append(Worker(device, self.problem.evaluate))
-        for device, worker in enumerate(self._workers):
-            worker.wait_until_ready()
-            self.ledger.standing(device, "compiling", "starting", time.monotonic() - began)
+        with self.ledger.working(*range(self.devices)):
+            for device in range(self.devices):
+                self._workers.append(Worker(device, self.problem.evaluate))
+            for device, worker in enumerate(self._workers):
+                worker.wait_until_ready()
+                self.ledger.standing(device, "compiling", "starting", time.monotonic() - began)
 
     def close(self) -> None:
         """End the processes."""
@@ -178,6 +187,7 @@ class WorkersExecutor:
         left_s = (hour.plan.end - self.ledger.clock[device]) * self.ledger.hour_seconds
         seed = int(np.random.SeedSequence([self.settings.seed, job.proposal]).generate_state(1)[0]) % _LARGEST_SEED
         call = self._calls[device] = _Call(job)
+        self.ledger.meter.begin([device])
         self._workers[device].ask(
             Task(self.problem.given(job.genome), seed, self.settings.epochs, folder, max(left_s, 0.0))
         )
@@ -212,6 +222,8 @@ class WorkersExecutor:
             self._fail(device, call.job, limit, hour)
         elif self.hooks.should_stop():
             self._stop(device, call, hour)
+        if self._calls[device] is None:  # it may have been handed over again
+            self.ledger.meter.end([device])
 
     def _stop(self, device: int, call: _Call, hour: _Hour) -> None:
         """The search ends: ask for a pause, and wait for it a while."""

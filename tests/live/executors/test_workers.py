@@ -149,6 +149,33 @@ def test_costs_that_an_evaluation_returns(bench):
     assert other.outcomes[0].reason == "evaluate returned 1 values, not 2 (error, latency_ms)"
 
 
+class Watched:
+    """A meter that notes whose energy it is asked to count."""
+
+    def __init__(self):
+        self.said = []
+
+    def begin(self, devices):
+        self.said.append(("begin", *devices))
+
+    def end(self, devices):
+        self.said.append(("end", *devices))
+
+    def take(self, device, *, at_rest=False):
+        self.said.append(("take", device))
+        return 7.0
+
+
+def test_a_meter_counts_a_worker_while_it_evaluates(bench):
+    one = bench("evaluate")
+    meter = one.ledger.meter = Watched()
+    one.work([job(3, 3)])
+    rows = one.database.rows("SELECT purpose, measured_j FROM intervals WHERE purpose = 'candidate'")
+    takes = [said for said in meter.said if said[0] == "take"]
+    assert meter.said == [("begin", 0), *takes, ("end", 0)]
+    assert sum(row["measured_j"] for row in rows) == pytest.approx(7.0 * len(takes))
+
+
 def test_a_time_limit_ends_an_evaluation(bench):
     here = bench("long", time_limit_s=0.3)
     here.work([job(0)], hours=300)
