@@ -118,10 +118,11 @@ def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None],
         log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
         essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
         programs = [_programs(essence, images, device) for device in devices]
-        compiled_s, timing = watch.read()[0], Stopwatch()
+        compiled_s = watch.read()[0]
         joules = {"compiling": [meter.take(device) for device in every]}
         meter.end(every[1:])
         log(f"compiled in {compiled_s:.1f} s")
+        timing = Stopwatch()  # begins when nothing more of the compiling is to be read
         problem = make_problem(config, images.data)
         known = _measure(config, images, problem, programs[0], meter) if known is None else known
         seconds = {"compiling": compiled_s, "timing": timing.read()[0]}
