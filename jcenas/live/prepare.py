@@ -132,10 +132,11 @@ def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None],
         programs = [_programs(essence, images, device) for device in devices]
         count = _at_once(config, devices, known)
         _slots(programs, count or 1)
-        compiled_s, timing = watch.read()[0], Stopwatch()
+        compiled_s = watch.read()[0]
         joules = {"compiling": [meter.take(device) for device in every]}
         meter.end(every[1:])
         log(f"compiled in {compiled_s:.1f} s")
+        timing = Stopwatch()  # begins when nothing more of the compiling is to be read
         problem = make_problem(config, images.data)
         found = measure(config, images, problem, programs, count, meter) if known is None else known
         seconds, watch = {"compiling": compiled_s, "timing": timing.read()[0]}, Stopwatch()

@@ -62,20 +62,19 @@ def measure(
     light, heavy = (config.epochs * seconds for seconds in times[count])
     counts = np.asarray(problem.multiply_adds(np.array(ends)), float)
     lines = {"latency_at": problem.latency_at, "energy_at": problem.energy_at}
-    dearest, supernet_s = {}, 0.0
+    dearest: dict[str, float] = {}
     for line, names, counter in (("latency_at", problem.clocked, None), ("energy_at", problem.metered, meter)):
         if names:
             least = _cost_of(first, config.latency_batch, counter, ends[0])
             most = [_cost_of(first, config.latency_batch, counter, genome) for genome in problem.dearest]
             lines[line] = _line(counts, (least, most[0]))
             dearest |= dict.fromkeys(names, max(most))
-    if stage_from_name(config.stage).supernet:
-        supernet_s = config.supernet_epochs * first.seconds_per_epoch(None)
+    supernet = stage_from_name(config.stage).supernet
     return {
         "reference": problem.reference_point(error, dearest),
         "seconds_at": _line(counts, (light, heavy), least=1e-3),
         **lines,
-        "supernet_s": supernet_s,
+        "supernet_s": config.supernet_epochs * first.seconds_per_epoch(None) if supernet else 0.0,
         "side_by_side": count,
         "at_once_s": {str(number): float(np.mean(seconds)) for number, seconds in times.items()},
     }

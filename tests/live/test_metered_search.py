@@ -83,13 +83,13 @@ def test_a_search_is_charged_what_its_meter_counts_and_goes_on_without_it(plug, 
         assert (row["measured_j"] is None) == (row["state"] == "idle")
         if row["measured_j"] is not None:
             assert row["energy_kwh"] == pytest.approx(1.5 * row["measured_j"] / 3.6e6)
-            assert row["measured_j"] >= 0.99 * WATTS * row["seconds"]  # and what was drawn between two jobs
+            assert row["measured_j"] >= 0.9 * WATTS * row["seconds"]  # and what was drawn between two jobs
     purposes = {row["purpose"] for row in rows if row["measured_j"] is not None}
     assert purposes == {"compiling", "timing", "candidate", "inference-energy", "test"}
     joules = [sum(row[name] for row in rows if row["measured_j"]) for name in ("measured_j", "modelled_j", "seconds")]
     meter = result.summary["meter"]
     assert [meter[name] for name in ("measured_j", "modelled_j", "seconds")] == pytest.approx(joules)
-    assert joules[0] < 3 * WATTS * joules[2]
+    assert joules[0] < 10 * WATTS * joules[2]  # a machine with much else to do takes long between two jobs
     assert any("counted by plug" in line for line in summary_lines(result, None))
     assert "counted by plug" in write_report(result.folder).read_text()
     assert result.pareto["measured-energy"].between(WATTS * 1e-6, WATTS).all()  # of calls that take 1 µs to 1 s
