@@ -169,6 +169,7 @@ def test_it_starts_as_he_et_al_say():
         assert (cell[name]["scale"] == 1).all()
 
 
+@pytest.mark.slow
 def test_a_cell_alone_starts_with_the_weights_of_its_network():
     module = Supernet101(4, **MACRO | {"channels": 40})
     v = jax.jit(module.init)(jax.random.key(0), IMAGES, UNUSED)
