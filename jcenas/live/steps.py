@@ -44,6 +44,7 @@ class Steps:
         self._reference = jnp.asarray(reference, jnp.float32)
         self.jobs = sizes.devices + sizes.queue + sizes.unscored
         self.new_among = jax.jit(engine.new_among)
+        self._start = jax.jit(self._begun, static_argnums=1)
         self._ask = jax.jit(lambda key, state: optimizer.ask(key, state)[1])
         self._act = jax.jit(self._decided)
         self._learn = jax.jit(self._learned)
@@ -54,6 +55,9 @@ class Steps:
 
     def start(self, key: jax.Array, *, rows: int) -> SearchState:
         """The state before the first hour, with a catalogue of so many rows; the key is the first half of the run's."""
+        return self._start(key, rows)
+
+    def _begun(self, key: jax.Array, rows: int) -> SearchState:
         state = self._optimizer.init(jax.random.split(key)[0])
         return SearchState.empty(state, self.sizes, objectives=len(self._reference), catalog=rows)
 

@@ -5,6 +5,7 @@ A point with an objective of -inf adds an infinite volume, unless others cover i
 Letters: n points, b new points, m objectives. Masks mean *valid*.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -26,6 +27,7 @@ def _without(gain: jax.Array, i: jax.Array) -> jax.Array:
     return jnp.where((jnp.arange(gain.shape[0]) == i)[:, None], 0, gain)
 
 
+@functools.partial(jax.jit, static_argnums=0, inline=True)  # one program where nothing is traced
 def _with_infinities(function: Callable[..., jax.Array], *gains_of: jax.Array) -> jax.Array:
     """Apply a volume of gains, (n, m) each, some of which may be infinite.
 

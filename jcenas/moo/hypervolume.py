@@ -19,6 +19,8 @@ With more than three objectives f is one of a few sizes, chosen by what there is
 Letters: n points, m objectives.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,7 +45,12 @@ def distances(objectives: ArrayLike, reference: ArrayLike) -> jax.Array:
 
 def gains(objectives: ArrayLike, reference: ArrayLike, mask: jax.Array | None = None) -> jax.Array:
     """Distances reference - objectives, float (n, m), with all zeros in rows that contribute nothing; see `less`."""
-    gain = distances(objectives, reference)
+    return _of_rows_inside(distances(objectives, reference), mask)
+
+
+@functools.partial(jax.jit, inline=True)  # one program, not one for each of its operations, where nothing is traced
+def _of_rows_inside(gain: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Distances (n, m) with all zeros in rows that contribute nothing."""
     inside = jnp.all(gain > 0, axis=1)  # False for NaN
     return jnp.where((inside if mask is None else inside & mask)[:, None], gain, 0)
 
@@ -145,7 +152,12 @@ def hypervolume(objectives: ArrayLike, reference: ArrayLike, mask: ArrayLike | N
     check_reference(points, reference)
     if points.shape[0] == 0:
         return jnp.zeros((), as_floats(points).dtype)
-    gain = gains(objectives, reference, mask)
+    return _of_gains(gains(objectives, reference, mask))
+
+
+@functools.partial(jax.jit, inline=True)
+def _of_gains(gain: jax.Array) -> jax.Array:
+    """Volume of the union of the boxes [0, gain], gain (n, m) nonnegative, some of it perhaps infinite; scalar."""
     unbounded = jnp.isinf(gain)
     measure = _volume_of_front if gain.shape[1] > 3 and gain.shape[0] > _FRONTS[0] else volume
     return jnp.where(jnp.any(unbounded), jnp.inf, measure(jnp.where(unbounded, 1, gain)))

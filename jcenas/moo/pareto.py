@@ -9,6 +9,8 @@ be measured is as bad as can be. Integers compare exactly.
 Letters: n rows, m objectives. Masks mean *valid*; rows outside the mask neither dominate nor count.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -18,6 +20,9 @@ from jcenas.moo.arrays import as_array, as_floats, as_objectives
 
 _BLOCK = 512
 _DIRECT = 1024  # up to here all pairs are one fused loop
+
+# Called where nothing is traced, a function is one program, not one for each of its operations.
+_compiled = functools.partial(jax.jit, inline=True)
 
 
 def clean(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
@@ -88,7 +93,11 @@ def dominance_number(objectives: ArrayLike, mask: ArrayLike | None = None) -> ja
     Raises:
       ValueError: on wrong ranks.
     """
-    objectives, mask = as_objectives(objectives, mask)
+    return _dominance_number(*as_objectives(objectives, mask))
+
+
+@_compiled
+def _dominance_number(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
     points = comparable(objectives, mask)
     n = points.shape[0]
     if n <= _DIRECT:
@@ -118,7 +127,11 @@ def non_dominated(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.A
 
     O(n log n) for two objectives, O(n^2 m) for more; memory O(n).
     """
-    objectives, mask = as_objectives(objectives, mask)
+    return _non_dominated(*as_objectives(objectives, mask))
+
+
+@_compiled
+def _non_dominated(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
     points = comparable(objectives, mask)
     if points.shape[1] == 2 and points.shape[0] > _BLOCK:
         best = _staircase(points)
@@ -129,7 +142,11 @@ def non_dominated(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.A
 
 def ranks(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.Array:
     """Front of each row, int32 (n,), by non-dominated sorting (Deb et al. 2002): 0 for the best, n outside the mask."""
-    objectives, mask = as_objectives(objectives, mask)
+    return _ranks(*as_objectives(objectives, mask))
+
+
+@_compiled
+def _ranks(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
     points = comparable(objectives, mask)
     n = points.shape[0]
     valid = jnp.ones(n, bool) if mask is None else mask
@@ -167,6 +184,11 @@ def crowding_distance(
         front = as_array(front)
         if front.shape != objectives.shape[:1]:
             raise ValueError(f"front must have shape (n,): got {front.shape} for objectives {objectives.shape}")
+    return _crowding_distance(objectives, mask, front)
+
+
+@_compiled
+def _crowding_distance(objectives: jax.Array, mask: jax.Array | None, front: jax.Array | None) -> jax.Array:
     n = objectives.shape[0]
     if n == 0:
         return jnp.zeros(0, as_floats(objectives).dtype)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jcenas.alloc.environment import Environment, Step
-from jcenas.alloc.features import FEATURES, features
+from jcenas.alloc.features import FEATURES
+from jcenas.alloc.features import features as learned_features
 from jcenas.alloc.learned import DEFAULT, LEVELS, load_policy, save_policy, share_of, share_of_action
 from jcenas.alloc.networks import Outputs
 from jcenas.alloc.ppo import PpoConfig, make_ppo
@@ -14,6 +15,7 @@ from jcenas.errors import InputError
 
 
 def test_features_by_hand(observe):
+    features = jax.jit(learned_features)
     forecast = np.repeat(np.where(np.arange(24) < 12, 100.0, 300.0)[:, None], 3, axis=1)
     forecast[12] = [250, 300, 350]
 
@@ -58,14 +60,14 @@ def test_round_trip(discrete, tmp_path, key, observe):
 
     config = PpoConfig(environments=2, steps=4, updates=1, width=8)
     ppo = make_ppo(config, Environment(reset, step, FEATURES, LEVELS if discrete else 0))
-    state, _ = jax.jit(ppo.update)(ppo.init(key))
+    state, _ = jax.jit(lambda key: ppo.update(ppo.init(key)))(key)
     path = save_policy(tmp_path / "mine.npz", state, discrete=discrete)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.npz"]
     policy = load_policy(path)
     params, normaliser = policy.init_params(key)
     jax.tree.map(np.testing.assert_array_equal, params, state.params)
     np.testing.assert_array_equal(normaliser.mean, state.normaliser.mean)
-    share = policy.apply(key, (params, normaliser), observe(100, [50, 200]))
+    share = jax.jit(policy.apply)(key, (params, normaliser), observe(100, [50, 200]))
     assert 0 <= float(share) <= 1
 
 
@@ -80,7 +82,7 @@ def test_bad_files(tmp_path):
 def test_the_shipped_policy_is_small_and_waits_for_clean_hours(key, observe):
     assert DEFAULT.stat().st_size <= 200_000
     policy = load_policy(DEFAULT)
-    params = policy.init_params(key)
+    params, apply = policy.init_params(key), jax.jit(policy.apply)
 
     def share(day, time_left, affordable):
         forecast = np.repeat(np.tile(day, 2)[:, None], 3, axis=1)
@@ -89,7 +91,7 @@ def test_the_shipped_policy_is_small_and_waits_for_clean_hours(key, observe):
             hours_left=80 * time_left, affordable=affordable, hypervolume=0.99, evaluations=40, queue=22, capacity=24,
             half_finished=2, future=np.zeros(80),
         )  # fmt: skip
-        return float(policy.apply(key, params, seen))
+        return float(apply(key, params, seen))
 
     clean, dirty = [100.0] * 8 + [300.0] * 4, [300.0] * 4 + [100.0] * 8
     assert share(clean, 0.5, 500.0) > share(dirty, 0.5, 500.0) == 0  # pays for one device in the clean hours, no more

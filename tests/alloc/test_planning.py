@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from jcenas.alloc.planning import cheapest_first, expected_hours, oracle, pace, plan
+from jcenas.alloc import planning
+
+cheapest_first, expected_hours, oracle, pace, plan = (
+    jax.jit(f)
+    for f in (planning.cheapest_first, planning.expected_hours, planning.oracle, planning.pace, planning.plan)
+)
 
 
 def test_by_hand():

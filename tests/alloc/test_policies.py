@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,9 +15,16 @@ KINDS = registry.built_in("policy")
 NAMES = ["static:0.3" if kind == "static" else kind for kind in KINDS]
 
 
+@functools.cache
+def compiled(name):
+    """A policy whose `apply` is one program, made once, and not one for each of its operations."""
+    policy = policy_from_name(name)
+    return policy._replace(apply=jax.jit(policy.apply))
+
+
 @pytest.fixture(params=NAMES)
 def policy(request):
-    return policy_from_name(request.param)
+    return compiled(request.param)
 
 
 @pytest.fixture
@@ -23,7 +32,7 @@ def decide(key, observe):
     """The share of a named policy."""
 
     def share(name, **seen):
-        policy = policy_from_name(name)
+        policy = compiled(name)
         observation = observe(**{"intensity_now": 150, "window": [100, 200], **seen})
         return float(policy.apply(key, policy.init_params(key), observation))
 
@@ -48,10 +57,9 @@ def hostile(observe):
 
 
 def test_share_is_a_float32_scalar_in_range(policy, key, hostile):
-    apply = jax.jit(policy.apply)
     params = policy.init_params(key)
     for observation in hostile:
-        share = apply(key, params, observation)
+        share = policy.apply(key, params, observation)
         assert (share.shape, share.dtype, share.weak_type) == ((), jnp.float32, False)
         assert 0 <= float(share) <= 1
 

@@ -120,6 +120,7 @@ def asking(state, actions):
     """What a trained network says of an observation."""
     network = ActorCritic(actions, CONFIG.width)
 
+    @jax.jit
     def ask(*observation):
         return network.apply(state.params, state.normaliser.apply(jnp.array(observation, jnp.float32)))
 

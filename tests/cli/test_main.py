@@ -133,13 +133,13 @@ SIMULATE = "simulate --table toy --seeds 1 --hours 2 --devices 2 --optimizer ran
 
 
 @pytest.mark.parametrize("how", ["stdin", "file"])
-def test_a_command_called_from_a_script_leaves_its_process_alone(how, tmp_path):
+def test_a_command_called_from_a_script_leaves_its_process_alone(how, compiled_soon, tmp_path):
     script = (
         f"print('before')\nfrom jcenas import cli\nprint('code', cli.parse({SIMULATE.split()!r})())\nprint('after')\n"
     )
     file = tmp_path / "script.py"
     file.write_text(script)
-    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    environment = {name: value for name, value in compiled_soon.items() if name != "GLIBC_TUNABLES"}
     done = subprocess.run(
         [sys.executable, *(["-"] if how == "stdin" else [str(file)])],
         input=script if how == "stdin" else None,

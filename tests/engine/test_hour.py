@@ -12,6 +12,11 @@ from jcenas.moo.types import Optimizer
 
 NAN, INF = np.nan, np.inf
 
+# As programs, and not as one for each of their operations.
+new_among, affordable_scores, remember = (jax.jit(f) for f in (hour.new_among, hour.affordable_scores, hour.remember))
+line_up, settle = (jax.jit(f, static_argnums=0) for f in (hour.line_up, hour.settle))
+rank = jax.jit(hour.rank, static_argnums=(0, 1, 6))
+
 
 def mask(text):
     """A mask as ones and zeros."""
@@ -55,7 +60,7 @@ def test_a_device_that_slices_its_hour_has_proposals_to_score():
 def test_new_proposals(kit):
     state = kit.state_of(queue=[3], half=[4], rows=[5, 6])
     rows = jnp.array([1, 3, 4, 6, 1, EMPTY, 2, 2], jnp.int32)
-    np.testing.assert_array_equal(hour.new_among(rows, state), mask("10000010"))
+    np.testing.assert_array_equal(new_among(rows, state), mask("10000010"))
 
 
 @pytest.mark.parametrize(
@@ -71,13 +76,13 @@ def test_new_proposals(kit):
 )
 def test_scores_that_the_time_pays(kit, device_s, score_s, scored, seconds):
     rows, new = jnp.array([3, 5, 7, 8], jnp.int32), mask("1011")
-    got = hour.affordable_scores(new, rows, kit.state_of(scored=[7]), jnp.float32(device_s), jnp.float32(score_s))
+    got = affordable_scores(new, rows, kit.state_of(scored=[7]), jnp.float32(device_s), jnp.float32(score_s))
     np.testing.assert_array_equal(got[0], mask(scored))
     assert float(got[1]) == seconds
 
 
 def test_scores_are_remembered(kit):
-    state = hour.remember(kit.state_of(scored=[7]), jnp.array([3, 5, 7, EMPTY], jnp.int32), mask("1010"))
+    state = remember(kit.state_of(scored=[7]), jnp.array([3, 5, 7, EMPTY], jnp.int32), mask("1010"))
     np.testing.assert_array_equal(np.flatnonzero(state.scored), [3, 7])
 
 
@@ -86,33 +91,31 @@ def test_the_queue_is_ranked_with_what_is_new(kit):
     catalog = kit.catalog_of(costs=[2, 1, 3, 1, 1, 0.5], estimates=[2, 1, 3, 1, 1, 9])
     waiting, scored = kit.padded([0, 2], 3), kit.padded([5, 4], 4)
     reference, state = jnp.array([10.0, 10.0]), kit.state_of()
-    order = hour.rank(stages.one_shot(), kit.sizes, state, catalog, jnp.concatenate([waiting, scored]), reference, (6,))
+    order = rank(stages.one_shot(), kit.sizes, state, catalog, jnp.concatenate([waiting, scored]), reference, (6,))
     np.testing.assert_array_equal(order, [5, 4, 0])  # of two without dominators the earlier proposal; 2 falls out
-    order = hour.rank(
+    order = rank(
         stages.one_shot(), kit.sizes, state, catalog, jnp.concatenate([kit.padded([2], 3), scored[2:]]), reference, (6,)
     )
     np.testing.assert_array_equal(order, [2, EMPTY, EMPTY])
-    order = hour.rank(stages.none(), kit.sizes, state, catalog, jnp.concatenate([waiting, scored]), reference, (6,))
+    order = rank(stages.none(), kit.sizes, state, catalog, jnp.concatenate([waiting, scored]), reference, (6,))
     np.testing.assert_array_equal(order, [EMPTY] * 3)
 
 
 def test_a_stage_that_refits_sees_the_evaluations_in_the_smallest_room(kit):
     seen = []
 
-    def rank(evaluated, candidates, reference, n):
+    def nearest(evaluated, candidates, reference, n):
         seen.append(evaluated.mask.shape[0])
         best = jnp.where(evaluated.mask, evaluated.objectives[:, 0], INF).min()
         order = jnp.argsort(jnp.abs(candidates.estimate - best))[:n]
         return order, candidates.mask[order]
 
-    stage = stages.Stage("mine", rank, "synflow", at_once=True, refits=True)
+    stage = stages.Stage("mine", nearest, "synflow", at_once=True, refits=True)
     catalog = kit.catalog_of(costs=range(6), estimates=[10, 20, 30, 40, 50, 60])
     state = kit.state_of(rows=[8, 9])
     state = state.replace(observed=state.observed.at[:2, 0].set(jnp.array([41.0, 52.0])))
     scored = kit.padded([0, 3, 4], 4)
-    order = hour.rank(
-        stage, kit.sizes, state, catalog, jnp.concatenate([kit.padded([], 3), scored]), jnp.ones(2), (2, 4, 6)
-    )
+    order = rank(stage, kit.sizes, state, catalog, jnp.concatenate([kit.padded([], 3), scored]), jnp.ones(2), (2, 4, 6))
     np.testing.assert_array_equal(order[:2], [3, 4])  # nearest to the best evaluation, 41
     assert sorted(set(seen)) == [2, 4, 6]
 
@@ -124,7 +127,7 @@ SECONDS = jnp.arange(100.0, 110.0)
 def line_of(kit, *, count=0, waiting=(5, 6)):
     state = kit.state_of(**LINE).replace(count=jnp.int32(count))
     proposals, untried = jnp.array([1, 3, 2, 6], jnp.int32), mask("1111")
-    return hour.line_up(kit.sizes, state, SECONDS, kit.padded(waiting, 3), proposals, untried)
+    return line_up(kit.sizes, state, SECONDS, kit.padded(waiting, 3), proposals, untried)
 
 
 def test_the_line_by_hand(kit):
@@ -154,7 +157,7 @@ def test_the_line_is_no_longer_than_the_room(kit):
 )
 def test_who_waits_and_who_is_cut_after_an_hour(kit, started, done, queue, half, half_s):
     left_s = jnp.full(7, 7.0)
-    got = hour.settle(kit.sizes, line_of(kit), mask(started), mask(done), left_s)
+    got = settle(kit.sizes, line_of(kit), mask(started), mask(done), left_s)
     np.testing.assert_array_equal(got[0], kit.padded(queue, 3))
     np.testing.assert_array_equal(got[1], kit.padded(half, 2))
     np.testing.assert_array_equal(got[2], [*half_s, *[0.0] * (2 - len(half_s))])
@@ -170,14 +173,17 @@ def noting():
     return Optimizer(lambda key: (jnp.int32(0), *none), lambda key, state: (state, none[0]), tell)
 
 
+@jax.jit
+def learn_of(state, ended, reference):
+    return hour.learn(noting(), state, ended, reference)
+
+
 def learn(state, *, observed, objectives=None, finish, done):
     genomes, rows = jnp.array([[1], [2], [3], [4]], jnp.int32), jnp.array([1, 2, 3, 4], jnp.int32)
     observed = jnp.array(observed, jnp.float32)
     true = observed if objectives is None else jnp.array(objectives, jnp.float32)
     finish, reference = jnp.array(finish, jnp.float32), jnp.array([10.0, 10.0])
-    return jax.jit(
-        lambda s: hour.learn(noting(), s, hour.Ended(genomes, rows, true, observed, finish, mask(done)), reference)
-    )(state)
+    return learn_of(state, hour.Ended(genomes, rows, true, observed, finish, mask(done)), reference)
 
 
 def begin(kit):

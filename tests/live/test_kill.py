@@ -15,6 +15,14 @@ SMALL = (
 )
 
 
+@pytest.fixture(autouse=True)
+def soon(compiled_soon, monkeypatch):
+    """What is started compiles as the session does: most of what a kill waits for."""
+    for name in ("JAX_DISABLE_MOST_OPTIMIZATIONS", "XLA_FLAGS"):
+        if name in compiled_soon:
+            monkeypatch.setenv(name, compiled_soon[name])
+
+
 def start(folder, arguments):
     environment = dict(os.environ, GLIBC_TUNABLES="")
     command = [sys.executable, "-m", "jcenas.cli", "search", "--quiet", "--no-report", *arguments.split()]

@@ -51,7 +51,7 @@ def test_a_policy_that_plans_sees_the_forecast_and_waits_for_clean_hours(kit, pr
     assert loop.run() in {"time", "carbon budget"}
     hours = hours_of(database)
     named = policy_from_name(policy)
-    params = named.init_params(jax.random.key(0))
+    params, apply, told = named.init_params(jax.random.key(0)), jax.jit(named.apply), jax.jit(observe)
     spent = np.concatenate([[0.0], np.cumsum([hour["emissions_g"] for hour in hours])])
     before = [{"queued": 0, "halfway": 0, "evaluations": 0, "hypervolume": 0.0}, *hours]
     for hour, (key, status, outlook, budget) in enumerate(seen):
@@ -61,7 +61,7 @@ def test_a_policy_that_plans_sees_the_forecast_and_waits_for_clean_hours(kit, pr
         assert outlook.past_known.all()
         assert np.isnan(outlook.future).all()
         assert outlook.future.shape == (24,)
-        observation = observe(status, outlook, budget)
+        observation = told(status, outlook, budget)
         assert float(observation.intensity_now) == DAY[hour]
         assert float(observation.hours_left) == 24 - hour
         assert float(observation.affordable) == pytest.approx((budget_g - spent[hour]) / 3.6, rel=1e-5)
@@ -74,7 +74,7 @@ def test_a_policy_that_plans_sees_the_forecast_and_waits_for_clean_hours(kit, pr
         expected = keys_of(state.search_key, hour).act
         np.testing.assert_array_equal(jax.random.key_data(key), jax.random.key_data(expected))
         # And what was recorded is what the policy, asked in the same way as in the simulator, answers.
-        share = float(named.apply(key, params, observation))
+        share = float(apply(key, params, observation))
         assert hours[hour]["evaluation_share"] == pytest.approx(share, abs=1e-6)
     shares = np.array([hour["evaluation_share"] for hour in hours])
     clean = DAY[: len(hours)] == 100

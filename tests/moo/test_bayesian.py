@@ -12,14 +12,28 @@ REFERENCE = np.array([2.0, 2.0], np.float32)
 SMALL = SurrogateConfig(covariance="matern", pool=48, draws=8, fit_steps=2, fit_points=8, front=8)
 
 
+def asked(optimizer, key, genomes, objectives):
+    """What an optimiser proposes that was told these, in one program."""
+
+    def run(key, genomes, objectives):
+        return optimizer.ask(key, optimizer.tell(optimizer.init(key), genomes, objectives))[1]
+
+    return jax.jit(run)(key, genomes, objectives)
+
+
 @pytest.mark.slow
 def test_known_objectives_enter_every_draw_as_they_are(key):
     inputs = jnp.array([[0.0], [0.5], [1.0]])
     objectives = jnp.array([[3.0, 1.0], [2.0, 2.0], [1.0, 3.0]])
     queries, known = jnp.array([[0.25], [0.75]]), jnp.array([7.0, 8.0])
     samples = surrogate.Samples(inputs, objectives, jnp.ones(3, bool))
-    processes = surrogate.fit_processes(key, SMALL, samples, [None, known])
-    draws = surrogate.posterior_draws(jax.random.fold_in(key, 1), SMALL, processes, queries, [None, known])
+
+    @jax.jit
+    def draw(key, samples, queries, known):
+        processes = surrogate.fit_processes(key, SMALL, samples, [None, known])
+        return surrogate.posterior_draws(jax.random.fold_in(key, 1), SMALL, processes, queries, [None, known])
+
+    draws = draw(key, samples, queries, known)
     assert draws.shape == (8, 2, 2)
     np.testing.assert_array_equal(draws[:, :, 1], np.tile(known, (8, 1)))
     assert np.std(np.asarray(draws[:, 0, 0])) > 0
@@ -42,8 +56,7 @@ def test_a_known_cost_rules_out_what_costs_too_much(key):
         "mixed": ms_ehvi(box, (None, cost), SMALL, **sizes),
         "modelled": bayesian(box, SMALL, **sizes),
     }.items():
-        state = optimizer.tell(optimizer.init(key), genomes, values)
-        proposed[name] = np.asarray(jax.jit(optimizer.ask)(key, state)[1])[:, 0]
+        proposed[name] = np.asarray(asked(optimizer, key, genomes, values))[:, 0]
     assert proposed["mixed"].max() < 40
     assert proposed["modelled"].max() >= 40
 
@@ -58,8 +71,7 @@ def test_the_archive_is_the_whole_front(key):
     optimizer = bayesian(
         box, dataclasses.replace(SMALL, pool=256, local=0.0), capacity=104, batch=1, reference=(1.1, 1.1)
     )
-    state = optimizer.tell(optimizer.init(key), genomes, np.stack([x, 1 - np.sqrt(x)], axis=1))
-    proposed = box.features(jax.jit(optimizer.ask)(key, state)[1])
+    proposed = box.features(asked(optimizer, key, genomes, np.stack([x, 1 - np.sqrt(x)], axis=1)))
     assert 0.1 < float(proposed[0, 0]) < 0.2
 
 
@@ -67,7 +79,8 @@ def test_the_archive_is_the_whole_front(key):
 def test_greedy_picks_are_those_of_an_exhaustive_search(m):
     random = np.random.default_rng(m)
     new, old = random.random((3, 30, m)).astype(np.float32), 0.6 * random.random((3, 9, m)).astype(np.float32)
-    picks = np.asarray(surrogate._greedy(jnp.asarray(new), jnp.asarray(old), jnp.arange(30) != 4, 5)).tolist()
+    greedy = jax.jit(surrogate._greedy, static_argnums=3)
+    picks = np.asarray(greedy(new, old, np.arange(30) != 4, 5)).tolist()
     chosen = []
     for _ in range(5):  # gains are distances from a reference of 0
         values = np.full(30, -1.0)

@@ -27,11 +27,15 @@ def test_posterior_against_numpy(kind, kernel):
     random = np.random.default_rng(0)
     x, q = random.integers(0, 4, (12, 2)) / 3, random.integers(0, 4, (5, 2)) / 3
     y = random.normal(size=12)
+
+    @jax.jit
+    def posterior(hyper, x, y, mask, q):
+        return gp.predict(kind, gp.condition(kind, hyper, x, y, mask), q)
+
     with jax.enable_x64(True):
-        hyper = Hyperparameters(jnp.log(jnp.array([0.7, 1.9])), jnp.log(jnp.array(1.3)), jnp.log(jnp.array(0.05)))
+        hyper = Hyperparameters(np.log([0.7, 1.9]), np.log(np.array(1.3)), np.log(np.array(0.05)))
         padded = np.concatenate([x, np.full((3, 2), np.nan)])
-        process = gp.condition(kind, hyper, jnp.array(padded), jnp.append(y, jnp.full(3, jnp.nan)), jnp.arange(15) < 12)
-        mean, matrix = gp.predict(kind, process, jnp.array(q))
+        mean, matrix = posterior(hyper, padded, np.append(y, np.full(3, np.nan)), np.arange(15) < 12, q)
     expected = numpy_posterior(kernel, x, y, q, 0.05 + 1.3e-5)
     np.testing.assert_allclose(mean, expected[0], atol=1e-6)
     np.testing.assert_allclose(matrix, expected[1], atol=1e-6)
@@ -42,8 +46,9 @@ def test_fit_finds_which_variable_matters(key):
     y = jnp.array([-1.0, 0.3, 0.4, 1.2])[x[:, 0].astype(int)]
     before = gp.defaults(3)
     mask = jnp.ones(60, bool)
-    after = gp.fit("categorical", before, x, y, mask, steps=60)
+    after = jax.jit(lambda *data: gp.fit("categorical", *data, steps=60))(before, x, y, mask)
 
+    @jax.jit
     def loss(hyper):
         return gp.negative_log_likelihood("categorical", hyper, x, y, mask)
 
@@ -54,7 +59,7 @@ def test_fit_finds_which_variable_matters(key):
 
 def test_sample_has_the_moments(key):
     mean, matrix = jnp.array([1.0, -1.0]), jnp.array([[1.0, 0.8], [0.8, 2.0]])
-    draws = gp.sample(key, mean, matrix, 40_000, 1.0)
+    draws = jax.jit(lambda *posterior: gp.sample(*posterior, 40_000, 1.0))(key, mean, matrix)
     np.testing.assert_allclose(draws.mean(0), mean, atol=0.03)
     np.testing.assert_allclose(np.cov(np.asarray(draws).T), matrix, atol=0.06)
 
@@ -63,11 +68,16 @@ def test_draws_are_numbers_where_the_model_is_certain(key):
     # 60 noise-free samples of a smooth line leave the posterior less variance than the prior's rounding error.
     x = jnp.linspace(0, 1, 60)[:, None]
     hyper = Hyperparameters(jnp.zeros(1), jnp.log(10.0), jnp.log(1e-6))
-    process = gp.condition("matern", hyper, x, jnp.sin(3 * x[:, 0]), jnp.ones(60, bool))
     queries = jnp.linspace(0.01, 0.99, 200)[:, None]
-    mean, matrix = gp.predict("matern", process, queries)
+
+    @jax.jit
+    def run(key, x, queries):
+        process = gp.condition("matern", hyper, x, jnp.sin(3 * x[:, 0]), jnp.ones(60, bool))
+        mean, matrix = gp.predict("matern", process, queries)
+        return matrix, gp.sample(key, mean, matrix, 8, 10.0)
+
+    matrix, draws = run(key, x, queries)
     assert jnp.max(jnp.diagonal(matrix)) < 1e-3 * 10
-    draws = gp.sample(key, mean, matrix, 8, 10.0)
     assert jnp.all(jnp.isfinite(draws))
     np.testing.assert_allclose(draws, np.tile(np.sin(3 * queries[:, 0]), (8, 1)), atol=0.15)  # jitter: 0.017 deviation
 

@@ -1,5 +1,7 @@
 """Spaces where not every combination of choices is allowed: whatever proposes keeps to what is."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,8 +61,12 @@ def proposals(optimizer, key, steps):
         total = jnp.sum(genomes, axis=1).astype(jnp.float32)
         return optimizer.tell(state, genomes, jnp.stack([1 / (1 + total), total], axis=1)), genomes
 
-    first, rest = jax.random.split(key)
-    return jax.jit(lambda k, s: jax.lax.scan(step, s, jax.random.split(k, steps))[1])(rest, optimizer.init(first))
+    @jax.jit  # the beginning too, which is else a program for each of its operations
+    def search(key):
+        first, rest = jax.random.split(key)
+        return jax.lax.scan(step, optimizer.init(first), jax.random.split(rest, steps))[1]
+
+    return search(key)
 
 
 def slow_ones(names, *slow):
@@ -71,13 +77,14 @@ def slow_ones(names, *slow):
 @pytest.mark.parametrize("name", SPACES)
 def test_samples_and_long_walks_stay_inside(name, key):
     space, walks = SPACES[name], 64
-    genomes = space.sample(key, walks)
-    assert jnp.all(is_valid(space, genomes))
+    genomes = jax.jit(space.sample, static_argnums=1)(key, walks)
+    valid = jax.jit(functools.partial(is_valid, space))
+    assert jnp.all(valid(genomes))
     mutate = jax.jit(jax.vmap(space.mutate))
     for i in range(20):
         moved = mutate(jax.random.split(jax.random.fold_in(key, i), walks), genomes)
-        assert jnp.all(is_valid(space, moved))
-        assert jnp.all(jnp.any(moved != genomes, axis=1))
+        assert jnp.all(valid(moved))
+        assert np.all(np.any(np.asarray(moved != genomes), axis=1))
         genomes = moved
 
 
@@ -98,12 +105,14 @@ def test_every_optimiser_proposes_all_that_is_valid_and_nothing_else(name, key):
 
 def test_what_remains_when_little_is_left_is_a_genome(key):
     # 14 of 15 cells are seen: eight draws are the last one, then known ones, never a row of -1.
+    valid = jax.jit(SMALLEST.valid)
     cells = np.indices(SMALLEST.cardinalities).reshape(4, -1).T
-    cells = jnp.asarray(cells[np.asarray(SMALLEST.valid(jnp.asarray(cells)))], jnp.int32)
-    state = history.propose(history.empty(20, 4, 2), cells[:-1])
+    cells = cells[np.asarray(valid(cells))].astype(np.int32)
+    state = jax.jit(lambda seen: history.propose(history.empty(20, 4, 2), seen))(cells[:-1])
     for source in (candidates.from_table, candidates.from_draws):
-        drawn = source(SMALLEST, lambda genomes: genomes)(key, state, 20, candidates.everywhere)
-        assert jnp.all(SMALLEST.valid(drawn))
+        draw = source(SMALLEST, lambda genomes: genomes)
+        drawn = jax.jit(lambda k, s, draw=draw: draw(k, s, 20, candidates.everywhere))(key, state)
+        assert jnp.all(valid(drawn))
         np.testing.assert_array_equal(drawn[0], cells[-1])
 
 

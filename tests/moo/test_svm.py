@@ -63,15 +63,16 @@ def test_inhomogeneous_polynomial_and_another_cost():
 def test_two_points_by_hand():
     # Points 0 and 1 on a line, wide margin: the boundary is in the middle, the decision is -1 and +1 at the points.
     config = SvmConfig(kernel="linear", cost=100.0)
-    machine = svm.fit(config, jnp.array([[0.0], [1.0]]), jnp.array([-1.0, 1.0]), jnp.ones(2, bool))
+    train, decide = compiled(config)
+    machine = train(jnp.array([[0.0], [1.0]]), jnp.array([-1.0, 1.0]), jnp.ones(2, bool))
     queries = jnp.array([[0.0], [0.5], [1.0], [2.0]])
-    np.testing.assert_allclose(svm.decide(config, machine, queries), [-1, 0, 1, 3], atol=2e-3)
+    np.testing.assert_allclose(decide(machine, queries), [-1, 0, 1, 3], atol=2e-3)
 
 
 def test_one_class_answers_that_class():
-    config = SvmConfig(kernel="rbf")
-    machine = svm.fit(config, jnp.eye(3), -jnp.ones(3), jnp.array([True, True, False]))
-    assert np.all(np.asarray(svm.decide(config, machine, jnp.eye(3))) < 0)
+    train, decide = compiled(SvmConfig(kernel="rbf"))
+    machine = train(np.eye(3, dtype=np.float32), -np.ones(3, np.float32), np.array([True, True, False]))
+    assert np.all(np.asarray(decide(machine, np.eye(3, dtype=np.float32))) < 0)
 
 
 def test_explicit_features_are_the_kernel():

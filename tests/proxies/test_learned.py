@@ -58,8 +58,13 @@ def test_the_ensemble_learns_a_known_function():
 @pytest.mark.slow
 def test_the_ensemble_is_unsure_far_from_what_it_saw():
     x = jnp.linspace(-1, 1, 40)[:, None]
-    fitted = predictor.fit(jax.random.key(1), EXACT, x, jnp.sin(3 * x[:, 0]), jnp.ones(40, bool))
-    mean, spread = predictor.predict(EXACT, fitted, jnp.concatenate([x, 4 + x]))
+
+    @jax.jit
+    def run(x):
+        fitted = predictor.fit(jax.random.key(1), EXACT, x, jnp.sin(3 * x[:, 0]), jnp.ones(40, bool))
+        return predictor.predict(EXACT, fitted, jnp.concatenate([x, 4 + x]))
+
+    mean, spread = run(x)
     np.testing.assert_allclose(mean[:40], jnp.sin(3 * x[:, 0]), atol=0.1)
     assert float(spread[40:].mean()) > 3 * float(spread[:40].mean())
 
@@ -68,13 +73,13 @@ def test_a_single_regression_is_kernel_ridge():
     """Without bootstrap differences (every row drawn as often), the dual weights solve (K + ridge I) a = y."""
     x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     y = x[:, 0] + 2.0
-    fitted = predictor.fit(jax.random.key(0), EXACT, jnp.asarray(x), jnp.asarray(y), jnp.ones(6, bool))
+    fitted = jax.jit(lambda x, y: predictor.fit(jax.random.key(0), EXACT, x, y, jnp.ones(6, bool)))(x, y)
     inputs = (x - x.mean(0)) / (x.std(0) + 0.1)
     squared = ((inputs[:, None] - inputs[None]) ** 2).sum(-1)
     kernel = np.exp(-squared / squared.mean()) + inputs @ inputs.T / 3
     targets = (y - y.mean()) / y.std()
-    for weights, key in zip(np.asarray(fitted.weights), jax.random.split(jax.random.key(0), 4), strict=True):
-        times = np.asarray(jax.random.poisson(key, 1.0, (6,)))
+    drawn = jax.jit(jax.vmap(lambda key: jax.random.poisson(key, 1.0, (6,))))(jax.random.split(jax.random.key(0), 4))
+    for weights, times in zip(np.asarray(fitted.weights), np.asarray(drawn), strict=True):
         rows = np.repeat(np.arange(6), times)  # the bootstrap itself, rows as often as drawn
         dual = np.linalg.solve(kernel[np.ix_(rows, rows)] + 1e-3 * np.eye(len(rows)), targets[rows])
         expected = np.zeros(6)

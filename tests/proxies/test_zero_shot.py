@@ -109,6 +109,7 @@ def test_the_relus_of_a_cell_are_those_of_a_network_built_for_it(network, start)
     np.testing.assert_allclose(node2, second, atol=5e-4)
 
 
+@pytest.mark.slow
 def test_agreement_counts_relus(network, start):
     kernel = np.asarray(jax.jit(lambda g: agreement(network, start, g))(CELLS[1]))
     # 4 channels on 8x8, doubled and halved twice: per stage 6 convolutions, 2 blocks of 2 ReLUs, 1 at the head.

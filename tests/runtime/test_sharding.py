@@ -50,7 +50,7 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(tmp_path):
+def test_two_processes_train_what_one_does(compiled_soon, tmp_path):
     coordinator = f"localhost:{free_port()}"
     files = [tmp_path / f"{i}.npz" for i in range(2)]
     processes = [
@@ -59,6 +59,7 @@ def test_two_processes_train_what_one_does(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env=compiled_soon,  # as this process, which does the same alone
         )
         for i, file in enumerate(files)
     ]

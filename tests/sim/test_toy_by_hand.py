@@ -13,11 +13,16 @@ from jcenas.sim.search import make_search
 # The optimiser proposes 0, 3, 2, 1 (multiples of 3 mod 4) while nothing is told, then what is new of such a list.
 
 
+SIMULATORS = {}  # by what they are made for; all tests here have one table
+
+
 def run(kit, table, policy, scenario, *, stage, **sizes):
     config = SearchSizes(**{"devices": 2, "room": 4, "queue": 2, "proposals": 4, "unscored": 4, **sizes})
-    chosen = policy_from_name(policy)
-    simulate = jax.jit(make_search(config, table, kit.scripted(4, 4), chosen, stage=stage))
-    return simulate(jax.random.key(0), chosen.init_params(jax.random.key(0)), kit.benchmark_of(table), scenario)
+    chosen, what = policy_from_name(policy), (policy, stage.name, config)
+    if what not in SIMULATORS:
+        SIMULATORS[what] = jax.jit(make_search(config, table, kit.scripted(4, 4), chosen, stage=stage))
+    start = chosen.init_params(jax.random.key(0))
+    return SIMULATORS[what](jax.random.key(0), start, kit.benchmark_of(table), scenario)
 
 
 @pytest.fixture

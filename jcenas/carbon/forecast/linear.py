@@ -110,10 +110,11 @@ def _thirds(day: jax.Array) -> jax.Array:
 @functools.cache
 def _strengths() -> np.ndarray:
     """Strength of every input for each day ahead, float64 (4, p)."""
-    history = np.zeros((features.WINDOW_H, len(features.HISTORY)), np.float32)
-    known = np.zeros((features.HORIZON_H, len(features.KNOWN)), np.float32)
-    columns = []
-    for group, day, part in _parts(jnp.asarray(history), jnp.asarray(known))[0]:
+    history = jax.ShapeDtypeStruct((features.WINDOW_H, len(features.HISTORY)), np.float32)
+    known = jax.ShapeDtypeStruct((features.HORIZON_H, len(features.KNOWN)), np.float32)
+    parts, columns = [], []
+    jax.eval_shape(lambda *window: parts.extend(_parts(*window)[0]), history, known)  # sizes alone: computes nothing
+    for group, day, part in parts:
         near = np.array([1.0 if day is None else _NEAR[abs(ahead - day)] for ahead in range(_DAYS)])
         first, later = _GROUPS[group]
         columns.append(np.repeat((near * np.array([first] + [later] * (_DAYS - 1)))[:, None], part.size, axis=1))

@@ -3,6 +3,7 @@
 import datetime
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -37,6 +38,22 @@ def toy():
     """The table of the toy grid, and its span."""
     table, (span,) = windows.make_table([seasonal_trace()], [1])
     return table, span
+
+
+@pytest.fixture(scope="session")
+def drawn(toy):
+    """Parameters of the small network that are random numbers, none of them zero: nothing is compiled for them."""
+    table, _ = toy
+    window = jax.eval_shape(windows.cut, table, jax.ShapeDtypeStruct((1,), np.int32))
+    one = (jax.ShapeDtypeStruct(part.shape[1:], part.dtype) for part in window[:2])
+    shapes = jax.eval_shape(SMALL.init, jax.random.key(0), *one)["params"]
+    random = np.random.default_rng(0)
+
+    def number(path, s):
+        spread = 0.1 if s.ndim < 2 else s.shape[0] ** -0.5
+        return jnp.asarray(float(path[-1].key == "scale") + spread * random.normal(size=s.shape), s.dtype)
+
+    return jax.tree_util.tree_map_with_path(number, shapes)
 
 
 @pytest.fixture(scope="session")

@@ -23,12 +23,12 @@ def year():
 
 
 @pytest.fixture(scope="module")
-def full(toy, trained):
+def full(toy, drawn):
     """A forecaster with all its parts."""
     table, span = toy
     daily = windows.cut(table, jnp.asarray(windows.origins(span, None, None, every_h=24)))
     network = ForecastNetwork(zones=1, width=16, layers=1, heads=2)
-    one = bundle.uncalibrated(jax.tree.map(jnp.asarray, trained), network)
+    one = bundle.uncalibrated(drawn, network)
     base = linear.fit(daily.history, daily.known, daily.target)
     return one.replace(linear=base, share=jnp.full((4,), 0.25, jnp.float32), scale=one.scale * 1.5)
 
@@ -56,7 +56,8 @@ def test_file_round_trip(full, toy, tmp_path):
     again = weights.load(tmp_path / "one.npz")
     assert again.network == full.network
     window = jax.tree.map(lambda x: x[0], windows.cut(table, jnp.asarray([span.first + 500])))
-    before, after = (bundle.log_forecast(f, *window[:3]) for f in (full, again))
+    forecast = jax.jit(bundle.log_forecast)
+    before, after = (forecast(f, *window[:3]) for f in (full, again))
     np.testing.assert_allclose(before, after, atol=0.02)  # weights are in half precision
 
 

@@ -70,14 +70,14 @@ def reference(name, x, p, s):
 def test_operations_equal_the_libraries_and_their_counts(name, stride):
     module = Operation(name, stride)
     variables = filled(module, X, "running")
-    found = module.apply(variables, X, "running")
+    found = jax.jit(lambda v: module.apply(v, X, "running"))(variables)
     if name == "none":
         assert found.shape == (2, 8 // stride, 8 // stride, 4)
         assert not found.any()
     elif name == "skip_connect" and stride == 1:
         np.testing.assert_array_equal(found, X)
     else:
-        expected = reference(name, X, variables.get("params"), stride)
+        expected = jax.jit(lambda p: reference(name, X, p, stride))(variables.get("params"))
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     parameters, work = cost._per_operation(4)
     built = sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", {})))
@@ -153,7 +153,12 @@ def small():
 
 def test_a_network_by_hand(small):
     network, variables, images = small
-    p = variables["params"]
+    expected = jax.jit(by_hand)(variables["params"], images)
+    np.testing.assert_allclose(jax.jit(network.apply)(variables, images), expected, rtol=1e-4, atol=1e-5)
+
+
+def by_hand(p, images):
+    """Logits of the small network."""
 
     def pointwise(x, p):
         return norm(jnp.einsum("bhwc,cd->bhwd", jax.nn.relu(x), p["kernel"]), p)
@@ -171,17 +176,17 @@ def test_a_network_by_hand(small):
     c = p["cell2"]
     two = reference("max_pool_3x3", halved(zero, c["input0"]), None, 2)
     two += halved(pointwise(one, c["input1"]), c["edge1_skip_connect"]["reduce"])
-    logits = two.mean((1, 2)) @ p["classifier"]["kernel"] + p["classifier"]["bias"][None]
-    np.testing.assert_allclose(network.apply(variables, images), logits, rtol=1e-4, atol=1e-5)
+    return two.mean((1, 2)) @ p["classifier"]["kernel"] + p["classifier"]["bias"][None]
 
 
 def test_statistics_move_in_training_only(small):
     network, variables, images = small
-    _, updated = network.apply(variables, images, statistics="batch", mutable=["batch_stats"])
+    training = jax.jit(lambda v: network.apply(v, images, statistics="batch", mutable=["batch_stats"]))
+    _, updated = training(variables)
     stem = convolve(images, variables["params"]["stem"]["kernel"])
     expected = (1 - STATISTICS_MOMENTUM) * stem.mean((0, 1, 2))
     np.testing.assert_allclose(updated["batch_stats"]["stem"]["norm"]["mean"], expected, rtol=1e-4, atol=1e-6)
-    _, updated = network.apply(variables, images, mutable=["batch_stats"])
+    _, updated = jax.jit(lambda v: network.apply(v, images, mutable=["batch_stats"]))(variables)
     jax.tree.map(np.testing.assert_array_equal, updated["batch_stats"], variables["batch_stats"])
 
 

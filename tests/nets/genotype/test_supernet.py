@@ -27,7 +27,8 @@ GENOMES = np.array(
 def variables():
     shapes = jax.eval_shape(NETWORK.init, jax.random.key(0), IMAGES, GENOMES[0])
     rng = np.random.default_rng(1)
-    return jax.tree.map(lambda s: jnp.asarray(0.3 + 0.3 * rng.random(s.shape), s.dtype), shapes)
+    # Of NumPy, as all that `extract` takes: no program for each of its slices.
+    return jax.tree.map(lambda s: (0.3 + 0.3 * rng.random(s.shape)).astype(s.dtype), shapes)
 
 
 def training(network, v, genome, **options):
@@ -64,14 +65,14 @@ def test_it_equals_the_network_of_the_genome(variables, program, genome):
     (expected, (own_logits, own_stats)), own_gradient = jax.jit(lambda v: training(alone, v, None))(own)
     np.testing.assert_allclose(logits, own_logits, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-4)
-    taken = extract(NETWORK, {"params": gradient, "batch_stats": stats}, genome)
+    taken = extract(NETWORK, jax.device_get({"params": gradient, "batch_stats": stats}), genome)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), taken["batch_stats"], own_stats)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3), taken["params"], own_gradient)
 
 
 def test_what_did_not_run_does_not_move_and_gets_no_gradient(variables, program):
     for genome, ran in ((GENOMES[0], True), (GENOMES[1], False)):  # edge 0 of the normal cell is a convolution, a pool
-        ((_, (_, stats)), gradient), _ = program(genome)
+        ((_, (_, stats)), gradient), _ = jax.device_get(program(genome))
         name = ("cell0", "conv_1x1", "first")
         before, after, slope = variables["batch_stats"], stats, gradient
         for part in name:

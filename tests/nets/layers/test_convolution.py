@@ -17,8 +17,11 @@ def test_conv_and_both_gradients_equal_automatic_ones(side, stride, size, key):
     k1, k2, k3 = jax.random.split(key, 3)
     x, kernel = jax.random.normal(k1, (3, side, side, 4)), jax.random.normal(k2, (size, size, 4, 5))
     weights = jax.random.normal(k3, (3, side // stride, side // stride, 5))
-    ours = jax.value_and_grad(lambda x, k: jnp.sum(weights * conv(x, k, stride)), (0, 1))(x, kernel)
-    theirs = jax.value_and_grad(lambda x, k: jnp.sum(weights * lax_conv(x, k, stride)), (0, 1))(x, kernel)
+
+    def gradients(conv):
+        return jax.jit(jax.value_and_grad(lambda x, k: jnp.sum(weights * conv(x, k, stride)), (0, 1)))(x, kernel)
+
+    ours, theirs = gradients(conv), gradients(lax_conv)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4), ours, theirs)
 
 
@@ -32,8 +35,8 @@ def test_conv_of_many_under_vmap_equals_each_alone(key):
 
         return of
 
-    found = jax.vmap(jax.value_and_grad(loss(conv_of_many), (0, 1)))(x, kernels)
-    alone = jax.value_and_grad(loss(lambda x, kernel: lax_conv(x, kernel, 1)), (0, 1))
+    found = jax.jit(jax.vmap(jax.value_and_grad(loss(conv_of_many), (0, 1))))(x, kernels)
+    alone = jax.jit(jax.value_and_grad(loss(lambda x, kernel: lax_conv(x, kernel, 1)), (0, 1)))
     for member in range(2):
         expected = alone(x[member], kernels[member])
         jax.tree.map(lambda a, b, m=member: np.testing.assert_allclose(a[m], b, rtol=2e-4, atol=2e-4), found, expected)

@@ -20,7 +20,8 @@ def variables():
     network = CellNetwork(5, channels=4, cells=1)
     shapes = jax.eval_shape(network.init, jax.random.key(0), IMAGES, GENOMES[0])
     generator = np.random.default_rng(1)
-    return jax.tree.map(lambda s: jnp.asarray(0.2 + 0.2 * generator.random(s.shape), s.dtype), shapes)
+    # Of NumPy, as what `extract` takes: no program for each of its slices.
+    return jax.tree.map(lambda s: (0.2 + 0.2 * generator.random(s.shape)).astype(s.dtype), shapes)
 
 
 @functools.cache
