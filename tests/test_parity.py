@@ -134,7 +134,7 @@ class Pair:
         limits = Limits(
             grid=self.grid, forecast="model", hours=HOURS, hour_s=3600.0, carbon_budget_g=carbon_g, power=POWER
         )
-        parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
+        parts = {"ledger": ledger, "state": state, "executor": executor}
         why = Loop("run", limits, **parts, observer=Quiet(), stop=threading.Event()).run()
         return database, state, why
 

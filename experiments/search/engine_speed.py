@@ -83,7 +83,7 @@ class Search:
             )
             began = time.perf_counter()
             state = RunState(database, self.problem, self.steps, room=ROOM, key=jax.random.key(0))
-            parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
+            parts = {"ledger": ledger, "state": state, "executor": executor}
             Loop("run", limits, **parts, observer=Quiet(), stop=threading.Event()).run()
             seconds = time.perf_counter() - began
             database.close()

@@ -81,7 +81,7 @@ class Ledger:
         """Open the ledger on a trace whose first step is hour 0 of the run; without a meter, energy is modelled."""
         self.trace, self.power, self.hour_seconds = trace, power, hour_seconds
         self.meter = Metering(NoMeter(), ()) if meter is None else meter
-        self._database, self._lock = database, threading.Lock()
+        self.database, self._lock = database, threading.Lock()
         self.totals: defaultdict[int, HourTotals] = defaultdict(HourTotals)
         self._open: dict[int, dict] = {}
         self._jobs: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
@@ -127,12 +127,12 @@ class Ledger:
         """Device-seconds by purpose: candidate, supernet, scoring, compiling, idle, ...; all, or what moved a clock."""
         which = "WHERE end_hour > start_hour" if in_hours else ""
         query = f"SELECT purpose, SUM(seconds) AS s FROM intervals {which} GROUP BY purpose ORDER BY purpose"
-        return {row["purpose"]: row["s"] for row in self._database.rows(query)}
+        return {row["purpose"]: row["s"] for row in self.database.rows(query)}
 
     @property
     def standing_g(self) -> float:
         """Emissions of what moved no clock, gCO2eq."""
-        rows = self._database.rows("SELECT emissions_g FROM intervals WHERE end_hour <= start_hour")
+        rows = self.database.rows("SELECT emissions_g FROM intervals WHERE end_hour <= start_hour")
         return math.fsum(row["emissions_g"] for row in rows)
 
     def trainings_s(self) -> list[float]:
@@ -143,12 +143,12 @@ class Ledger:
             "FROM shares JOIN intervals ON intervals.id = shares.interval) "
             "SELECT SUM(seconds) AS s FROM paid GROUP BY proposal ORDER BY MAX(end_hour), proposal"
         )
-        return [row["s"] for row in self._database.rows(query)]
+        return [row["s"] for row in self.database.rows(query)]
 
     def emissions_by_purpose(self) -> dict[str, float]:
         """Emissions by purpose, gCO2eq."""
         query = "SELECT purpose, SUM(emissions_g) AS g FROM intervals GROUP BY purpose ORDER BY purpose"
-        return {row["purpose"]: row["g"] for row in self._database.rows(query)}
+        return {row["purpose"]: row["g"] for row in self.database.rows(query)}
 
     def measured(self) -> Measured:
         """What the meter counted, and what the model says of the same device time."""
@@ -156,11 +156,11 @@ class Ledger:
             "SELECT COALESCE(SUM(seconds), 0) AS seconds, COALESCE(SUM(measured_j), 0) AS measured_j, "
             "COALESCE(SUM(modelled_j), 0) AS modelled_j FROM intervals WHERE measured_j IS NOT NULL"
         )
-        return Measured(*self._database.rows(query)[0])
+        return Measured(*self.database.rows(query)[0])
 
     def described(self) -> dict[str, str]:
         """Name of the meter and what it counts, as noted when it was last there."""
-        return self._database.get_meta("meter") or {"name": self.meter.name, "measures": self.meter.measures}
+        return self.database.get_meta("meter") or {"name": self.meter.name, "measures": self.meter.measures}
 
     def mean_power(self) -> PowerModel:
         """The power model with the mean power of each state as the hours charged it, where some of it was measured."""
@@ -168,7 +168,7 @@ class Ledger:
             "SELECT state, SUM(COALESCE(measured_j, modelled_j)) / SUM(seconds) AS watts FROM intervals "
             "WHERE end_hour > start_hour GROUP BY state HAVING COUNT(measured_j) > 0"
         )
-        found = {f"{row['state']}_w": row["watts"] for row in self._database.rows(query)}
+        found = {f"{row['state']}_w": row["watts"] for row in self.database.rows(query)}
         return dataclasses.replace(self.power, **found)
 
     def job(self, proposal: int) -> Spent:
@@ -250,7 +250,7 @@ class Ledger:
             at = min(self.clock[device], self.ends_at() - _MERGE_H)
             charged = self._standing_charge(state, at, seconds, watts)
             place = {"device": device, "state": state, "purpose": purpose, "start_hour": at, "end_hour": at}
-            self._database.insert("intervals", **place, proposal=None, **charged)
+            self.database.insert("intervals", **place, proposal=None, **charged)
             self._count_standing(state, at, *(charged[name] for name in _CHARGED))
 
     def _standing_charge(self, state: str, at: float, seconds: float, watts: float | None) -> dict[str, Any]:
@@ -307,19 +307,19 @@ class Ledger:
         last, charged = self._open.get(device), self._charged(state, start, end, watts)
         alone = watts is not None and end > math.floor(start) + 1
         same = (state, purpose, proposal, math.floor(start), watts is None, alone)
-        with self._database.transaction():
+        with self.database.transaction():
             if last is not None and last["kind"] == same and abs(last["end"] - start) < _MERGE_H:
                 if watts is None:  # of one power: charged as one interval
                     charged = self._charged(state, last["start"], end, watts)
                 else:
                     charged = {name: last["charged"][name] + value for name, value in charged.items()}
                 last |= {"end": end, "charged": charged}
-                self._database.update("intervals", last["id"], end_hour=end, **charged)
+                self.database.update("intervals", last["id"], end_hour=end, **charged)
             else:
                 place = {"device": device, "state": state, "purpose": purpose, "start_hour": start, "end_hour": end}
-                row = self._database.insert("intervals", **place, proposal=None if several else proposal, **charged)
+                row = self.database.insert("intervals", **place, proposal=None if several else proposal, **charged)
                 for one in several:
-                    self._database.insert("shares", interval=row, proposal=one, share=1 / len(several))
+                    self.database.insert("shares", interval=row, proposal=one, share=1 / len(several))
                 self._open[device] = {"id": row, "kind": same, "start": start, "end": end, "charged": charged}
         self._count(state, proposal, start, end, watts)
 

@@ -19,7 +19,6 @@ from jcenas.engine.hour import LineUp
 from jcenas.engine.observe import Budget, Outlook
 from jcenas.engine.queue import EMPTY
 from jcenas.engine.split import Split, split
-from jcenas.live.database import RunDatabase
 from jcenas.live.executors.executor import DevicePlan, Executor, Hooks, Plan, Report
 from jcenas.live.ledger import Ledger
 from jcenas.live.progress import Observer, Progress, Running
@@ -62,7 +61,6 @@ class Loop:
         name: str,
         limits: Limits,
         *,
-        database: RunDatabase,
         ledger: Ledger,
         state: RunState,
         executor: Executor,
@@ -70,14 +68,14 @@ class Loop:
         stop: threading.Event,
     ):
         """Bind a run; nothing is read or written yet."""
-        self.name, self.limits, self.database, self.ledger = name, limits, database, ledger
+        self.name, self.limits, self.ledger, self.database = name, limits, ledger, ledger.database
         self.state, self.executor, self.observer, self.stop = state, executor, observer, stop
         # What was decided last; where the run was killed, the hours that its last job crossed are still to be recorded.
-        share, self.evaluating = database.get_meta("decided", (None, 0))
+        share, self.evaluating = self.database.get_meta("decided", (None, 0))
         self.share, self.activity = math.nan if share is None else share, "search"
         self._notify_lock = threading.Lock()
         self._began = time.monotonic()
-        self._wall_before = float(database.get_meta("wall_s", 0.0))
+        self._wall_before = float(self.database.get_meta("wall_s", 0.0))
 
     def run(self) -> str:
         """Search until a budget is spent or `stop` is set; says which."""

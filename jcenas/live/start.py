@@ -242,7 +242,7 @@ def _run(
         programs, slots = prepared.programs, prepared.slots
         work = Parts(config, folder, ledger, problem, programs, slots, state.steps.stage, devices)
         with contextlib.closing(registry.load("executor", str(config.executor))(work)) as executor:
-            parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
+            parts = {"ledger": ledger, "state": state, "executor": executor}
             loop = Loop(folder.path.name, limits, **parts, observer=watched, stop=stop)
             why = loop.run()
         return _finish(folder, config, grid, prepared, loop, why)

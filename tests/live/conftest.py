@@ -79,7 +79,7 @@ def loop_of(database, state, values, *, devices=2, costs=COSTS, stop=None, obser
     executor = VirtualExecutor(state.problem, ledger, costs, devices=devices, score=score, carbon_budget_g=budget)
     known = {"grid": grid, "forecast": "persistence", "hours": grid.trace.hours, "hour_s": 3600.0, "power": POWER}
     bounds = Limits(**known | limits)
-    parts = {"database": database, "ledger": ledger, "state": state, "executor": executor}
+    parts = {"ledger": ledger, "state": state, "executor": executor}
     return Loop("run", bounds, **parts, observer=observer or Quiet(), stop=stop or threading.Event())
 
 

@@ -34,15 +34,18 @@ def twin(stage, table, shares, scenario):
         if length <= 1e-3 * float(scenario.duration_s) / 1000:
             break
         share = shares[hour]
-        k = int(np.floor(share * G + 0.5))
-        k = min(max(k, 1), G - 1) if 0 < share < 1 else k
+        whole, part = divmod(round(share * G, 6), 1)  # so many evaluate all the hour, and one in a part of it
+        w, k, switch_s = int(whole), int(whole) + (part > 0), float(scenario.switch_s)
+        turner = w if k > w else None
         prelude = min(length, supernet / G)
-        changed = [before is not None and (d < k) != (d < before) for d in range(G)]
-        ready = [min(length, prelude + (float(scenario.switch_s) if c else 0.0)) for c in changed]
-        sampling = sum(length - ready[d] for d in range(k, G))
+        changed = [before is not None and (d >= w) == (d < before) for d in range(G)]
+        ready = [min(length, prelude + (switch_s if c else 0.0)) for c in changed]
+        turn = [max((1 - part) * length, at) if d == turner else at for d, at in enumerate(ready)]
+        begin = [min(length, at + switch_s) if d == turner else at for d, at in enumerate(turn)]
+        sampling = sum((turn[d] if d == turner else length) - ready[d] for d in range(w, G))
         proposals, new = [(5 * len(done) + 3 * i) % N for i in range(P)], []
         known = set(queue) | {row for row, _ in half} | {row for row, _ in done}
-        nobody_asks = k == G and not scenario.train_unscored if stage == "one-shot" else k == 0
+        nobody_asks = w == G and not scenario.train_unscored if stage == "one-shot" else k == 0
         if nobody_asks:
             proposals = []
         for i, row in enumerate(proposals):
@@ -58,7 +61,7 @@ def twin(stage, table, shares, scenario):
         jobs = [("half", row, left) for row, left in half] + [("queue", row, seconds[row]) for row in queue]
         if bool(scenario.train_unscored):
             jobs += [("new", row, seconds[row]) for i, row in new if i >= P - U]
-        free = [(ready[d], d) for d in range(k)]
+        free = [(begin[d], d) for d in range(k)]
         heapq.heapify(free)
         runs, waits = [], []
         for kind, row, needs in jobs:
@@ -68,21 +71,33 @@ def twin(stage, table, shares, scenario):
             start, d = heapq.heappop(free)
             runs.append((row, start, start + needs, d))
             heapq.heappush(free, (start + needs, d))
-        busy = list(ready)
+        busy = list(begin)
         for _, _, finish, d in runs:
             busy[d] = max(busy[d], finish)
+        # The samplers score evenly; what the one that turns has no time for, the others do.
+        scoring, scored_at = len(fresh) * float(scenario.score_s), list(ready)
+        for left, d in zip(range(G - w, 0, -1), range(w, G), strict=True):
+            own = scoring / left
+            if d == turner and left > 1:
+                own = min(own, turn[d] - ready[d])
+            scored_at[d], scoring = ready[d] + own, scoring - own
         for d in range(k, G):
-            busy[d] = min(length, ready[d] + len(fresh) * float(scenario.score_s) / (G - k))
+            turn[d] = begin[d] = busy[d] = scored_at[d]
+        spans = [("supernet", 0.0, prelude)] * G + [("switching", prelude, at) for at in ready]
+        for phase, ends in {
+            "scoring": (ready, scored_at),
+            "idle": (scored_at, turn),
+            "switching": (turn, begin),
+            "training": (begin, busy),
+        }.items():
+            spans += [(phase, *both) for both in zip(*ends, strict=True)]
+        spans += [("idle", at, np.inf) for at in busy]
 
-        def seconds_by(t, prelude=prelude, ready=ready, busy=busy, k=k):
-            work = [min(max(t - ready[d], 0), busy[d] - ready[d]) for d in range(G)]
-            return {
-                "supernet": G * min(t, prelude),
-                "switching": sum(min(max(t - prelude, 0), ready[d] - prelude) for d in range(G)),
-                "training": sum(work[:k]),
-                "scoring": sum(work[k:]),
-                "idle": sum(max(t - busy[d], 0) for d in range(G)),
-            }
+        def seconds_by(t, spans=spans):
+            total = dict.fromkeys(spent, 0.0)
+            for phase, start, finish in spans:
+                total[phase] += max(min(t, finish) - start, 0.0)
+            return total
 
         def kwh_by(t, seconds_by=seconds_by):
             s = seconds_by(t)
@@ -108,7 +123,8 @@ def twin(stage, table, shares, scenario):
                 cut.append((row, finish - end))
         order = {row: i for i, (_, row, _) in enumerate(jobs)}
         half = sorted(half + cut, key=lambda pair: order[pair[0]])
-        done += [(row, clock + f) for f, row in sorted((f, row) for row, _, f, _ in runs if f <= end)]
+        ended = sorted((f, order[row], row) for row, _, f, _ in runs if f <= end)
+        done += [(row, clock + f) for f, _, row in ended]
         queue = [row for row in queue if row not in began]
         if stage == "one-shot":
             line = queue + [row for row in scored if row not in began]
