@@ -40,6 +40,7 @@ FAILED = 3.0
 START = 10  # evaluations before the process is asked
 SAME = 1e-3  # squared distance below which two architectures compute the same
 FRONT = 64  # places for the front, more where it is longer; NAS-Bench-201's own, error against energy, has 29 points
+LONG = 1024  # evaluations, for which one more size of the front is worth its compilation
 SHORT_LIST = 4
 ROOM = 384  # evaluations that the process holds
 
@@ -152,8 +153,8 @@ def by_improvement(
 
 
 def _places(room: int, objectives: int) -> tuple[int, ...]:
-    """Ascending numbers of places for the front; fronts of more than two objectives are often long."""
-    several = (FRONT,) if objectives == 2 else (FRONT, 4 * FRONT)
+    """Ascending numbers of places for the front; those of more than two objectives, and of long searches, are long."""
+    several = (FRONT, 4 * FRONT) if objectives > 2 or room > LONG else (FRONT,)
     return (*(size for size in several if size < room), room)
 
 
