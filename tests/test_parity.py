@@ -94,7 +94,6 @@ class Pair:
     def __init__(self, table, grid, stage, devices, optimizer="random", costs=("params",), policies=tuple(POLICIES)):
         reference = tuple(REFERENCE[name] for name in ("error", *costs))
         self.table, self.grid, self.stage, self.devices = table, grid, stage_from_name(stage), devices
-        self.stage_number = STAGES.index(stage)
         self.sizes = SearchSizes.of_stage(self.stage, devices=devices, room=512, proposals=32, initial=0)
         self.costs = COSTS if self.stage.supernet else COSTS._replace(prepare_s=0.0)
         policy = any_of(policies)
@@ -185,19 +184,15 @@ def compare(simulated, database, state, table, *, stopped="time"):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_two_clusters_agree_hour_by_hour(tmp_path, pair, policy):
-    """Without a carbon budget or with one, in turn.
-
-    Every two of policy, stage and number of devices meet with a budget and without one, in some case.
-    """
     which, each = any_of(POLICIES).init_params(pair.key)
-    number = POLICIES.index(policy)
-    params = which + number, each
-    turn = number + pair.stage_number + (pair.devices > 1)
-    carbon_g, why = ((np.inf, "time"), (150.0 * pair.devices, "carbon budget"))[turn % 2]
-    database, state, stopped = pair.lived(tmp_path, params, carbon_g)
-    compare(pair.simulated(params, carbon_g), database, state, pair.table, stopped=stopped)
-    assert stopped == why
-    database.close()
+    params = which + POLICIES.index(policy), each
+    for carbon_g, why in ((np.inf, "time"), (150.0 * pair.devices, "carbon budget")):
+        folder = tmp_path / str(carbon_g)
+        folder.mkdir()
+        database, state, stopped = pair.lived(folder, params, carbon_g)
+        compare(pair.simulated(params, carbon_g), database, state, pair.table, stopped=stopped)
+        assert stopped == why
+        database.close()
 
 
 @pytest.mark.slow
