@@ -22,11 +22,11 @@ import jax.numpy as jnp
 
 from jcenas.engine.candidates import Candidates, Evaluated
 from jcenas.engine.queue import EMPTY, among, compact, distinct
-from jcenas.engine.sized import by_size
 from jcenas.engine.split import Split
 from jcenas.engine.stages import Stage
 from jcenas.engine.state import Catalog, SearchSizes, SearchState
 from jcenas.moo import hypervolume
+from jcenas.moo.sized import by_size
 from jcenas.moo.types import Optimizer
 
 
@@ -128,7 +128,7 @@ def rank(
       catalog: what is known of the architectures.
       rows: int32 (k,), those that wait and then those that were scored; EMPTY in free places.
       reference: (m,) of the hypervolume.
-      rooms: ascending numbers of evaluations for which a stage that refits is compiled (`jcenas.engine.sized`).
+      rooms: ascending numbers of evaluations for which a stage that refits is compiled (`jcenas.moo.sized`).
     """
     mask = rows != EMPTY
     places = jnp.maximum(rows, 0)

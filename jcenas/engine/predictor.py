@@ -25,10 +25,10 @@ import jax.numpy as jnp
 from jcenas.engine import queue
 from jcenas.engine.candidates import Candidates, Evaluated, Inputs
 from jcenas.engine.improvement import Belief, Front, improvement
-from jcenas.engine.sized import by_size
 from jcenas.moo import choice, linalg
 from jcenas.moo.kernels import squared_distances
 from jcenas.moo.pareto import dominance_number, first_of_equals, non_dominated
+from jcenas.moo.sized import by_size
 from jcenas.moo.surrogate import Warp
 
 TREND = 7.4  # variance of the part that follows the scores

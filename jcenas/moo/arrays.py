@@ -3,11 +3,15 @@
 Letters: n rows, m objectives. Masks mean *valid*.
 """
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+# Called where nothing is traced, a function is one program, not one for each of its operations.
+one_program = functools.partial(jax.jit, inline=True)
 
 
 def on_host(values: Any) -> bool:

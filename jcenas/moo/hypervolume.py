@@ -19,16 +19,15 @@ With more than three objectives f is one of a few sizes, chosen by what there is
 Letters: n points, m objectives.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
 from jcenas.moo import sorting
-from jcenas.moo.arrays import as_floats, as_objectives, check_reference, less, on_host
+from jcenas.moo.arrays import as_floats, as_objectives, check_reference, less, on_host, one_program
 from jcenas.moo.pareto import non_dominated
+from jcenas.moo.sized import by_size
 
 _SMALL = 64
 _FRONTS = (64, 128, 256)  # places for the front, where there are more points than that and more than three objectives
@@ -48,7 +47,7 @@ def gains(objectives: ArrayLike, reference: ArrayLike, mask: jax.Array | None = 
     return _of_rows_inside(distances(objectives, reference), mask)
 
 
-@functools.partial(jax.jit, inline=True)  # one program, not one for each of its operations, where nothing is traced
+@one_program
 def _of_rows_inside(gain: jax.Array, mask: jax.Array | None) -> jax.Array:
     """Distances (n, m) with all zeros in rows that contribute nothing."""
     inside = jnp.all(gain > 0, axis=1)  # False for NaN
@@ -126,10 +125,8 @@ def _volume_of_front(gain: jax.Array) -> jax.Array:
     """As `volume`, of the boxes that no other contains: slices cost a power of how many they are given."""
     best = non_dominated(-gain, jnp.all(gain > 0, axis=1))
     first = gain[jnp.argsort(~best, stable=True)]
-    sizes = [size for size in _FRONTS if size < gain.shape[0]]
-    fits = jnp.asarray(sizes) >= jnp.sum(best)
-    which = jnp.where(jnp.any(fits), jnp.argmax(fits), len(sizes))
-    return jax.lax.switch(which, [lambda g, size=size: volume(g[:size]) for size in (*sizes, len(gain))], first)
+    sizes = [*(size for size in _FRONTS if size < len(gain)), len(gain)]
+    return by_size(sizes, jnp.sum(best), [lambda gain, size=size: volume(gain[:size]) for size in sizes], first)
 
 
 def hypervolume(objectives: ArrayLike, reference: ArrayLike, mask: ArrayLike | None = None) -> jax.Array:
@@ -155,7 +152,7 @@ def hypervolume(objectives: ArrayLike, reference: ArrayLike, mask: ArrayLike | N
     return _of_gains(gains(objectives, reference, mask))
 
 
-@functools.partial(jax.jit, inline=True)
+@one_program
 def _of_gains(gain: jax.Array) -> jax.Array:
     """Volume of the union of the boxes [0, gain], gain (n, m) nonnegative, some of it perhaps infinite; scalar."""
     unbounded = jnp.isinf(gain)

@@ -9,20 +9,15 @@ be measured is as bad as can be. Integers compare exactly.
 Letters: n rows, m objectives. Masks mean *valid*; rows outside the mask neither dominate nor count.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jcenas.moo import sorting
-from jcenas.moo.arrays import as_array, as_floats, as_objectives
+from jcenas.moo.arrays import as_array, as_floats, as_objectives, one_program
 
 _BLOCK = 512
 _DIRECT = 1024  # up to here all pairs are one fused loop
-
-# Called where nothing is traced, a function is one program, not one for each of its operations.
-_compiled = functools.partial(jax.jit, inline=True)
 
 
 def clean(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
@@ -96,7 +91,7 @@ def dominance_number(objectives: ArrayLike, mask: ArrayLike | None = None) -> ja
     return _dominance_number(*as_objectives(objectives, mask))
 
 
-@_compiled
+@one_program
 def _dominance_number(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
     points = comparable(objectives, mask)
     n = points.shape[0]
@@ -130,7 +125,7 @@ def non_dominated(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.A
     return _non_dominated(*as_objectives(objectives, mask))
 
 
-@_compiled
+@one_program
 def _non_dominated(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
     points = comparable(objectives, mask)
     if points.shape[1] == 2 and points.shape[0] > _BLOCK:
@@ -145,7 +140,7 @@ def ranks(objectives: ArrayLike, mask: ArrayLike | None = None) -> jax.Array:
     return _ranks(*as_objectives(objectives, mask))
 
 
-@_compiled
+@one_program
 def _ranks(objectives: jax.Array, mask: jax.Array | None) -> jax.Array:
     points = comparable(objectives, mask)
     n = points.shape[0]
@@ -187,7 +182,7 @@ def crowding_distance(
     return _crowding_distance(objectives, mask, front)
 
 
-@_compiled
+@one_program
 def _crowding_distance(objectives: jax.Array, mask: jax.Array | None, front: jax.Array | None) -> jax.Array:
     n = objectives.shape[0]
     if n == 0:

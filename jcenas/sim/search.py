@@ -18,10 +18,10 @@ from jcenas.engine import hour as engine
 from jcenas.engine.hour import Ended, Keys, LineUp
 from jcenas.engine.observe import Budget, Outlook, Status, observe
 from jcenas.engine.queue import EMPTY, among
-from jcenas.engine.sized import growing
 from jcenas.engine.split import Split, split
 from jcenas.engine.stages import Stage
 from jcenas.engine.state import SearchSizes, SearchState
+from jcenas.moo.sized import growing
 from jcenas.moo.types import Optimizer
 from jcenas.sim import cluster
 from jcenas.sim.problem import Benchmark, Scenario
@@ -70,7 +70,7 @@ def make_search(
       policy: who splits the devices.
       stage: the cheap stage.
       rooms: ascending numbers of evaluations, the last being `sizes.room`, for which a stage that refits is compiled
-        (`jcenas.engine.sized`); default: one.
+        (`jcenas.moo.sized`); default: one.
       proposal_rooms: the same for the optimiser's `ask`, where its time grows with the room; that of LaMOO hardly does.
     """
     rooms, proposal_rooms = tuple(rooms or (sizes.room,)), tuple(proposal_rooms or (sizes.room,))
