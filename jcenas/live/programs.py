@@ -7,7 +7,7 @@ run the same executables.
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import jax
@@ -36,7 +36,6 @@ ENERGY_LEAST_S = 1.0  # of inferences between two readings of a meter
 ENERGY_UPDATES = 20  # changes of the meter's counter in that time at least: its resolution is then 5 %
 ENERGY_TRIES = 3
 SCORE_IMAGES = 1000
-_COMPILERS = 2
 
 
 def make_problem(config: SearchConfig, data: ImageSet | HostSet) -> NetworkProblem:
@@ -86,13 +85,7 @@ class DevicePrograms:
         key, total = jax.random.key(0), jnp.int32(1)
         state = jax.eval_shape(self.trainer.init, key, total)
         batch, together = np.zeros((SCORE_BATCH, d), np.int32), 1 if cpu else SCORE_BATCH
-        with ThreadPoolExecutor(_COMPILERS) as pool:
-
-            def compiled(function: Callable, *arguments: Any, **options: Any) -> Future:
-                """Trace here, compile beside the tracing of the next: compiling needs no Python."""
-                jitted = compilation.jit(function, platform=device.platform, **options)
-                return pool.submit(jitted.lower(*sharding.abstract(arguments, device)).compile)
-
+        with compilation.compiling(device) as compiled:
             jobs = self._training_programs(compiled, state, data)
             jobs["init"] = compiled(self.trainer.init, key, total)
             if stage.supernet:

@@ -8,7 +8,6 @@ import dataclasses
 import errno
 import itertools
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
 from jcenas.live.record import FILE, read_record
 from jcenas.runtime.lock import lock_file
+from jcenas.runtime.paths import is_writable, nearest_above
 
 _PACKAGES = ("jcenas", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "scikit-learn")
 
@@ -59,10 +59,8 @@ def planned_path(config: SearchConfig) -> Path:
     path = config.runs / config.name if config.name else _unnamed(config.runs)
     if path.exists():
         raise _taken(path, config)
-    above = path.parent
-    while not above.exists():
-        above = above.parent
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+    above = nearest_above(path)
+    if not is_writable(above):
         raise InputError(f"{above} cannot be written; choose another folder with --runs")
     return path
 

@@ -14,7 +14,6 @@ Letters: K slots, d variables of a genome.
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -34,7 +33,6 @@ Genome = tuple[int, ...]
 LADDER = (1, 4, 16, 64)  # numbers at once that are measured, until one does not pay
 PAYS = 1.2  # as many trainings in a device-second as with the number before, or more
 MOST_SHARE = 0.25  # of the device time of a search, after which no further number is compiled and measured
-_COMPILERS = 2
 
 
 class Slots(Protocol):
@@ -119,12 +117,7 @@ class SideBySide:
             )
         many = jax.eval_shape(self._spread, one)
         genomes = np.zeros((count, trainer.chunk_steps, self._size), np.int32)
-        with ThreadPoolExecutor(_COMPILERS) as pool:
-
-            def compiled(function: Callable, *arguments: Any, **options: Any) -> Any:
-                jitted = compilation.jit(function, platform=device.platform, **options)
-                return pool.submit(jitted.lower(*sharding.abstract(arguments, device)).compile)
-
+        with compilation.compiling(device) as compiled:
             jobs = {
                 "chunk": compiled(population.chunk, many, genomes, data, donate_argnums=0),
                 "spread": compiled(self._spread, one),

@@ -139,7 +139,6 @@ def _resumed(
     """Open a run folder, and prepare as it was prepared."""
     folder, config = run_folder.reopen(path)
     try:
-        functions.check(config, problem, resume=folder.path)
         record = read_record(folder.path)
         database = RunDatabase(folder.database)
         try:

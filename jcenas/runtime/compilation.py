@@ -1,11 +1,15 @@
 """`jax.jit` with options of XLA under which networks train faster than with its defaults."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 from jax.errors import JaxRuntimeError
+
+from jcenas.runtime import sharding
 
 # XLA:CPU hands convolutions of more than 16 channels to YNNPACK. Eigen's are up to 1.9 times faster (jaxlib 0.10), so
 # that YNNPACK is left with matrix products and sums.
@@ -24,6 +28,25 @@ def jit(function: Callable[..., Any], *, platform: str | None = None, **options:
         **options: of `jax.jit`.
     """
     return jax.jit(function, compiler_options=compiler_options(platform or jax.default_backend()), **options)
+
+
+@contextmanager
+def compiling(device: sharding.Device, *, at_once: int = 2) -> Iterator[Callable[..., Future]]:
+    """Compile several programs for a device, by `compiled(function, *arguments, **options of jax.jit) -> Future`.
+
+    A program is traced where that is called and compiled beside the tracing of the next: compiling needs no Python.
+
+    Args:
+        device: to compile for.
+        at_once: how many are compiled side by side.
+    """
+    with ThreadPoolExecutor(at_once) as pool:
+
+        def compiled(function: Callable[..., Any], *arguments: Any, **options: Any) -> Future:
+            jitted = jit(function, platform=device.platform, **options)
+            return pool.submit(jitted.lower(*sharding.abstract(arguments, device)).compile)
+
+        yield compiled
 
 
 @functools.cache

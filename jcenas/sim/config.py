@@ -11,6 +11,7 @@ from jcenas.alloc.names import check_policy
 from jcenas.carbon.power import PowerModel
 from jcenas.errors import MOST_HOURS, MOST_SEED, InputError, check_integer
 from jcenas.registry.cost_names import cost_names
+from jcenas.runtime.paths import is_writable, nearest_above
 from jcenas.tables.names import FILES, check_table, is_file
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def check_file(flag: str, path: Path, suffix: str) -> None:
         raise InputError(f"{flag} {path}: the file's name must end in {suffix}")
     if path.is_dir():
         raise InputError(f"{flag} {path}: this is a folder; give the name of a file")
-    above = next(folder for folder in path.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
+    above = nearest_above(path.absolute())
+    if not is_writable(above):
         raise InputError(f"{flag} {path}: nothing can be written in {above}; choose another folder")
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jcenas.errors import InputError
+from jcenas.runtime.paths import nearest_above
 from jcenas.train.image_arrays import Arrays
 
 _PIXELS, _LABELS, _ABOUT = "pixels.u8", "labels.npy", "about.json"
@@ -60,10 +61,7 @@ def check_space(folder: Path, needed: int, what: str) -> None:
     Raises:
         InputError: says how much is needed, and where.
     """
-    above = folder
-    while not above.exists():
-        above = above.parent
-    free = shutil.disk_usage(above).free
+    free = shutil.disk_usage(nearest_above(folder / "file")).free
     if needed > free:
         raise InputError(
             f"{what}: its pixels take {needed / 2**30:.3g} GiB in {folder}, where {free / 2**30:.3g} GiB are free; "

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from jcenas.errors import InputError, without_breaks
 from jcenas.runtime.lock import lock_file
+from jcenas.runtime.paths import is_writable, nearest_above
 
 _MADE_BY = "jcenas measure"
 _AGAIN = "restore it, or choose another --out"
@@ -63,8 +64,8 @@ def check_place(path: Path) -> None:
             raise InputError(f"--out {path}: {file} is no file that can be written; choose another name")
         if file.exists() and not os.access(file, os.R_OK | os.W_OK):
             raise InputError(f"--out {path}: {file} cannot be written; unlock it, or choose another name")
-    above = next(folder for folder in path.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+    above = nearest_above(path.absolute())
+    if not is_writable(above):
         raise InputError(f"--out {path}: nothing can be written in {above}; choose another folder")
 
 

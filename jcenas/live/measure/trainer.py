@@ -83,20 +83,15 @@ class CellTrainer:
         self._data, self._counts = sharding.place(data, device), [len(getattr(data, part).labels) for part in _PARTS]
         state = jax.eval_shape(population.init, self._keys, self._total)
         genomes = np.zeros((members, d), np.int32)
-
-        def compiled(function: Callable, *arguments: Any, **options: Any) -> Any:
-            jitted = compilation.jit(function, platform=device.platform, **options)
-            return jitted.lower(*sharding.abstract(arguments, device))
-
         paths = np.zeros((members, trainer.chunk_steps, d), np.int32)
-        lowered = {
-            "score": compiled(proxy.score, start, genomes[:together]),
-            "init": compiled(population.init, self._keys, self._total),
-            "chunk": compiled(population.chunk, state, paths, data, donate_argnums=0),
-            **{part: compiled(population.accuracy, state, genomes, getattr(data, part), data) for part in _PARTS},
-        }
-        with ThreadPoolExecutor(len(lowered)) as pool:
-            self._compiled = dict(zip(lowered, pool.map(lambda one: one.compile(), lowered.values()), strict=True))
+        with compilation.compiling(device, at_once=5) as compiled:
+            jobs = {
+                "score": compiled(proxy.score, start, genomes[:together]),
+                "init": compiled(population.init, self._keys, self._total),
+                "chunk": compiled(population.chunk, state, paths, data, donate_argnums=0),
+                **{part: compiled(population.accuracy, state, genomes, getattr(data, part), data) for part in _PARTS},
+            }
+            self._compiled = {name: job.result() for name, job in jobs.items()}
         self.train(np.array([problem.lightest]), lambda: True)  # the first call is slower
 
     def train(self, cells: np.ndarray, stopped: Callable[[], bool] = lambda: False) -> Trained | None:
