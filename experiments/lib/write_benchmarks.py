@@ -25,6 +25,8 @@ NOT_APPLICABLE = "-"  # a cell that nothing could stand in, other than None: nob
 EXPECTED = {
     "search_default": "Default `jcenas search`",
     "start_up": "Start-up time",
+    "search_problems": "Every network problem, cold",
+    "search_nasnet_cifar10": "An hour of NASNet cells on CIFAR-10",
     "lamoo_digits": "LaMOO against random search on digits, 5 seeds",
     "training_steps": "Training throughput",
     "networks_speed_cells": "NAS-Bench-201: candidate and supernets beside PyTorch",

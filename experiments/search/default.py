@@ -57,6 +57,8 @@ def launch(arguments: Sequence[str], folder: pathlib.Path, cache: pathlib.Path) 
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "JCENAS_"))}
     paths = [str(pathlib.Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment |= {"XDG_CACHE_HOME": str(cache), "PYTHONPATH": os.pathsep.join(paths)}
+    if data := os.environ.get("JCENAS_DATA"):
+        environment["JCENAS_DATA"] = os.path.abspath(data)  # the process runs in another folder
     command = [*JCENAS, "search", "--json", *arguments]
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
 
