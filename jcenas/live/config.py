@@ -14,6 +14,7 @@ from jcenas.registry.cost_names import cost_names
 from jcenas.train.own_images import is_own
 
 REAL_TIME_HOUR_S = 3600.0
+USUAL_HOUR_S = 1.3  # a demonstration of two minutes
 # Largest integers that are taken; what does not fit into memory or time is the user's to find out below them.
 _MOST = {
     "hours": MOST_HOURS,
@@ -73,7 +74,8 @@ class SearchConfig:
         forecast: what the policy is told of the coming day: model (quantiles of the forecaster that ships, from the
             week before; persistence while there is none), persistence (as yesterday), or none (nothing but now).
         hours: trace hours that the search may last.
-        hour_seconds: device seconds that one trace hour lasts; 3600 is real time, and idle time is then waited for.
+        hour_seconds: device seconds that one trace hour lasts, by the problem if not given (1.3; nasnet 2.2); 3600 is
+            real time, and idle time is then waited for.
         carbon_budget: stop when so many gCO2eq were emitted.
         evaluations: stop after so many finished trainings.
         devices: devices to use; all of this machine if not given, of the cores of a CPU at most four.
@@ -118,7 +120,7 @@ class SearchConfig:
     start: str = ""
     forecast: Literal["model", "persistence", "none"] = "model"
     hours: int = 48
-    hour_seconds: float = 1.3
+    hour_seconds: float | None = None
     carbon_budget: float | None = None
     evaluations: int | None = None
     devices: int | None = None
@@ -138,9 +140,9 @@ class SearchConfig:
 
     def __post_init__(self):
         usual = {} if self.of_function else registry.check("problem", self.problem).entry.options
-        for field in ("channels", "cells"):
+        for field, otherwise in (("channels", 1), ("cells", 1), ("hour_seconds", USUAL_HOUR_S)):
             if getattr(self, field) is None:
-                object.__setattr__(self, field, usual.get(field, 1))
+                object.__setattr__(self, field, usual.get(field, otherwise))
         for field, most in _MOST.items():
             check_integer(flag_of(field), getattr(self, field), 1, most)
         if self.side_by_side != "auto":
@@ -218,9 +220,15 @@ class SearchConfig:
         return self.problem == FUNCTION
 
     @property
+    def hour_s(self) -> float:
+        """Device seconds that one trace hour lasts: `hour_seconds` as given, or as the problem has it."""
+        assert self.hour_seconds is not None, "set at construction"
+        return self.hour_seconds
+
+    @property
     def real_time(self) -> bool:
         """True where a trace hour is an hour on the wall."""
-        return self.hour_seconds >= REAL_TIME_HOUR_S
+        return self.hour_s >= REAL_TIME_HOUR_S
 
     def resume_flag(self, folder: Path) -> str:
         """The flag, or the argument in Python, that goes on with a run."""

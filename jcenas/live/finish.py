@@ -181,7 +181,7 @@ def _blind(ledger: Ledger, config: SearchConfig, devices: int) -> float:
         before_s=before,
         trainings_s=ledger.trainings_s(),
         devices=devices,
-        hour_s=config.hour_seconds,
+        hour_s=config.hour_s,
     )
 
 

@@ -206,7 +206,7 @@ def _programs(essence: SearchConfig, images: RunImages, device: sharding.Device)
 def room_of(config: SearchConfig, problem: Problem, devices: int) -> int:
     """Evaluations to make arrays for: as many as the time pays if all were the shortest, a power of two."""
     shortest = float(problem.seconds(problem.population).min())
-    most = devices * config.hours * config.hour_seconds / shortest
+    most = devices * config.hours * config.hour_s / shortest
     if config.evaluations is not None:
         most = min(most, 2 * config.evaluations)
     return 2 ** math.ceil(math.log2(min(max(most, 64), MOST_ROOM)))
@@ -229,7 +229,7 @@ def make_steps(config: SearchConfig, problem: Problem, slots: int, room: int) ->
     policy = Path(config.policy)
     changed = policy.stat().st_mtime_ns if policy.suffix == FILE_SUFFIX else 0
     names = config.stage, config.policy, config.optimizer
-    return _steps(names, problem.space, sizes, problem.reference, config.hour_seconds, changed)
+    return _steps(names, problem.space, sizes, problem.reference, config.hour_s, changed)
 
 
 @functools.lru_cache(maxsize=8)
@@ -263,10 +263,10 @@ def check_budget(config: SearchConfig, prepared: Prepared, grid: GridHours) -> N
     supernet_s, supernet = prepared.supernet_s, ""
     if supernet_s:
         supernet = f"the supernet needs about {supernet_s:.1f} s and "
-    hours = (supernet_s / prepared.devices + candidate_s) / config.hour_seconds
+    hours = (supernet_s / prepared.devices + candidate_s) / config.hour_s
     if hours > config.hours:
         raise InputError(
-            f"--hours {config.hours} of {config.hour_seconds:g} s cannot pay one evaluation: {supernet}one training "
+            f"--hours {config.hours} of {config.hour_s:g} s cannot pay one evaluation: {supernet}one training "
             f"{candidate_s:.1f} s; raise --hours to {math.ceil(hours)} or more, or lower --epochs"
         )
     if config.carbon_budget is not None:

@@ -212,7 +212,7 @@ def _run(
             trace_files.extended(grid.trace),
             config.power,
             devices=devices,
-            hour_seconds=config.hour_seconds,
+            hour_seconds=config.hour_s,
             real_time=config.real_time,
             meter=prepared.meter,
         )
@@ -233,7 +233,7 @@ def _run(
             grid=grid,
             forecast=config.forecast,
             hours=config.hours,
-            hour_s=config.hour_seconds,
+            hour_s=config.hour_s,
             carbon_budget_g=float("inf") if config.carbon_budget is None else config.carbon_budget,
             evaluations=config.evaluations,
             power=config.power,

@@ -55,7 +55,7 @@ def measure(
     if count is None:
         # No more slots than the optimiser fills in an hour.
         most = min(config.proposals, config.evaluations or config.proposals) // len(programs)
-        count, times = choose(epochs_s, most=most, limit_s=MOST_SHARE * config.hours * config.hour_seconds)
+        count, times = choose(epochs_s, most=most, limit_s=MOST_SHARE * config.hours * config.hour_s)
     else:
         with refusing_too_many(count):
             times = {count: epochs_s(count)}

@@ -81,6 +81,15 @@ def test_fields_of_another_version_are_refused(field):
         SearchConfig.from_json(SearchConfig().to_json() | {field: 1})
 
 
+@pytest.mark.parametrize(
+    ("given", "hour_s"), [({}, 1.3), ({"problem": "nasnet"}, 2.2), ({"problem": "nasnet", "hour_seconds": 5.0}, 5.0)]
+)
+def test_an_hour_is_as_given_or_as_the_problem_has_it(given, hour_s):
+    config = SearchConfig(**given)
+    assert config.hour_s == hour_s
+    assert SearchConfig.from_json(config.to_json()) == config
+
+
 @pytest.mark.parametrize(("hour_seconds", "real"), [(3.0, False), (3599.0, False), (3600.0, True), (7200.0, True)])
 def test_an_hour_of_an_hour_is_real_time(hour_seconds, real):
     assert SearchConfig(hour_seconds=hour_seconds).real_time == real
