@@ -7,6 +7,7 @@ one call are equal while enough genomes exist. Within one priority the choice is
 
 import math
 from collections.abc import Callable
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +25,16 @@ Wanted = Callable[[jax.Array], jax.Array]  # prepared (k, ...) -> float (k,), 1 
 Source = Callable[[jax.Array, History, int, Wanted], jax.Array]
 
 
+def listed(space: Space) -> np.ndarray | None:
+    """The genomes of a space that is a list of them, int32 (N, d), see `Space`; else None."""
+    members = getattr(space, "genomes", None)
+    return members if isinstance(members, np.ndarray) else None
+
+
 def is_table(space: Space) -> bool:
     """Whether the space is small enough (at most 2**17 genomes) to be enumerated."""
-    return math.prod(space.cardinalities) <= TABLE_LIMIT
+    members = listed(space)
+    return (math.prod(space.cardinalities) if members is None else len(members)) <= TABLE_LIMIT
 
 
 def all_genomes(space: Space) -> np.ndarray:
@@ -40,23 +48,37 @@ def table_index(space: Space, genomes: jax.Array) -> jax.Array:
     return jnp.sum(genomes * jnp.asarray(strides.copy(), jnp.int32)[None, :], axis=1)
 
 
+def _members(space: Space) -> tuple[np.ndarray, Callable[[jax.Array], jax.Array]]:
+    """The valid genomes, int32 (N, d), and place(genomes (n, d)) -> int32 (n,), that of each among them.
+
+    Raises:
+      ValueError: no genome is valid.
+    """
+    members = listed(space)
+    if members is not None:
+        return members, cast(Any, space).rows
+    everything = all_genomes(space)
+    valid = np.asarray(is_valid(space, jnp.asarray(everything)))
+    if not valid.any():
+        raise ValueError(f"the space calls none of its {len(everything)} genomes valid: {space}")
+    place = jnp.asarray(np.where(valid, np.cumsum(valid) - 1, -1), jnp.int32)
+    return everything[valid], lambda genomes: place[table_index(space, genomes)]
+
+
 def from_table(space: Space, prepare: Prepare) -> Source:
     """Source that enumerates the valid genomes of the space, and prepares them once.
 
     Raises:
       ValueError: no genome is valid.
     """
-    everything = all_genomes(space)
-    valid = np.asarray(is_valid(space, jnp.asarray(everything)))
-    if not valid.any():
-        raise ValueError(f"the space calls none of its {len(everything)} genomes valid: {space}")
-    genomes = jnp.asarray(everything[valid])
+    members, place = _members(space)
+    genomes = jnp.asarray(members)
     total = genomes.shape[0]
-    place = jnp.asarray(np.where(valid, np.cumsum(valid) - 1, total), jnp.int32)  # of each genome among the valid ones
     prepared = jax.jit(prepare)(genomes)
 
     def draw(key: jax.Array, history: History, n: int, wanted: Wanted) -> jax.Array:
-        row = jnp.where(history.seen, place[table_index(space, history.genomes)], total)
+        row = place(history.genomes)
+        row = jnp.where(history.seen & (row >= 0), row, total)
         unseen = jnp.ones(total, bool).at[row].set(False, mode="drop")
         score = jnp.where(unseen, 1.0 + wanted(prepared), 0.0) + jax.random.uniform(key, (total,))
         best = choice.best_rows(score, jnp.ones(total, bool), min(n, total))

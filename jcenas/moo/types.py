@@ -13,8 +13,10 @@ class Space(Protocol):
     """A finite space of integer genomes; everything an optimiser may ask of it. All methods trace under `jit`.
 
     A space where not every combination of choices may be proposed also has `valid(genomes)`, see `is_valid`; `sample`
-    and `mutate` keep to it. A space whose variables are numbers rather than names may say `ordinal = True`: models then
-    look at its features by default.
+    and `mutate` keep to it. A space that is a list has its `genomes`, int32 (N, d), and `rows(genomes)`, int32 (n,),
+    where each is in the list, -1 where it is not: it is enumerated, however many combinations of choices there are. A
+    space whose variables are numbers rather than names may say `ordinal = True`: models then look at its features by
+    default.
     """
 
     @property

@@ -140,11 +140,11 @@ def _sizes(config: SimulateConfig, stage: Stage, table: Table, benchmark: Benchm
         )
     room = initial + most_evaluations(benchmark, config.devices * config.hours * 3600.0)
     wide = stage.refits and registry.check("optimizer", config.optimizer).entry.options.get("wide", False)
-    proposals = CHOICE if wide else PROPOSALS
-    fed = min(proposals, table.size)
-    if config.devices > fed:
+    proposals = min(CHOICE if wide else PROPOSALS, table.size)
+    if config.devices > proposals:
         raise InputError(
-            f"--devices {config.devices}: an hour brings {fed} proposals, which cannot feed more; use at most {fed}"
+            f"--devices {config.devices}: an hour brings {proposals} proposals, which cannot feed more; use at most "
+            f"{proposals}"
         )
     room = min(room, table.size)
     sizes = SearchSizes.of_stage(stage, devices=config.devices, room=room, proposals=proposals, initial=initial)

@@ -5,7 +5,8 @@ Both follow `jcenas.moo.types.Space`. They hold arrays or plain tuples only, so 
 
 import dataclasses
 import functools
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -15,6 +16,15 @@ import numpy as np
 from jcenas.spaces import choices
 
 NEIGHBOURS = 16
+_BASE = 512  # of the digits of a look-up; four million genomes then have keys in 32 bits
+
+
+class _Level(NamedTuple):
+    """A digit of the genomes: the keys of all prefixes that end with it."""
+
+    variable: int
+    unit: int  # what a 1 of the digit stands for
+    keys: np.ndarray  # int32, ascending: the place of the prefix before among its own, times _BASE, plus the digit
 
 
 def ordinal_features(genomes: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:
@@ -72,25 +82,25 @@ class Listed:
         return tuple(int(c) + 1 for c in self.genomes.max(axis=0))
 
     @functools.cached_property
-    def neighbours(self) -> np.ndarray:
-        """Rows of the nearest other genomes by Hamming distance, int32 (N, k); ties by row."""
-        k = min(NEIGHBOURS, len(self.genomes) - 1)
-        rows = []
-        for first in range(0, len(self.genomes), 256):
-            block = self.genomes[first : first + 256]
-            distance = (block[:, None, :] != self.genomes[None]).sum(axis=2)
-            distance[np.arange(len(block)), first + np.arange(len(block))] = np.iinfo(distance.dtype).max
-            rows.append(np.argsort(distance, axis=1, kind="stable")[:, :k])
-        return np.concatenate(rows).astype(np.int32)
+    def _tree(self) -> tuple[tuple[_Level, ...], np.ndarray]:
+        """A tree of the genomes' digits, so that a look-up takes the time of a few searches; and the leaves' rows."""
+        nodes, levels = np.zeros(len(self.genomes), np.int64), []
+        for variable, count in enumerate(self.cardinalities):
+            for unit in (_BASE**place for place in range(math.ceil(math.log(max(count, 2), _BASE)))):
+                keys, nodes = np.unique(nodes * _BASE + self.genomes[:, variable] // unit % _BASE, return_inverse=True)
+                levels.append(_Level(variable, unit, keys.astype(np.int32)))
+        return tuple(levels), np.argsort(nodes).astype(np.int32)
 
     def rows(self, genomes: jax.Array) -> jax.Array:
         """Row of each genome (n, d), int32 (n,); -1 where the list does not have it."""
         chex.assert_shape(genomes, (None, self.genomes.shape[1]), custom_message="genomes")
-        listed = jnp.asarray(self.genomes)
-        same = jnp.ones((genomes.shape[0], listed.shape[0]), bool)
-        for i in range(listed.shape[1]):
-            same &= genomes[:, i][:, None] == listed[:, i][None, :]
-        return jnp.where(jnp.any(same, axis=1), jnp.argmax(same, axis=1), -1).astype(jnp.int32)
+        levels, leaves = self._tree
+        known, node = choices.within(self.cardinalities, genomes), jnp.zeros(genomes.shape[0], jnp.int32)
+        for variable, unit, keys in levels:
+            key = node * _BASE + genomes[:, variable] // unit % _BASE
+            node = jnp.minimum(jnp.searchsorted(jnp.asarray(keys), key), len(keys) - 1).astype(jnp.int32)
+            known &= jnp.asarray(keys)[node] == key
+        return jnp.where(known, jnp.asarray(leaves)[node], -1)
 
     def valid(self, genomes: jax.Array) -> jax.Array:
         """True where the list has the genome, bool (n,), for genomes int32 (n, d)."""
@@ -101,9 +111,12 @@ class Listed:
         return jnp.asarray(self.genomes)[jax.random.randint(key, (n,), 0, len(self.genomes))]
 
     def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
-        """One of the nearest genomes of the list. genome int32 (d,); the key is consumed."""
-        near = jnp.asarray(self.neighbours)[jnp.maximum(self.rows(genome[None])[0], 0)]
-        return jnp.asarray(self.genomes)[jax.random.choice(key, near)]
+        """One of the nearest genomes of the list by Hamming distance. genome int32 (d,); the key is consumed."""
+        listed = jnp.asarray(self.genomes)
+        distance = jnp.sum(listed != genome[None, :], axis=1)
+        distance = jnp.where(distance == 0, genome.shape[0] + 1, distance)  # never itself
+        near = jax.lax.top_k(-distance, min(NEIGHBOURS, len(self.genomes) - 1))[1]  # of equals the first
+        return listed[jax.random.choice(key, near)]
 
     def features(self, genomes: jax.Array) -> jax.Array:
         """Every variable scaled to [0, 1], float32 (n, d)."""

@@ -126,6 +126,19 @@ def test_connected_cells_are_drawn_evenly_and_reached_from_a_cut_one(key):
     assert connected(space.mutate(key, jnp.zeros(6, jnp.int32)))
 
 
+def test_a_list_is_enumerated_however_large_its_grid(key):
+    # 40 of 2**26 genomes; drawing 4,000 of them until all differ would never end, and took minutes for a search.
+    members = np.random.default_rng(0).permutation(np.eye(40, 26, dtype=np.int32) + np.arange(40)[:, None] % 2)[:26]
+    space = Listed(np.unique(members, axis=0).astype(np.int32))
+    assert candidates.is_table(space)
+    state = history.propose(history.empty(20, 26, 2), jnp.asarray(space.genomes[:3]))
+    drawn = candidates.source(space)(key, state, 4000, candidates.everywhere)
+    assert np.all(space.valid(drawn))
+    unseen = len(space.genomes) - 3
+    first = np.unique(space.rows(drawn[:unseen]))
+    np.testing.assert_array_equal(first, np.arange(3, len(space.genomes)))
+
+
 def test_a_space_without_a_valid_genome_is_refused():
     class Nothing:
         cardinalities = (2, 2)

@@ -35,9 +35,28 @@ def test_list_of_genomes_by_hand():
     assert isinstance(table.space, Listed)
     np.testing.assert_array_equal(table.columns["x"], [3, 1, 2])  # sorted: 011, 020, 100
     np.testing.assert_array_equal(table.rows(jnp.array([[0, 2, 0], [0, 0, 0]])), [1, -1])
-    np.testing.assert_array_equal(
-        table.space.neighbours, [[1, 2], [0, 2], [1, 0]]
-    )  # 011-020: 2, 011-100: 3, 020-100: 2
+
+
+def test_a_mutation_of_a_list_goes_to_one_of_the_nearest(key):
+    # 16 that differ in one variable, 5 that differ in two: only the 16 are neighbours.
+    near = np.eye(16, 16, dtype=np.int32)
+    far = np.roll(near[:5], 1, axis=1) + near[:5]
+    space = Listed(np.concatenate([far, near, np.zeros((1, 16), np.int32)]))
+    changed = jax.vmap(space.mutate, (0, None))(jax.random.split(key, 400), jnp.zeros(16, jnp.int32))
+    np.testing.assert_array_equal(np.unique(changed, axis=0), np.unique(near, axis=0))
+
+
+def test_rows_of_a_list_are_those_of_a_dictionary():
+    rng = np.random.default_rng(0)
+    most = np.array([3, 1, 700, 2, 400_000])  # more than one digit of a look-up has
+    genomes = np.unique(rng.integers(0, most, (3000, 5)), axis=0).astype(np.int32)
+    rng.shuffle(genomes)
+    space, places = Listed(genomes), {tuple(g): i for i, g in enumerate(genomes.tolist())}
+    odd = genomes[:50] + rng.choice([-1, 1, 512, -512, 2**18], (50, 5))
+    asked = np.concatenate([genomes, rng.integers(-2, most + 2, (500, 5)), odd]).astype(np.int32)
+    wanted = [places.get(tuple(g), -1) for g in asked.tolist()]
+    assert wanted.count(-1) > 400
+    np.testing.assert_array_equal(jax.jit(space.rows)(asked), wanted)
 
 
 def test_some_of_a_space():
