@@ -1,7 +1,7 @@
 """The trainings of one device: as many at once as it has slots; each begins, goes on, ends, fails or is cut by itself.
 
 A training that was cut lies in its slot and in a checkpoint. It goes on from the slot where this device was the last
-to train it and no other took the slot, else from the checkpoint, on whatever device takes it.
+to train it and has trained nothing since, else from the checkpoint, on whatever device takes it.
 """
 
 import dataclasses
@@ -123,6 +123,7 @@ class DeviceTrainings:
         busy = {slot: member for slot, member in self._members.items() if not member.over}
         if not busy:
             return
+        self._cut.clear()  # what lies in free slots is computed too, and is a training no more
         genomes = [busy[slot].job.genome if slot in busy else None for slot in range(self._slots.count)]
         watch = Stopwatch()
         self._states, losses = self._slots.train(self._states, genomes)
