@@ -167,7 +167,7 @@ def _mean_of_hours(ledger: Ledger, grid: GridHours) -> float:
 def _blind(ledger: Ledger, config: SearchConfig, devices: int) -> float:
     """Emissions of the same work without waiting, see `jcenas.live.blind`; what moved no clock is as it was.
 
-    Where a meter counted, at the mean power of each state, so that the power of both is known alike.
+    At the mean power of each state, so that the power of both is alike where a meter counted or devices came or went.
     """
     spent = ledger.seconds_by_purpose(in_hours=True)
     before = {

@@ -163,10 +163,10 @@ class Ledger:
         return self.database.get_meta("meter") or {"name": self.meter.name, "measures": self.meter.measures}
 
     def mean_power(self) -> PowerModel:
-        """The power model with the mean power of each state as the hours charged it, where some of it was measured."""
+        """The power model with the mean power of each state as the hours charged it, by model or meter."""
         query = (
             "SELECT state, SUM(COALESCE(measured_j, modelled_j)) / SUM(seconds) AS watts FROM intervals "
-            "WHERE end_hour > start_hour GROUP BY state HAVING COUNT(measured_j) > 0"
+            "WHERE end_hour > start_hour GROUP BY state HAVING SUM(seconds) > 0"
         )
         found = {f"{row['state']}_w": row["watts"] for row in self.database.rows(query)}
         return dataclasses.replace(self.power, **found)

@@ -190,9 +190,16 @@ def prepare_function(
     return Prepared(None, [], [], problem, 0.0, seconds, {}, names, meter, joules)
 
 
-def power_of_each(power: PowerModel, devices: Sequence[sharding.Device]) -> PowerModel:
-    """Power of each device: the usual one is of a whole device, of which a CPU's cores are parts."""
-    return power.shared_by(len(devices)) if sharding.on_cpu(devices) and power == PowerModel() else power
+def power_of_each(power: PowerModel, devices: Sequence[sharding.Device], *, shared_by: int = 1) -> PowerModel:
+    """Power of each device: the usual one is of a whole device, of which a CPU's cores are parts.
+
+    Args:
+        power: as the user gave it; where a run goes on, of each of its devices at its start.
+        devices: that are in use now.
+        shared_by: how many there were at the start.
+    """
+    usual = PowerModel()
+    return usual.shared_by(len(devices)) if sharding.on_cpu(devices) and power == usual.shared_by(shared_by) else power
 
 
 @functools.lru_cache(maxsize=16)

@@ -93,9 +93,7 @@ def _new(
         prepared = prepare.prepare_function(config, problem, watched.log)
     else:
         prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
-        config = dataclasses.replace(
-            config, power=prepare.power_of_each(config.power, [of.device for of in prepared.programs])
-        )
+        config = _with_power(config, prepared, shared_by=1)
     try:
         prepare.check_budget(config, prepared, grid)
         folder = run_folder.create(
@@ -110,6 +108,12 @@ def _new(
         prepared.meter.close()
         raise
     return folder, config, grid, prepared
+
+
+def _with_power(config: SearchConfig, prepared: Prepared, *, shared_by: int) -> SearchConfig:
+    """The configuration with the power of each of the devices, see `prepare.power_of_each`."""
+    devices = [of.device for of in prepared.programs]
+    return dataclasses.replace(config, power=prepare.power_of_each(config.power, devices, shared_by=shared_by))
 
 
 def _known_result(path: Path, changes: Mapping[str, Any]) -> SearchResult | None:
@@ -163,7 +167,9 @@ def _resumed(
             return folder, config, grid, prepare.prepare_function(config, problem, watched.log, known["reference"])
         images = prepare.load_images(config, watched.log, given)
         check_same(record.get("images"), images)
-        return folder, config, grid, prepare.prepare(config, images, watched.log, known)
+        prepared = prepare.prepare(config, images, watched.log, known)
+        config = _with_power(config, prepared, shared_by=len(record.get("devices") or [""]))
+        return folder, config, grid, prepared
     except BaseException:
         folder.close()
         raise

@@ -102,6 +102,10 @@ def test_devices_of_a_cpu_share_the_power_of_one_unless_it_is_given():
     assert shared.pue == PowerModel().pue
     given = PowerModel(training_w=300.0)
     assert prepare.power_of_each(given, devices) == given
+    # A run goes on with another number of them than it began with.
+    assert prepare.power_of_each(shared, devices[:1], shared_by=2) == PowerModel().shared_by(1)
+    assert prepare.power_of_each(PowerModel().shared_by(4), devices, shared_by=4) == shared
+    assert prepare.power_of_each(given, devices[:1], shared_by=2) == given
 
 
 def test_an_executor_and_a_meter_of_a_file():

@@ -562,10 +562,19 @@ def test_a_run_of_two_devices_goes_on_with_one(tmp_path, monkeypatch):
     watcher = StopAfter(8)
     first = search(config(tmp_path, devices=2, policy="evaluate-all"), observer=watcher, stop=watcher.stop)
     assert first.status == "interrupted"
+    database = RunDatabase(first.folder / "run.db")
+    [began] = database.rows("SELECT MAX(id) AS last FROM intervals")
+    database.close()
     result = search(resume=first.folder, changes={"devices": 1})
     assert result.status == "finished"
     assert set(first.evaluations["proposal"]) <= set(result.evaluations["proposal"])
     check_books(result.folder)
+    # Two cores of a CPU share the usual power; one alone has it all.
+    database = RunDatabase(first.folder / "run.db")
+    query = "SELECT DISTINCT ROUND(modelled_j / seconds, 6) AS watts FROM intervals WHERE state = 'training' AND id"
+    powers = [[row["watts"] for row in database.rows(f"{query} {side} ?", began["last"])] for side in ("<=", ">")]
+    database.close()
+    assert powers == [[83.5], [167.0]]
 
 
 @pytest.mark.parametrize(
