@@ -42,6 +42,7 @@ class Data:
     def run(self) -> int:
         """Do it and print where the files are."""
         from jcenas.tables import store
+        from jcenas.train import pixel_file
 
         if self.action == "import":
             assert self.path is not None
@@ -53,6 +54,12 @@ class Data:
                 print(fetch.fetch(known, self.mirror))
         else:
             print(f"data folder: {store.data_folder()}")
+            if kept := pixel_file.listing(pixel_file.cache_folder()):
+                size, days = sum(one.size_bytes for one in kept) / 2**30, pixel_file.UNUSED_DAYS
+                print(
+                    f"your own images, decoded: {size:.3g} GiB in {pixel_file.cache_folder()}; what is not used for "
+                    f"{days:.0f} days is deleted"
+                )
             print_table(
                 ("file", "bytes", "state"), [(row.name, f"{row.size_bytes:,}", row.state) for row in store.listing()]
             )

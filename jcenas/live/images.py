@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from jcenas import registry
 from jcenas.errors import ImageSideError, InputError
 from jcenas.live.config import ARRAYS, SearchConfig
 from jcenas.runtime import memory, sharding
 from jcenas.tables.store import locate
-from jcenas.train import images
+from jcenas.train import images, pixel_file
 from jcenas.train.host_set import HostSet, host_set
 from jcenas.train.images import ImageSet, ImageSource
 from jcenas.train.own_images import digest_of, is_own, read_own
@@ -79,7 +78,7 @@ def load(config: SearchConfig, device: sharding.Device, given: ImageSet | None =
         data = _named(config.images, config.seed, math.inf if config.images_on_device == "yes" else limit)
         error = facts.get("reference_error") or _reference_error(data.classes)
         return RunImages(data, (config.images, config.seed, *_place(data)), _record(config.images, data), error)
-    overflow = None if config.images_on_device == "yes" else Path(platformdirs.user_cache_dir("jcenas")) / "images"
+    overflow = None if config.images_on_device == "yes" else pixel_file.cache_folder()
     own = read_own(Path(config.images), size=config.image_size, limit_bytes=limit, overflow=overflow)
     split = host_set if own.mapped else images.split_parts
     data = split(own.parts, ImageSource(), seed=config.seed)

@@ -48,7 +48,7 @@ def of_folder(folder: Path, found: FolderScan, side: int) -> Read:
     key = pixel_file.key_of("folder", str(found.root), side, found.classes, sorted(found.left_out), files)
     if (stored := pixel_file.find(folder, key)) is not None:
         return Read(stored.parts, stored.about["left_out"], stored.about["digest"])
-    pixel_file.check_space(folder, len(found.files) * side**2 * image_folder.channels(found), str(found.root))
+    pixel_file.make_space(folder, len(found.files) * side**2 * image_folder.channels(found), str(found.root))
     with pixel_file.PixelWriter(folder, key) as writer:
         parts, left_out, digest = image_folder.read_pixels(found, side, _Rows(writer))
         return _kept(folder, key, writer, Read(parts, left_out, digest))
@@ -72,7 +72,7 @@ def of_archive(folder: Path, path: Path, keys: Mapping[str, tuple[str, str]], di
         return Read(stored.parts, {}, stored.about["digest"])
     with zipfile.ZipFile(path) as archive:
         needed = sum(archive.getinfo(f"{x}.npy").file_size for x, _ in keys.values())
-        pixel_file.check_space(folder, needed, str(path))
+        pixel_file.make_space(folder, needed, str(path))
         with np.load(path, allow_pickle=False) as file, pixel_file.PixelWriter(folder, key) as writer:
             ranges, labels, first = {}, {}, 0
             for part, (x, y) in keys.items():

@@ -3,25 +3,32 @@
     FOLDER/KEY/  pixels.u8 (uint8, N x H x W x C)  labels.npy  about.json
 
 A mapped file costs no memory that the system cannot take back. Damaged files, and files of an interrupted writing, are
-never used: a folder gets its name when it is whole, and its pixels are checked by their SHA-256.
+never used: a folder gets its name when it is whole, and its pixels are checked by their SHA-256. What nobody has used
+for a month is deleted when something new is written, and where the disk is full, also what was not used today.
 """
 
+import contextlib
 import hashlib
 import json
+import os
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
+import platformdirs
 
 from jcenas.errors import InputError
 from jcenas.runtime.paths import nearest_above
 from jcenas.train.image_arrays import Arrays
 
+UNUSED_DAYS = 30.0  # after which images are deleted
 _PIXELS, _LABELS, _ABOUT = "pixels.u8", "labels.npy", "about.json"
+_DAY_S = 86400.0
 
 
 class Stored(NamedTuple):
@@ -29,6 +36,30 @@ class Stored(NamedTuple):
 
     parts: dict[str, Arrays]  # by part; the pixels are mapped, and cannot be written
     about: dict[str, Any]  # what the writer noted
+
+
+class Kept(NamedTuple):
+    """A folder of images, or what an interrupted writing left of one."""
+
+    place: Path
+    size_bytes: int
+    unused_days: float
+
+
+def cache_folder() -> Path:
+    """Where the images of all runs lie."""
+    return Path(platformdirs.user_cache_dir("jcenas")) / "images"
+
+
+def listing(folder: Path) -> list[Kept]:
+    """All that lies in a folder of images, the longest unused first."""
+    found = []
+    for place in folder.iterdir() if folder.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):  # another process may delete it
+            own, files = place.stat(), [path.stat() for path in place.glob("*")]
+            used = max(status.st_mtime for status in (own, *files))
+            found.append(Kept(place, sum(status.st_size for status in files), (time.time() - used) / _DAY_S))
+    return sorted(found, key=lambda one: -one.unused_days)
 
 
 def key_of(*facts: Any) -> str:
@@ -49,19 +80,33 @@ def find(folder: Path, key: str) -> Stored | None:
                 return None
         labels = np.load(place / _LABELS)
         pixels = _mapped(place / _PIXELS, shape)
+        with contextlib.suppress(OSError):  # where the folder is another's
+            os.utime(place / _ABOUT)  # used now
         parts = {part: (pixels[a:b], labels[a:b]) for part, (a, b) in about["parts"].items()}
         return Stored(parts, about["noted"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def check_space(folder: Path, needed: int, what: str) -> None:
-    """Refuse what the disk has no room for.
+def make_space(folder: Path, needed: int, what: str) -> None:
+    """Delete what nobody has used for long, and refuse what the disk then has no room for.
+
+    Images that a running search has mapped stay readable to it until it ends.
+
+    Args:
+        folder: of the images.
+        needed: bytes.
+        what: is to be written, for the message.
 
     Raises:
         InputError: says how much is needed, and where.
     """
-    free = shutil.disk_usage(nearest_above(folder / "file")).free
+    nearest = nearest_above(folder / "file")
+    for kept in listing(folder):
+        full = shutil.disk_usage(nearest).free < needed
+        if kept.unused_days > UNUSED_DAYS or (kept.unused_days > 1 and (full or kept.place.name.startswith("."))):
+            shutil.rmtree(kept.place, ignore_errors=True)
+    free = shutil.disk_usage(nearest).free
     if needed > free:
         raise InputError(
             f"{what}: its pixels take {needed / 2**30:.3g} GiB in {folder}, where {free / 2**30:.3g} GiB are free; "

@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import time
+import types
 import zipfile
 
 import numpy as np
@@ -117,3 +119,27 @@ def test_a_full_disk_is_said_in_one_line(tmp_path, folder, monkeypatch, refusal)
     assert "cannot be kept there" in refusal(read_own, folder, limit_bytes=0, overflow=tmp_path / "cache")
     with pytest.raises(InputError, match="--images-on-device no"):
         own_images.read_own(folder, limit_bytes=0)
+
+
+def test_what_nobody_uses_is_deleted(folder, both, monkeypatch):
+    cache = folder.parent / "cache"
+    both(folder)
+    (used,) = cache.iterdir()
+    days = {"of last month": 31, ".cut.part": 2, ".being written.part": 0.5, "of yesterday": 1.5, "of today": 0.5}
+    for name, age in days.items():
+        (cache / name).mkdir()
+        (cache / name / "pixels.u8").write_bytes(bytes(1000))
+        for path in (cache / name / "pixels.u8", cache / name):
+            os.utime(path, (time.time() - 86400 * age,) * 2)
+    assert [one.place.name for one in pixel_file.listing(cache)][:2] == ["of last month", ".cut.part"]
+    for path in (*used.iterdir(), used):
+        os.utime(path, (1, 1))  # written long ago; but `both` finds it, which is a use
+    both(folder)
+    assert pixel_file.listing(cache)[-1].unused_days < 0.1
+    pixel_file.make_space(cache, 1, "it")
+    kept = {used.name, ".being written.part", "of yesterday", "of today"}
+    assert {path.name for path in cache.iterdir()} == kept
+    monkeypatch.setattr(pixel_file.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=2**20))
+    with pytest.raises(InputError, match=r"it: its pixels take 1 GiB in .*, where 0\.000977 GiB are free"):
+        pixel_file.make_space(cache, 2**30, "it")
+    assert {path.name for path in cache.iterdir()} == kept - {"of yesterday"}
