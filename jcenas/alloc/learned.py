@@ -20,6 +20,7 @@ from jcenas.alloc.ppo import PpoState
 from jcenas.alloc.returns import Normaliser
 from jcenas.errors import InputError
 from jcenas.runtime.archive import read_arrays
+from jcenas.runtime.paths import replacing
 
 DEFAULT = pathlib.Path(__file__).parent / "data" / "ppo.npz"
 LEVELS = 9  # of the discrete action: 0, 1/8, ..., 1 of the devices
@@ -52,13 +53,11 @@ def make_policy(name: str, params: Any, normaliser: Normaliser, *, discrete: boo
 def save_policy(path: str | os.PathLike, state: PpoState, *, discrete: bool) -> pathlib.Path:
     """Write the policy of a training state; atomic."""
     target = pathlib.Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     weights = {"/".join(p.key for p in place): np.asarray(x) for place, x in jax.tree.leaves_with_path(state.params)}
-    part = target.with_name(f".{target.name}.part.npz")
     stored: dict[str, Any] = {f"w:{name}": x for name, x in weights.items()}
     stored |= {"discrete": np.asarray(discrete), "mean": np.asarray(state.normaliser.mean)}
-    np.savez_compressed(part, variance=np.asarray(state.normaliser.variance), **stored)
-    os.replace(part, target)
+    with replacing(target) as part, part.open("wb") as file:
+        np.savez_compressed(file, variance=np.asarray(state.normaliser.variance), **stored)
     return target
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from jcenas.cli.printing import print_table
 from jcenas.errors import MOST_SEED, check_integer
 from jcenas.runtime import process
+from jcenas.runtime.paths import check_file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,10 @@ class Forecast:
 
     def __post_init__(self):
         check_integer("--seed", self.seed, 0, MOST_SEED)
+        if self.plot is not None:
+            check_file("--plot", self.plot, ".png")
+        if self.train and self.weights is not None:
+            check_file("--weights", self.weights, ".npz")
 
     def run(self) -> int:
         """Forecast, print the hours and the errors, and draw the plot."""

@@ -5,7 +5,6 @@ Every string that comes from the run folder passes through `html.escape`.
 
 import importlib.resources
 import json
-import os
 import pathlib
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -19,6 +18,7 @@ from jcenas.report.pairs_plot import pairs_figure
 from jcenas.report.run import Run, pareto_front, read_run, readable_costs
 from jcenas.report.style import css_variables, inline_svg, save_png, style
 from jcenas.report.summary import Charge, Headline, duration, energy, headline, mass, percent, quantity
+from jcenas.runtime.paths import replacing
 
 FAILURES_SHOWN = 20
 UNSTATED = "The run states this when it ends."
@@ -60,9 +60,8 @@ def _write(run: Run, folder: pathlib.Path) -> pathlib.Path:
             save_png(figure, pictures / f"{name}.png")
         page = _page(run, {name: inline_svg(figure, name, _DESCRIPTIONS[name]) for name, figure in figures.items()})
     target = folder / "report.html"
-    temporary = target.with_suffix(".part")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, target)
+    with replacing(target) as part:
+        part.write_text(page, encoding="utf-8")
     return target
 
 

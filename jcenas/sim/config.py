@@ -11,7 +11,7 @@ from jcenas.alloc.names import check_policy
 from jcenas.carbon.power import PowerModel
 from jcenas.errors import MOST_HOURS, MOST_SEED, InputError, check_integer
 from jcenas.registry.cost_names import cost_names
-from jcenas.runtime.paths import is_writable, nearest_above
+from jcenas.runtime.paths import check_file
 from jcenas.tables.names import FILES, check_table, is_file
 
 if TYPE_CHECKING:
@@ -24,17 +24,6 @@ else:
 Accounting = Literal["full", "released"]
 MOST = 1_000_000  # of devices, searches, updates and the like
 Forecast = Literal["model", "persistence", "none", "actual"]
-
-
-def check_file(flag: str, path: Path, suffix: str) -> None:
-    """Raise InputError where `path` cannot be written in the end, before anything is computed for it."""
-    if path.suffix != suffix:
-        raise InputError(f"{flag} {path}: the file's name must end in {suffix}")
-    if path.is_dir():
-        raise InputError(f"{flag} {path}: this is a folder; give the name of a file")
-    above = nearest_above(path.absolute())
-    if not is_writable(above):
-        raise InputError(f"{flag} {path}: nothing can be written in {above}; choose another folder")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,13 @@ import json
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import platformdirs
 
 from jcenas.errors import InputError
+from jcenas.runtime import paths
 
 VARIABLE = "JCENAS_DATA"
 REGISTRY = pathlib.Path(__file__).with_name("registry.json")
@@ -137,18 +137,8 @@ def replacing(target: pathlib.Path) -> Iterator[pathlib.Path]:
       InputError: the folder cannot be written, or the disk is full.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        os.close(handle)
-        part = pathlib.Path(name)
-        try:
+        with paths.replacing(target) as part:
             yield part
-            with part.open("rb+") as written:
-                os.fsync(written.fileno())
-            part.chmod(0o644)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot write {target} ({error.strerror or error}); "

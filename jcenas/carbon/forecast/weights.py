@@ -23,6 +23,7 @@ from jcenas.carbon.forecast.linear import LinearBase
 from jcenas.carbon.forecast.network import ForecastNetwork
 from jcenas.errors import InputError, without_breaks
 from jcenas.runtime.archive import read_arrays
+from jcenas.runtime.paths import replacing
 
 FILE = pathlib.Path(__file__).parents[1] / "data" / "forecaster.npz"
 _CONFIG = ("zones", "width", "layers", "heads", "patch_h", "own_scale")
@@ -31,7 +32,7 @@ _LINEAR = tuple(field.name for field in dataclasses.fields(LinearBase))
 
 
 def save(path: str | os.PathLike, forecaster: Forecaster, *, about: str = "") -> None:
-    """Write a forecaster; the network's weights are rounded to float16, the rest stays float32.
+    """Write a forecaster, atomically; the network's weights are rounded to float16, the rest stays float32.
 
     Args:
       path: the file, `.npz`.
@@ -46,7 +47,8 @@ def save(path: str | os.PathLike, forecaster: Forecaster, *, about: str = "") ->
         arrays |= {f"linear/{name}": np.asarray(getattr(forecaster.linear, name)) for name in _LINEAR}
     config = {name: getattr(forecaster.network, name) for name in _CONFIG}
     arrays |= {"config": np.array(json.dumps(config)), "about": np.array(about)}
-    np.savez_compressed(path, **arrays)  # pyright: ignore[reportArgumentType]
+    with replacing(pathlib.Path(path)) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 def load(path: str | os.PathLike) -> Forecaster:

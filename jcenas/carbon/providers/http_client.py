@@ -11,10 +11,8 @@ import hashlib
 import http.client
 import json
 import math
-import os
 import pathlib
 import random
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -28,6 +26,7 @@ from jcenas.carbon.providers.deadline import opener
 from jcenas.carbon.providers.redaction import Secrets
 from jcenas.carbon.text_file import shown
 from jcenas.errors import InputError
+from jcenas.runtime.paths import replacing
 
 MAX_BYTES = 32 << 20
 T = TypeVar("T")
@@ -164,11 +163,8 @@ class HttpClient:
         if path is None:
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part")
-            with os.fdopen(handle, "w") as file:
-                json.dump({"url": url, "stored_s": time.time(), "document": document}, file)
-            os.replace(part, path)
+            with replacing(path) as part:
+                part.write_text(json.dumps({"url": url, "stored_s": time.time(), "document": document}))
         except OSError:
             return
 

@@ -10,14 +10,13 @@ import csv
 import io
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from jcenas.errors import InputError, without_breaks
 from jcenas.runtime.lock import lock_file
-from jcenas.runtime.paths import is_writable, nearest_above
+from jcenas.runtime.paths import is_writable, nearest_above, replacing
 
 _MADE_BY = "jcenas measure"
 _AGAIN = "restore it, or choose another --out"
@@ -44,12 +43,8 @@ class MeasuredFile:
         if ordered == self.rows:
             return
         self._file.close()
-        part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
-        try:
+        with replacing(self.path) as part:
             part.write_bytes(_lines(self.columns, ordered, header=True))
-            part.replace(self.path)
-        finally:
-            part.unlink(missing_ok=True)
         self.rows = ordered
 
 
