@@ -34,7 +34,8 @@ class TrainPolicy:
         from jcenas.sim import tables
         from jcenas.sim.train_policy import train_policy
 
-        for note in tables.load(self.config, "full").notes:
+        loaded = tables.load(self.config, "full")
+        for note in loaded.notes:
             print(f"jcenas: {note}", file=sys.stderr)
         with Progress(console=Console(stderr=True), transient=True, disable=self.quiet) as bar:
             task = bar.add_task("learning curves, compiling", total=self.config.updates)
@@ -42,6 +43,6 @@ class TrainPolicy:
             def show(updates: int, value: float) -> None:
                 bar.update(task, completed=updates, description=f"return {value:.3f}")
 
-            _, returns = train_policy(self.config, show)
+            _, returns = train_policy(tables.in_memory(self.config, loaded), show)
         print(f"mean return {returns[0]:.3f} -> {returns[-1]:.3f}; {self.config.out}")
         return 0

@@ -1,8 +1,9 @@
 """The table of simulated searches: of the registry, a user's file, or a `Table` handed over."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from jcenas.tables.own_table import ERROR, SECONDS, TRAIN_SECONDS, from_csv
 from jcenas.tables.table import Table
 from jcenas.tables.table_file import check_columns
 
+_Choice = TypeVar("_Choice", bound=TableChoice)
 BEYOND = 0.05  # of a column's range: so far beyond its worst value lies the reference point
 
 
@@ -56,6 +58,14 @@ def load(config: TableChoice, accounting: Accounting) -> LoadedTable:
     loaded = _own(table, ERROR, [f"-{name}" if name in config.maximise else name for name in config.cost])
     notes = (f"{table.size} architectures of {shape} choices ({whole})", *(f"{k}: {v}" for k, v in table.notes))
     return loaded._replace(notes=(*(f"{table.name}: {note}" for note in notes), *loaded.notes))
+
+
+def in_memory(config: _Choice, loaded: LoadedTable) -> _Choice:
+    """The choice with the table that was loaded in the place of the user's file, so that it is not read again."""
+    if not isinstance(config.table, str) or not is_file(config.table):
+        return config
+    columns = {"genome": (), "error": ERROR, "cost": loaded.objectives.cost, "seconds": "", "maximise": ()}
+    return dataclasses.replace(config, table=loaded.table, **columns)
 
 
 def _named(table: Table, config: TableChoice, accounting: Accounting) -> LoadedTable:
