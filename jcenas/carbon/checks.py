@@ -73,7 +73,7 @@ class Problems:
             self.add(place, "the intensity is missing", remedy)
             return 0.0
         try:
-            if isinstance(value, bool):
+            if isinstance(value, bool) or (isinstance(value, str) and "_" in value):  # 1_000 is a number in Python only
                 raise TypeError
             number = float(value) * scale  # pyright: ignore[reportArgumentType]
         except (TypeError, ValueError, OverflowError):

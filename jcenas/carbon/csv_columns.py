@@ -105,6 +105,8 @@ def find_intensity(table: CsvTable, times: Times, factors: str, column: str | No
     if column is not None:
         if column not in header:
             raise InputError(f"{where}: no column {quoted(column)}; the file has {listed(header)}")
+        if header.count(column) > 1:
+            raise InputError(f"{where}: {header.count(column)} columns {quoted(column)}; rename all but one")
         return header.index(column)
     found = [i for i, name in enumerate(header) if i not in times.columns and _INTENSITY.search(name.lower())]
     if not found and len(header) == len(times.columns) + 1 and header[_others(table, times)[0]] not in zone_names():

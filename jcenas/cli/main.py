@@ -101,7 +101,10 @@ def _check_repeated(arguments: Sequence[str]) -> None:
 
 def _one_line(box: str) -> str:
     """The parser's framed message as one line."""
-    lines = [line.strip(" │|") for line in box.splitlines() if not re.search(r"[─-]{3}|^usage", line)]
+    raw = box.splitlines()
+    if len(raw) > 1 and re.fullmatch(r"\s*[─-]{3,}\s*", raw[1]):  # only ASCII can be written: the title has no frame
+        raw = raw[2:]
+    lines = [line.strip(" │|") for line in raw if not re.search(r"[─-]{3}|^usage", line)]
     text = " ".join(line for line in lines if line)
     text = re.sub(r"Perhaps you meant: (--\S+).*?(?=$|For full)", r"Did you mean \1? ", text)
     return re.sub(r"\.? For full helptext, (run|see)", "; see", re.sub(r"^Error parsing \S+: ", "", text))

@@ -172,7 +172,7 @@ def parse_start(text: str) -> datetime:
     except ValueError as error:
         raise InputError(f"--start {text}: not a time; write it like 2023-06-01T00:00Z") from error
     if when.tzinfo is None:
-        raise InputError(f"--start {text}: has no time zone; write {text}Z for UTC")
+        raise InputError(f"--start {text}: has no time zone; write {when.isoformat(timespec='minutes')}Z for UTC")
     try:
         return when.astimezone(UTC)
     except OverflowError as error:

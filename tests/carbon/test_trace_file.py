@@ -125,6 +125,16 @@ def test_forecast_beside_actual_is_for_the_user_to_choose(tmp_path):
         read_trace(path, column="ci")
 
 
+def test_of_two_columns_of_one_name_neither_is_taken(tmp_path):
+    path = write(tmp_path, "from,ci,ci\n2024-03-01T00:00Z,1,3\n2024-03-01T00:30Z,2,4\n")
+    for column, message in (
+        (None, r"several intensity columns \(ci, ci\)"),
+        ("ci", "2 columns 'ci'; rename all but one"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_trace(path, column=column)
+
+
 def test_two_times_that_differ_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"several time columns \(from, point_time\)"):
         read_trace(write(tmp_path, "from,point_time,ci\n2024-03-01T00:00Z,2024-03-01T01:00Z,1\n"))
@@ -147,6 +157,7 @@ def test_saved_answers_of_services(tmp_path):
 BAD = {
     "year 1": ("time,ci\n0001-01-01T00:00+14:00,1\n", "line 2: the year 1 is not between"),
     "year 9999": ("time,ci\n9999-12-31T23:00-14:00,1\n", "line 2: the year 9999 is not between"),
+    "digits of Python": ("time_utc,ci\n2024-03-01,1_000\n", "line 2: '1_000' is no number"),
     "long number": ("time_utc,ci\n2024-03-01,12345678901234567890\n", "line 2: the intensity 1234.* is no number of g"),
     "long time": ("time,ci\n12345678901234567890,1\n", "line 2: '12345678901234567890' is no ISO 8601 time"),
     "long name": (f"time,ci\n{'x' * 999},1\n", r"line 2: 'xxx.*\.\.\. is no ISO"),

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from jcenas.cli.main import COMMANDS, command_of, main
+from jcenas.cli.main import COMMANDS, _one_line, command_of, main
 from jcenas.cli.search import Search
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
@@ -89,6 +89,13 @@ def test_bad_input_is_one_line_and_code_2(arguments, message, monkeypatch, capsy
     assert said.err.count("\n") == 1
     assert not any(character in said.err for character in "│╭╰─")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rule", ["─", "-"])  # the parser's own, and what it writes where there is only ASCII
+def test_a_message_does_not_repeat_the_title_of_its_box(rule):
+    line = f" {rule * 30} \n"
+    box = f" Unrecognized options \n{line}  Unrecognized options: policy \n{line}  For full helptext, run x"
+    assert _one_line(box) == "Unrecognized options: policy; see x"
 
 
 def test_a_missing_data_set_names_the_remedy(monkeypatch, capsys, tmp_path):

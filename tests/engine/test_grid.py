@@ -113,7 +113,7 @@ def test_the_typical_year_has_a_week_before_and_a_day_behind():
         ("9999-12-31T23:00-05:00", "outside the calendar"),
         ("9999-12-31T23:00Z", "not between the years 1900 and 2200"),
         ("1812-06-24T00:00Z", "not between the years 1900 and 2200"),
-        ("2023-06-01", "has no time zone; write 2023-06-01Z for UTC"),
+        ("2023-06-01", "has no time zone; write 2023-06-01T00:00Z for UTC"),
     ],
 )
 def test_dates_at_both_ends_of_the_calendar_are_one_line(start, message):

@@ -79,6 +79,37 @@ def test_kill_dash_nine_loses_no_evaluation_and_repeats_none(tmp_path):
 
 
 @pytest.mark.slow
+def test_kill_dash_nine_while_two_train_side_by_side(tmp_path):
+    pair = SMALL.replace("one-shot", "none").replace("static:0.7", "evaluate-all")
+    process = start(tmp_path, f"{pair} --side-by-side 2 --evaluations 7")
+    known = {}
+    moments = (
+        "SELECT COUNT(*) >= 2 FROM proposals WHERE status = 'training'",
+        "SELECT COUNT(*) >= 3 FROM evaluations",
+    )
+    for moment in moments:
+        wait_for(process, tmp_path, moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        rows = dict(ask(tmp_path, "SELECT proposal, validation_error FROM evaluations"))
+        assert known.items() <= rows.items()
+        known = rows
+        process = start(tmp_path, "--resume runs/run")
+    assert process.wait(240) == 0, (tmp_path / "said").read_text()
+    rows = ask(tmp_path, "SELECT proposal, validation_error FROM evaluations")
+    assert known.items() <= dict(rows).items()
+    assert len(rows) == len(dict(rows)) >= 7
+    for column in ("seconds", "emissions_g"):  # each second of the device is somebody's, once
+        spent = "FROM intervals WHERE purpose = 'candidate'"
+        alone = ask(tmp_path, f"SELECT COALESCE(SUM({column}), 0) {spent} AND proposal IS NOT NULL")[0][0]
+        shared = ask(tmp_path, f"SELECT SUM({column} * share) FROM intervals JOIN shares ON id = interval")[0][0]
+        assert shared > 0
+        assert alone + shared == pytest.approx(ask(tmp_path, f"SELECT SUM({column}) {spent}")[0][0], rel=1e-9)
+    by_hour = ask(tmp_path, "SELECT SUM(emissions_g) FROM hours")[0][0]
+    assert by_hour == pytest.approx(ask(tmp_path, "SELECT SUM(emissions_g) FROM intervals")[0][0])
+
+
+@pytest.mark.slow
 def test_ctrl_c_stops_cleanly_and_prints_the_way_on(tmp_path):
     process = start(tmp_path, SMALL)
     wait_for(process, tmp_path, "SELECT COUNT(*) FROM proposals WHERE status = 'training'")

@@ -14,10 +14,12 @@ from jcenas.errors import InputError
 from jcenas.live import SearchConfig, functions, prepare, search
 from jcenas.live.config import ARRAYS
 from jcenas.live.database import RunDatabase
+from jcenas.live.programs import DevicePrograms, make_problem
 from jcenas.live.progress import Quiet
-from jcenas.live.side_by_side import choose, refusing_too_many
+from jcenas.live.side_by_side import SideBySide, choose, refusing_too_many
 from jcenas.problems import Skeleton
 from jcenas.report import write_report
+from jcenas.runtime import sharding
 from jcenas.train import image_set
 from jcenas.train.population import make_population
 from jcenas.train.training import TrainConfig, make_trainer
@@ -162,6 +164,31 @@ def test_members_that_come_and_go_are_each_as_alone(prepared):
     state, loss = programs.train_candidate(left, B)
     assert int(state.step) == 6
     np.testing.assert_allclose(loss, alone(programs, fresh(1), B, 3)[0][2], rtol=LOSS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "cells"), [("nasbench101", 1), ("darts", 2), ("nasnet", 2), ("mobilenet", 1)])
+def test_two_of_every_other_problem_are_each_as_alone(name, cells, digits, tmp_path):
+    settings = config(tmp_path, images=ARRAYS, problem=name, cells=cells, channels=2, side_by_side=2)
+    problem = make_problem(settings, digits)
+    programs = DevicePrograms(settings, problem, digits, sharding.local_devices(1)[0])
+    slots = SideBySide(programs, 2)
+    drawn = np.asarray(problem.space.sample(jax.random.key(3), 16))
+    one, other = map(tuple, drawn[problem.has(drawn)][:2].tolist())
+
+    def fresh(number):
+        return programs.init(jax.random.fold_in(jax.random.key(0), number), 5)
+
+    states, losses = slots.put(slots.put(slots.empty(), 0, fresh(0)), 1, fresh(1)), []
+    for genomes in ((one, other), (one, other), (None, other)):
+        states, found = slots.train(states, genomes)
+        losses.append(found)
+    losses_one, _ = alone(programs, fresh(0), one, 2)
+    losses_other, error_other = alone(programs, fresh(1), other, 3)
+    np.testing.assert_allclose([row[0] for row in losses[:2]], losses_one, rtol=LOSS)
+    np.testing.assert_allclose([row[1] for row in losses], losses_other, rtol=LOSS)
+    assert abs(losses_one[1] - losses_other[1]) > 10 * LOSS
+    assert programs.validation_error(slots.take(states, 1), other) == pytest.approx(error_other, abs=1.5 / 32)
 
 
 def rows_of(folder, query):

@@ -99,7 +99,7 @@ FEEDS = "an hour brings {0} proposals, which cannot feed more; use at most {0}"
         ({"policy": "plann"}, "did you mean 'plan'"),
         ({"policy": "none.npz", "seeds": 1, "hours": 1}, "policy none.npz: there is no such file"),
         ({"start": "June"}, "--start June: not a time; write it like 2023-06-01T00:00Z"),
-        ({"start": "2023-06-01"}, "--start 2023-06-01: has no time zone; write 2023-06-01Z for UTC"),
+        ({"start": "2023-06-01"}, "--start 2023-06-01: has no time zone; write 2023-06-01T00:00Z for UTC"),
         ({"cost": "money"}, "has no column 'money'"),
         ({"cost": ("params", "flop")}, "has no column 'flop'; did you mean 'flops'"),
         ({"cost": ("params", "params")}, "--cost params params: 'params' is named twice"),

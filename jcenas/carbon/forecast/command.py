@@ -46,7 +46,7 @@ def parse_origin(text: str) -> datetime.datetime:
     except ValueError as error:
         raise InputError(f"--origin {shown(text)}: not a time; write it like 2024-06-01T00:00Z") from error
     if when.tzinfo is None:
-        raise InputError(f"--origin {text}: has no time zone; write {text}Z for UTC")
+        raise InputError(f"--origin {text}: has no time zone; write {when.isoformat(timespec='minutes')}Z for UTC")
     if not FIRST_YEAR < when.year < LAST_YEAR:
         raise InputError(f"--origin {text}: is not between the years {FIRST_YEAR} and {LAST_YEAR}")
     return when.astimezone(datetime.UTC)

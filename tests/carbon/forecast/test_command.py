@@ -53,6 +53,25 @@ def test_origin_hides_what_follows(file, trace, capsys):
     assert "30 days" in out
 
 
+def test_what_is_said_of_a_time_without_a_zone_can_be_typed():
+    with pytest.raises(InputError, match="has no time zone; write 2024-06-01T00:00Z for UTC") as said:
+        command.parse_origin("2024-06-01")
+    again = str(said.value).split("write ")[1].split()[0]
+    assert command.parse_origin(again) == datetime.datetime(2024, 6, 1, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--plot", "a.jpg"], "--plot a.jpg: the file's name must end in .png"),
+        (["--train", "--weights", "w"], "--weights w: the file's name must end in .npz"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_it_is_computed(flags, message):
+    with pytest.raises(InputError, match=message):
+        cli.parse(["forecast", *flags])
+
+
 def test_plot(file, capsys, tmp_path):
     out = run(["--trace", str(file), "--plot", str(tmp_path / "plots" / "one.png")], capsys).out
     assert "one.png" in out
