@@ -129,7 +129,8 @@ def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None],
         watch = Stopwatch()
         log(f"compiling for {len(devices)} {devices[0].platform} device(s) ...")
         essence = dataclasses.replace(SearchConfig(), **{name: getattr(config, name) for name in _COMPILED_IN})
-        programs = [_programs(essence, images, device) for device in devices]
+        first = _programs(essence, images, devices[0])
+        programs = [first, *(_copied(first, device) for device in devices[1:])]
         count = _at_once(config, devices, known)
         _slots(programs, count or 1)
         compiled_s = watch.read()[0]
@@ -165,7 +166,11 @@ def _at_once(config: SearchConfig, devices: list[sharding.Device], known: dict |
 def _slots(programs: list[DevicePrograms], count: int) -> list[Slots]:
     """The slots of each device, compiled."""
     with refusing_too_many(count):
-        return [slots_of(of_device, count) for of_device in programs]
+        first = slots_of(programs[0], count)
+        slots = [first, *(first.on(of_device) for of_device in programs[1:])]
+        for of_device in slots:
+            of_device.wait()
+        return slots
 
 
 def prepare_function(
@@ -208,6 +213,12 @@ def _programs(essence: SearchConfig, images: RunImages, device: sharding.Device)
     kind = StreamedPrograms if isinstance(images.data, HostSet) else DevicePrograms
     with run_images.fitting(essence.problem, images):
         return kind(essence, make_problem(essence, images.data), images.data, device)
+
+
+@functools.lru_cache(maxsize=64)
+def _copied(programs: DevicePrograms, device: sharding.Device) -> DevicePrograms:
+    """The same on another device."""
+    return programs.on(device)
 
 
 def room_of(config: SearchConfig, problem: Problem, devices: int) -> int:

@@ -4,11 +4,12 @@ Everything is compiled ahead of the first hour and charged there; the second can
 run the same executables.
 """
 
+import copy
+import functools
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ from jcenas.problems.network import NetworkProblem, Skeleton
 from jcenas.proxies.one_shot import make_score, supernet_paths, with_choice
 from jcenas.proxies.zero_shot import make_proxy
 from jcenas.runtime import compilation, sharding
+from jcenas.runtime.compilation import Program
 from jcenas.train.augment import scale
 from jcenas.train.host_set import HostSet
 from jcenas.train.images import ImageSet
@@ -65,7 +67,7 @@ class DevicePrograms:
     streamed = False  # whether the images stay on the host, see `jcenas.live.streamed`
 
     def __init__(self, config: SearchConfig, problem: NetworkProblem, images: Any, device: sharding.Device):
-        """Trace and compile; seconds pass on a cold compilation cache.
+        """Trace, and begin to compile.
 
         Args:
             config: of the run.
@@ -73,39 +75,56 @@ class DevicePrograms:
             images: the `ImageSet`; a subclass may take another kind.
             device: that the programs run on.
         """
-        self.device, self.config, self.problem, self.images = device, config, problem, images
+        self.config, self.problem, self.images = config, problem, images
         self.score_batch = SCORE_BATCH
+        self._start: Any = None  # what a training-free score has prepared
         stage = stage_from_name(config.stage)
         cpu = sharding.on_cpu([device])
         space, d = problem.space, len(problem.space.cardinalities)
         self._network = problem.network(on_cpu=cpu)
         self.trainer = make_trainer(self._network, train_config(config), images, genome_size=d)
         data = self._on_device()
-        self.data = sharding.place(data, device)
+        self._bind(device, data)
         key, total = jax.random.key(0), jnp.int32(1)
-        state = jax.eval_shape(self.trainer.init, key, total)
         batch, together = np.zeros((SCORE_BATCH, d), np.int32), 1 if cpu else SCORE_BATCH
-        with compilation.compiling(device) as compiled:
-            jobs = self._training_programs(compiled, state, data)
-            jobs["init"] = compiled(self.trainer.init, key, total)
-            if stage.supernet:
-                score = make_score(self._network, images=SCORE_IMAGES, together=together)
-                jobs["score"] = compiled(score, state, batch, data)
-                steps = self.trainer.chunk_steps
-                jobs["paths"] = compiled(lambda state: supernet_paths(space, state, steps), state)
-            elif stage.score:
-                proxy = make_proxy(registry.load("proxy", stage.score), self._network, together=together, variables=d)
-                start = jax.jit(proxy.prepare)(jax.random.key(config.seed), data)
-                self._start = sharding.place(start, device)
-                jobs["proxy"] = compiled(proxy.score, start, batch)
-            self._compiled = {name: job.result() for name, job in jobs.items()}
+        compiled = functools.partial(Program, device=device)
+        init = compiled(self.trainer.init, key, total)
+        state = init.results
+        self._compiled = {"init": init, **self._training_programs(compiled, state, data)}
+        if stage.supernet:
+            score = make_score(self._network, images=SCORE_IMAGES, together=together)
+            self._compiled["score"] = compiled(score, state, batch, data)
+            steps = self.trainer.chunk_steps
+            self._compiled["paths"] = compiled(lambda state: supernet_paths(space, state, steps), state)
+        elif stage.score:
+            proxy = make_proxy(registry.load("proxy", stage.score), self._network, together=together, variables=d)
+            start = jax.jit(proxy.prepare)(jax.random.key(config.seed), data)
+            self._start = sharding.place(start, device)
+            self._compiled["proxy"] = compiled(proxy.score, start, batch)
         self._test_accuracy = compilation.jit(self.trainer.accuracy, platform=device.platform)
+
+    def on(self, device: sharding.Device) -> Self:
+        """The same programs on another device, which are not traced again."""
+        other = copy.copy(self)
+        other._bind(device, self.data)
+        other._start = sharding.place(self._start, device)
+        other._compiled = {name: program.on(device) for name, program in self._compiled.items()}
+        return other
+
+    def wait(self) -> None:
+        """Wait until everything is compiled."""
+        for program in self._compiled.values():
+            program.wait()
+
+    def _bind(self, device: sharding.Device, data: ImageSet) -> None:
+        """Lay on a device what the programs read there."""
+        self.device, self.data = device, sharding.place(data, device)
 
     def _on_device(self) -> ImageSet:
         """What of the images lies on the device."""
         return self.images
 
-    def _training_programs(self, compiled: Callable[..., Future], state: TrainState, data: ImageSet) -> dict:
+    def _training_programs(self, compiled: Callable[..., Program], state: TrainState, data: ImageSet) -> dict:
         """The programs that train and that measure the validation error, by name."""
         d = len(self.problem.space.cardinalities)
         genomes, genome = np.zeros((self.trainer.chunk_steps, d), np.int32), np.zeros(d, np.int32)

@@ -12,6 +12,7 @@ operation are slower than one network after the other, so that several at once a
 Letters: K slots, d variables of a genome.
 """
 
+import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ import numpy as np
 
 from jcenas.errors import InputError
 from jcenas.live.programs import DevicePrograms, train_config
-from jcenas.runtime import compilation, sharding
+from jcenas.runtime import sharding
+from jcenas.runtime.compilation import Program
 from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.population import make_population
 from jcenas.train.training import TrainState, make_trainer
@@ -60,6 +62,14 @@ class Slots(Protocol):
         """Measured device-seconds of an epoch of one candidate where all slots train; one chunk is timed."""
         ...
 
+    def on(self, programs: DevicePrograms) -> "Slots":
+        """As many of the device of these programs, which are of the same networks."""
+        ...
+
+    def wait(self) -> None:
+        """Wait until everything is compiled."""
+        ...
+
 
 class Alone:
     """One slot: the programs of `DevicePrograms` and nothing else."""
@@ -94,12 +104,20 @@ class Alone:
         """Of one candidate alone."""
         return self._programs.seconds_per_epoch(genome)
 
+    def on(self, programs: DevicePrograms) -> "Alone":
+        """One of that device."""
+        return Alone(programs)
+
+    def wait(self) -> None:
+        """Wait until everything is compiled."""
+        self._programs.wait()
+
 
 class SideBySide:
     """K slots in one program: the network that does not branch, under `vmap` over weights and genomes."""
 
     def __init__(self, programs: DevicePrograms, count: int):
-        """Trace and compile for the device of `programs`; minutes may pass for many at once."""
+        """Trace, and begin to compile for the device of `programs`; minutes may pass for many at once."""
         if programs.streamed:
             raise InputError(f"--side-by-side {count}: images that stay on the host come to one candidate; use 1")
         self.count, self._programs = count, programs
@@ -117,14 +135,13 @@ class SideBySide:
             )
         many = jax.eval_shape(self._spread, one)
         genomes = np.zeros((count, trainer.chunk_steps, self._size), np.int32)
-        with compilation.compiling(device) as compiled:
-            jobs = {
-                "chunk": compiled(population.chunk, many, genomes, data, donate_argnums=0),
-                "spread": compiled(self._spread, one),
-                "put": compiled(_put, many, jnp.int32(0), one, donate_argnums=0),
-                "take": compiled(_take, many, jnp.int32(0)),
-            }
-            self._compiled = {name: job.result() for name, job in jobs.items()}
+        compiled = functools.partial(Program, device=device)
+        self._compiled = {
+            "chunk": compiled(population.chunk, many, genomes, data, donate_argnums=0),
+            "spread": compiled(self._spread, one),
+            "put": compiled(_put, many, jnp.int32(0), one, donate_argnums=0),
+            "take": compiled(_take, many, jnp.int32(0)),
+        }
 
     def _spread(self, state: TrainState) -> TrainState:
         return jax.tree.map(lambda leaf: jnp.stack([leaf] * self.count), state)
@@ -156,6 +173,16 @@ class SideBySide:
         self.train(states, [genome] * self.count)
         return watch.read()[0] * (trainer.steps_per_epoch // trainer.chunk_steps) / self.count
 
+    def on(self, programs: DevicePrograms) -> "SideBySide":
+        """Those of another device, which are not traced again."""
+        return _copied(self, programs)
+
+    def wait(self) -> None:
+        """Wait until everything is compiled."""
+        self._programs.wait()
+        for program in self._compiled.values():
+            program.wait()
+
     def _place(self, array: Any) -> jax.Array:
         return sharding.place(array, self._programs.device)
 
@@ -173,8 +200,16 @@ def _take(states: TrainState, slot: jax.Array) -> TrainState:
 
 
 def slots_of(programs: DevicePrograms, count: int) -> Slots:
-    """The slots of a device, so many, compiled; kept from one search of a process to the next, as `programs` are."""
+    """The slots of a device, so many; kept from one search of a process to the next, as `programs` are."""
     return Alone(programs) if count == 1 else _side_by_side(programs, count)
+
+
+@functools.lru_cache(maxsize=16)
+def _copied(slots: SideBySide, programs: DevicePrograms) -> SideBySide:
+    other = copy.copy(slots)
+    other._programs = programs
+    other._compiled = {name: program.on(programs.device) for name, program in slots._compiled.items()}
+    return other
 
 
 @functools.lru_cache(maxsize=16)

@@ -5,7 +5,6 @@ of `DevicePrograms`.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ import numpy as np
 from jcenas.live.programs import SCORE_IMAGES, DevicePrograms
 from jcenas.proxies.one_shot import with_choice
 from jcenas.runtime import sharding
+from jcenas.runtime.compilation import Program
 from jcenas.train.feed import Feed, counted_images, piece_steps
 from jcenas.train.host_set import HostPart
 from jcenas.train.images import ImageSet, Split
@@ -30,17 +30,21 @@ class StreamedPrograms(DevicePrograms):
     def _on_device(self) -> ImageSet:
         return self.images.head(train=PROXY_IMAGES, validation=SCORE_IMAGES)
 
-    def _training_programs(self, compiled: Callable[..., Future], state: TrainState, data: ImageSet) -> dict:
-        d, batch, shape = len(self.problem.space.cardinalities), self.config.batch_size, self.images.image_shape
-        steps = piece_steps(self.trainer.chunk_steps, batch * self.images.image_bytes)
+    def _bind(self, device: sharding.Device, data: ImageSet) -> None:
+        super()._bind(device, data)
+        batch = self.config.batch_size
         self._counted = counted_images(self.images.image_bytes)
         self._feed = Feed(
             self.trainer,
             self.images.train,
             batch=batch,
-            steps=steps,
-            put=lambda tree: sharding.place(tree, self.device),
+            steps=piece_steps(self.trainer.chunk_steps, batch * self.images.image_bytes),
+            put=lambda tree: sharding.place(tree, device),
         )
+
+    def _training_programs(self, compiled: Callable[..., Program], state: TrainState, data: ImageSet) -> dict:
+        d, batch, shape = len(self.problem.space.cardinalities), self.config.batch_size, self.images.image_shape
+        steps = self._feed.steps
         genomes, genome = np.zeros((steps, d), np.int32), np.zeros(d, np.int32)
         return {
             "fed": compiled(self.trainer.fed, state, genomes, _shapes((steps, batch), shape), data, donate_argnums=0),

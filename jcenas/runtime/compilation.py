@@ -1,9 +1,9 @@
-"""`jax.jit` with options of XLA under which networks train faster than with its defaults."""
+"""`jax.jit` with options of XLA under which networks train faster than with its defaults, and programs of devices."""
 
+import copy
 import functools
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -30,23 +30,54 @@ def jit(function: Callable[..., Any], *, platform: str | None = None, **options:
     return jax.jit(function, compiler_options=compiler_options(platform or jax.default_backend()), **options)
 
 
-@contextmanager
-def compiling(device: sharding.Device, *, at_once: int = 2) -> Iterator[Callable[..., Future]]:
-    """Compile several programs for a device, by `compiled(function, *arguments, **options of jax.jit) -> Future`.
+class Program:
+    """A program compiled for one device, which is waited for where it is called; `on` has it on another device too.
 
-    A program is traced where that is called and compiled beside the tracing of the next: compiling needs no Python.
-
-    Args:
-        device: to compile for.
-        at_once: how many are compiled side by side.
+    It is traced and lowered where it is made, and compiled beside what comes next: compiling needs no Python.
     """
-    with ThreadPoolExecutor(at_once) as pool:
 
-        def compiled(function: Callable[..., Any], *arguments: Any, **options: Any) -> Future:
-            jitted = jit(function, platform=device.platform, **options)
-            return pool.submit(jitted.lower(*sharding.abstract(arguments, device)).compile)
+    def __init__(self, function: Callable[..., Any], *arguments: Any, device: sharding.Device, **options: Any):
+        """Trace.
 
-        yield compiled
+        Args:
+            function: pure.
+            *arguments: trees of arrays, or of their shapes, to compile for.
+            device: to compile for.
+            **options: of `jax.jit`.
+        """
+        self._jitted = jit(function, platform=device.platform, **options)
+        self._arguments = sharding.abstract(arguments, device)
+        lowered = self._jitted.lower(*self._arguments)
+        self.results = lowered.out_info  # their shapes, as a tree
+        self._compiled = _compilers().submit(lowered.compile)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run it."""
+        return self.wait()(*arguments)
+
+    def wait(self) -> Any:
+        """The `jax.stages.Compiled`; raises what the compiler raised."""
+        return self._compiled.result()
+
+    def on(self, device: sharding.Device) -> "Program":
+        """The same on another device of the same kind: neither traced nor lowered again."""
+        other = copy.copy(self)
+        other._arguments = sharding.abstract(self._arguments, device)
+        lowered, first = self._jitted.lower(*other._arguments), self._compiled
+
+        def compile_after() -> Any:
+            if not sharding.on_cpu([device]):  # elsewhere JAX's cache knows no devices, and has it then
+                first.result()
+            return lowered.compile()
+
+        other._compiled = _compilers().submit(compile_after)
+        return other
+
+
+@functools.cache
+def _compilers() -> ThreadPoolExecutor:
+    """The threads that compile: more at once take more memory than time is won."""
+    return ThreadPoolExecutor(2, thread_name_prefix="compile")
 
 
 @functools.cache

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jcenas.nets.layers.convolution import conv
-from jcenas.runtime import compilation
+from jcenas.runtime import compilation, sharding
+from jcenas.runtime.compilation import Program
 
 
 @pytest.fixture
@@ -42,3 +43,35 @@ def test_a_jaxlib_without_the_options_and_accelerators_get_none(forget, monkeypa
     monkeypatch.setattr(compilation, "_ON_CPU", {"xla_cpu_that_never_was": "1"})
     assert compilation.compiler_options("cpu") == {}
     assert compilation.jit(lambda x: x + 1)(1) == 2
+
+
+@pytest.mark.devices(2)
+def test_a_program_on_a_second_device_is_traced_once_and_computes_the_same():
+    first, second = sharding.local_devices(2)
+    traced = []
+
+    def double(x, by):
+        traced.append(x.shape)
+        return {"twice": 2 * x, "by": x @ by}
+
+    x, by = np.arange(6.0, dtype=np.float32).reshape(2, 3), np.ones((3, 2), np.float32)
+    one = Program(double, x, by, device=first, donate_argnums=0)
+    other = one.on(second)
+    third = other.on(first)
+    assert traced == [(2, 3)]
+    for program, device in ((one, first), (other, second), (third, first)):
+        found = program(*sharding.place((x, by), device))
+        np.testing.assert_array_equal(found["twice"], 2 * x)
+        np.testing.assert_array_equal(found["by"], [[3, 3], [12, 12]])
+        assert found["twice"].devices() == {device}
+    with pytest.raises(ValueError, match=r"sharding|device"):  # it is bound to its device
+        one(*sharding.place((x, by), second))
+
+
+def test_what_the_compiler_refuses_is_raised_where_it_is_waited_for():
+    def callback_of_another_platform(x):
+        return jax.ffi.ffi_call("no_such_target", jax.ShapeDtypeStruct(x.shape, x.dtype))(x)
+
+    program = Program(callback_of_another_platform, np.ones(3, np.float32), device=sharding.local_devices(1)[0])
+    with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_target"):
+        program.wait()

@@ -7,6 +7,8 @@ operations (`jcenas.train.population`): eight cost less than twice the time of o
 operations whichever a cell has, so that each cell's share of the seconds is the same.
 """
 
+import copy
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,8 @@ from jcenas.live.programs import train_config
 from jcenas.problems.network import NetworkProblem
 from jcenas.proxies.synflow import synflow
 from jcenas.proxies.zero_shot import make_proxy
-from jcenas.runtime import compilation, sharding
+from jcenas.runtime import sharding
+from jcenas.runtime.compilation import Program
 from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.images import ImageSet
 from jcenas.train.population import make_population
@@ -58,7 +61,7 @@ class CellTrainer:
         *,
         together: int,
     ):
-        """Trace and compile; seconds pass on a cold compilation cache.
+        """Trace, and begin to compile.
 
         Args:
             config: of the table.
@@ -78,21 +81,30 @@ class CellTrainer:
         self._keys = jax.vmap(jax.random.fold_in, (None, 0))(weights, jnp.tile(jnp.arange(config.seeds), together))
         proxy = make_proxy(synflow, network, together=together, variables=d)
         start = jax.jit(proxy.prepare)(jax.random.key(config.seed + _SCORES), data)
-        self._start = sharding.place(start, device)
+        self._start, self._data = sharding.place((start, data), device)
         self._total = jnp.int32(config.epochs * trainer.steps_per_epoch)
-        self._data, self._counts = sharding.place(data, device), [len(getattr(data, part).labels) for part in _PARTS]
+        self._counts, self._lightest = [len(getattr(data, part).labels) for part in _PARTS], problem.lightest
         state = jax.eval_shape(population.init, self._keys, self._total)
         genomes = np.zeros((members, d), np.int32)
         paths = np.zeros((members, trainer.chunk_steps, d), np.int32)
-        with compilation.compiling(device, at_once=5) as compiled:
-            jobs = {
-                "score": compiled(proxy.score, start, genomes[:together]),
-                "init": compiled(population.init, self._keys, self._total),
-                "chunk": compiled(population.chunk, state, paths, data, donate_argnums=0),
-                **{part: compiled(population.accuracy, state, genomes, getattr(data, part), data) for part in _PARTS},
-            }
-            self._compiled = {name: job.result() for name, job in jobs.items()}
-        self.train(np.array([problem.lightest]), lambda: True)  # the first call is slower
+        compiled = functools.partial(Program, device=device)
+        self._compiled = {
+            "score": compiled(proxy.score, start, genomes[:together]),
+            "init": compiled(population.init, self._keys, self._total),
+            "chunk": compiled(population.chunk, state, paths, data, donate_argnums=0),
+            **{part: compiled(population.accuracy, state, genomes, getattr(data, part), data) for part in _PARTS},
+        }
+
+    def on(self, device: sharding.Device) -> "CellTrainer":
+        """The same on another device, which is not traced again."""
+        other = copy.copy(self)
+        other.device, (other._start, other._data) = device, sharding.place((self._start, self._data), device)
+        other._compiled = {name: program.on(device) for name, program in self._compiled.items()}
+        return other
+
+    def warm_up(self) -> None:
+        """The first call is slower, and waits for the compiler."""
+        self.train(np.array([self._lightest]), lambda: True)
 
     def train(self, cells: np.ndarray, stopped: Callable[[], bool] = lambda: False) -> Trained | None:
         """Train cells (n, d), n at most `together`, from scratch with every seed.
@@ -137,10 +149,9 @@ class CellTrainer:
 def make_trainers(
     config: MeasureConfig, problem: NetworkProblem, data: ImageSet, devices: Sequence[sharding.Device]
 ) -> list[CellTrainer]:
-    """One for each device, compiled side by side."""
+    """One for each of these devices of one kind, compiled and called once."""
+    first = CellTrainer(config, problem, data, devices[0], together=together_on(devices[0], problem))
+    trainers = [first, *map(first.on, devices[1:])]
     with ThreadPoolExecutor(len(devices)) as pool:
-
-        def make(device: sharding.Device) -> CellTrainer:
-            return CellTrainer(config, problem, data, device, together=together_on(device, problem))
-
-        return list(pool.map(make, devices))
+        list(pool.map(CellTrainer.warm_up, trainers))
+    return trainers
