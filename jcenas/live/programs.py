@@ -62,7 +62,7 @@ def make_problem(config: SearchConfig, data: ImageSet | HostSet) -> NetworkProbl
 
 
 class DevicePrograms:
-    """Executables bound to one device: only those that the run's cheap stage needs."""
+    """Executables of one device, on its `sharding.home`: only those that the run's cheap stage needs."""
 
     streamed = False  # whether the images stay on the host, see `jcenas.live.streamed`
 
@@ -84,10 +84,10 @@ class DevicePrograms:
         self._network = problem.network(on_cpu=cpu)
         self.trainer = make_trainer(self._network, train_config(config), images, genome_size=d)
         data = self._on_device()
-        self._bind(device, data)
+        self._bind(sharding.home(device), data)
         key, total = jax.random.key(0), jnp.int32(1)
         batch, together = np.zeros((SCORE_BATCH, d), np.int32), 1 if cpu else SCORE_BATCH
-        compiled = functools.partial(Program, device=device)
+        compiled = functools.partial(Program, device=self.device)
         init = compiled(self.trainer.init, key, total)
         state = init.results
         self._compiled = {"init": init, **self._training_programs(compiled, state, data)}
@@ -99,16 +99,16 @@ class DevicePrograms:
         elif stage.score:
             proxy = make_proxy(registry.load("proxy", stage.score), self._network, together=together, variables=d)
             start = jax.jit(proxy.prepare)(jax.random.key(config.seed), data)
-            self._start = sharding.place(start, device)
+            self._start = sharding.place(start, self.device)
             self._compiled["proxy"] = compiled(proxy.score, start, batch)
         self._test_accuracy = compilation.jit(self.trainer.accuracy, platform=device.platform)
 
     def on(self, device: sharding.Device) -> Self:
-        """The same programs on another device, which are not traced again."""
+        """The same programs for another device, which are not traced again; on a CPU, not even compiled."""
         other = copy.copy(self)
-        other._bind(device, self.data)
-        other._start = sharding.place(self._start, device)
-        other._compiled = {name: program.on(device) for name, program in self._compiled.items()}
+        other._bind(sharding.home(device), self.data)
+        other._start = sharding.place(self._start, other.device)
+        other._compiled = {name: program.on(other.device) for name, program in self._compiled.items()}
         return other
 
     def wait(self) -> None:

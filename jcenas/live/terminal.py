@@ -12,7 +12,7 @@ from jcenas.live.finish import SearchResult
 from jcenas.live.progress import Observer
 from jcenas.runtime.process import keep_compiled_programs, use_cpu_devices
 
-MOST_CPU_DEVICES = 4  # each has programs of its own, which take half a minute of two cores to compile
+MOST_CPU_DEVICES = 4  # of a CPU's cores, unless the user says how many
 
 
 def run(

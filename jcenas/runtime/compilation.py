@@ -45,7 +45,7 @@ class Program:
             device: to compile for.
             **options: of `jax.jit`.
         """
-        self._jitted = jit(function, platform=device.platform, **options)
+        self.device, self._jitted = device, jit(function, platform=device.platform, **options)
         self._arguments = sharding.abstract(arguments, device)
         lowered = self._jitted.lower(*self._arguments)
         self.results = lowered.out_info  # their shapes, as a tree
@@ -61,13 +61,14 @@ class Program:
 
     def on(self, device: sharding.Device) -> "Program":
         """The same on another device of the same kind: neither traced nor lowered again."""
+        if device == self.device:
+            return self
         other = copy.copy(self)
-        other._arguments = sharding.abstract(self._arguments, device)
+        other.device, other._arguments = device, sharding.abstract(self._arguments, device)
         lowered, first = self._jitted.lower(*other._arguments), self._compiled
 
         def compile_after() -> Any:
-            if not sharding.on_cpu([device]):  # elsewhere JAX's cache knows no devices, and has it then
-                first.result()
+            first.result()  # then JAX's cache has it, which knows accelerators of a kind apart by no number
             return lowered.compile()
 
         other._compiled = _compilers().submit(compile_after)

@@ -57,6 +57,15 @@ def on_cpu(devices: Sequence[Device]) -> bool:
     return devices[0].platform == "cpu"
 
 
+def home(device: Device) -> Device:
+    """Where the programs of a device run: itself, but for all devices of a CPU the first of them.
+
+    JAX's devices of a CPU have no cores of their own: what several threads run on one of them runs side by side, on any
+    core, as on several. So they share programs, which XLA's cache would keep, and compile, for each.
+    """
+    return local_devices(1)[0] if on_cpu([device]) else device
+
+
 def place(tree: Any, device: Device) -> Any:
     """Put every array of a tree on one device."""
     return jax.device_put(tree, device)

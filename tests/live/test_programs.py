@@ -1,5 +1,7 @@
 """The programs of several devices of a process: traced and lowered for the first, with the same results on each."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import numpy as np
 import pytest
@@ -62,10 +64,16 @@ def trained(programs):
     return np.array([*losses, *errors, *scores])
 
 
+@pytest.fixture
+def apart(monkeypatch):
+    """The devices of this CPU as those of accelerators: each runs its own programs."""
+    monkeypatch.setattr(sharding, "home", lambda device: device)
+
+
 @pytest.mark.slow
 @pytest.mark.devices(2)
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_second_device_computes_the_same_and_nothing_is_lowered_for_it(digits, lowered, streamed):
+def test_a_second_device_computes_the_same_and_nothing_is_lowered_for_it(digits, lowered, apart, streamed):
     config = SearchConfig(**SMALL, stage="none" if streamed else "zero-shot:naswot")
     kind, data = (StreamedPrograms, on_host(digits)) if streamed else (DevicePrograms, digits)
     first, second = sharding.local_devices(2)
@@ -81,7 +89,7 @@ def test_a_second_device_computes_the_same_and_nothing_is_lowered_for_it(digits,
 
 @pytest.mark.slow
 @pytest.mark.devices(2)
-def test_the_slots_of_a_second_device_are_not_traced_again(digits, lowered):
+def test_the_slots_of_a_second_device_are_not_traced_again(digits, lowered, apart):
     config = SearchConfig(**SMALL, stage="none")
     first, second = sharding.local_devices(2)
     one = DevicePrograms(config, make_problem(config, digits), digits, first)
@@ -99,3 +107,18 @@ def test_the_slots_of_a_second_device_are_not_traced_again(digits, lowered):
         losses.append(both[1])
         assert of_device.take(states, 1).step.devices() == {programs.device}
     assert losses[0] == losses[1]
+
+
+@pytest.mark.slow
+@pytest.mark.devices(2)
+def test_the_devices_of_a_cpu_share_programs_and_train_at_once_what_they_train_alone(digits):
+    config = SearchConfig(**SMALL, stage="none")
+    first, second = sharding.local_devices(2)
+    one = StreamedPrograms(config, make_problem(config, digits), on_host(digits), first)
+    other = one.on(second)
+    assert one.device == other.device == first
+    assert all(other._compiled[name] is program for name, program in one._compiled.items())
+    alone = trained(one)
+    with ThreadPoolExecutor(2) as pool:  # each brings its own images
+        for found in pool.map(trained, [one, other]):
+            np.testing.assert_array_equal(found, alone)

@@ -101,7 +101,7 @@ class Supernets:
             if self._trainer is None:
                 began = time.perf_counter()
                 self._trainer = MeshSupernet(
-                    self._config, programs.problem, programs.images, [p.device for p in self._programs]
+                    self._config, programs.problem, programs.images, sharding.local_devices(devices)
                 )
                 self._parts[0] = self._trainer.spread(self._parts[0])
                 for device in range(devices):

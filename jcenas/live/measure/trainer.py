@@ -98,8 +98,9 @@ class CellTrainer:
     def on(self, device: sharding.Device) -> "CellTrainer":
         """The same on another device, which is not traced again."""
         other = copy.copy(self)
-        other.device, (other._start, other._data) = device, sharding.place((self._start, self._data), device)
-        other._compiled = {name: program.on(device) for name, program in self._compiled.items()}
+        other.device = sharding.home(device)
+        other._start, other._data = sharding.place((self._start, self._data), other.device)
+        other._compiled = {name: program.on(other.device) for name, program in self._compiled.items()}
         return other
 
     def warm_up(self) -> None:
