@@ -88,6 +88,8 @@ def test_doors_are_few(path):
         assert "orbax" not in packages, f"{name} imports orbax"
     if here != "report":
         assert "matplotlib" not in packages, f"{name} imports matplotlib"
+    if name != "report/tensorboard.py":
+        assert "tensorboardX" not in packages, f"{name} imports tensorboardX"
     if not name.startswith("carbon/meters"):
         assert not packages & {"pynvml", "psutil", "codecarbon", "zeus", "pyRAPL"}, f"{name} imports a meter's library"
     if name != "live/executors/ray.py":

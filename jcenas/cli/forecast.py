@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
-from jcenas.cli.printing import print_table
-from jcenas.errors import MOST_SEED, check_integer
+from jcenas.cli.printing import print_table, warn
+from jcenas.errors import MOST_SEED, InputError, check_integer
 from jcenas.runtime import process
 from jcenas.runtime.paths import check_file
 
@@ -17,8 +17,10 @@ class Forecast:
 
     Attributes:
         trace: CSV with UTC times and intensities in gCO2eq/kWh; the forecast begins where it ends.
+        provider: who is asked for the last five weeks instead of a trace: names of `jcenas list provider` with commas
+            between them, the later ones where the earlier ones fail; its own forecast is shown beside ours.
         zone: without a trace, a realistic year of this zone's typical-year model is forecast (US-CAL-CISO if empty): a
-            demonstration; of a trace file with several zones, the one to take.
+            demonstration; of a trace file with several zones, the one to take; of a provider, the one to ask for.
         column: column of the intensities, in a trace file with several.
         origin: begin of the forecast instead, such as 2024-06-01T00:00Z; what follows is not looked at.
         train: adapt the forecaster to the trace first (some minutes).
@@ -29,6 +31,7 @@ class Forecast:
 
     computes: ClassVar[bool] = True
     trace: Path | None = None
+    provider: str = ""
     zone: str = ""
     column: str = ""
     origin: str | None = None
@@ -43,6 +46,9 @@ class Forecast:
             check_file("--plot", self.plot, ".png")
         if self.train and self.weights is not None:
             check_file("--weights", self.weights, ".npz")
+        if self.provider and (self.trace is not None or self.column or self.origin):
+            other = next(name for name in ("trace", "column", "origin") if getattr(self, name))
+            raise InputError(f"--provider {self.provider} and --{other}: leave one of them out")
 
     def run(self) -> int:
         """Forecast, print the hours and the errors, and draw the plot."""
@@ -50,12 +56,15 @@ class Forecast:
         from jcenas.carbon.forecast import command
         from jcenas.engine.grid import DEFAULT_ZONE
 
-        begin = command.parse_origin(self.origin) if self.origin else None
-        named = {"column": self.column or None, "trace_zone": self.zone or None}
-        history = command.history_of(self.trace, self.zone or DEFAULT_ZONE, self.seed, **named)
+        begin, theirs = command.parse_origin(self.origin) if self.origin else None, None
+        if self.provider:
+            history, theirs = command.asked(self.provider, self.zone, warn=warn)
+        else:
+            named = {"column": self.column or None, "trace_zone": self.zone or None}
+            history = command.history_of(self.trace, self.zone or DEFAULT_ZONE, self.seed, **named)
         done = command.run(history, origin=begin, train=self.train, file=self.weights, seed=self.seed, say=_say)
         print("\n".join(done.notes))
-        head, *rows = command.rows_of(done.forecast)
+        head, *rows = command.rows_of(done.forecast, theirs)
         print_table(head, rows)
         if done.errors:
             head, *rows = done.errors

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from jcenas.errors import one_line
+
 _STDOUT = 1
 
 
@@ -68,6 +70,11 @@ def guard_output() -> None:
     raw = _GuardedFile(old.fileno(), "w", closefd=False)
     buffered = io.BufferedWriter(raw)
     sys.stdout = io.TextIOWrapper(buffered, old.encoding, old.errors, line_buffering=old.isatty())
+
+
+def warn(message: str) -> None:
+    """Tell the user on standard error of what did not work and ends nothing."""
+    print(f"jcenas: warning: {one_line(message)}", file=sys.stderr)
 
 
 def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from jcenas.cli.printing import OutputError
+from jcenas.cli.printing import OutputError, warn
 from jcenas.cli.stopping import EXIT_INTERRUPTED, raise_again
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig
@@ -22,6 +22,8 @@ class Search:
         resume: run folder of an interrupted search to go on with; all other settings come from there, but --hours,
             --carbon-budget, --evaluations, --devices and --side-by-side may be given anew.
         no_report: leave out report.html and the plots at the end.
+        tensorboard: write TensorBoard events into the run folder: scalars as it goes on, and the plots now and then.
+            Needs the extra jcenas[tensorboard]; look at them with tensorboard --logdir runs.
         quiet: print nothing but errors.
         json: print one JSON object a line instead of text.
         given: fields of the configuration that the command line names.
@@ -31,6 +33,7 @@ class Search:
     config: Annotated[SearchConfig, tyro.conf.arg(name="")]
     resume: Path | None = None
     no_report: bool = False
+    tensorboard: bool = False
     quiet: bool = False
     json: bool = False
     given: tyro.conf.Suppress[tuple[str, ...]] = ()
@@ -38,9 +41,13 @@ class Search:
     def run(self) -> int:
         """Search, write the report, and print the summary."""
         from jcenas.live import terminal
-        from jcenas.live.progress import make_observer
+        from jcenas.live.progress import Together, make_observer
 
         observer = make_observer(quiet=self.quiet, json=self.json)
+        if self.tensorboard:
+            from jcenas.report.tensorboard import TensorBoard
+
+            observer = Together(observer, TensorBoard(lambda run: self.resume or self.config.runs / run, warn))
         try:
             changes = {field: getattr(self.config, field) for field in self.given}
             result = terminal.run(self.config, resume=self.resume, observer=observer, changes=changes)

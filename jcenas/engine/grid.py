@@ -8,7 +8,7 @@ import dataclasses
 import functools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -25,6 +25,18 @@ QUANTILES = (0.1, 0.5, 0.9)
 DEFAULT_ZONE = "US-CAL-CISO"
 TYPICAL_START = datetime(2023, 6, 1, 12, tzinfo=UTC)  # a weekday's dawn in California: dirty, then sunny
 _HOUR_S = int(units.SECONDS_PER_HOUR)
+
+
+class Grid(Protocol):
+    """The grid as a run that goes on sees it: recorded hours, or hours that become known as they come."""
+
+    def known(self, hour: int) -> "GridHours":
+        """All that is known, with at least this hour of the run."""
+        ...
+
+    def source(self, hour: int) -> str:
+        """Who said what the intensity of an hour is, in a few words; empty where the trace did."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +57,16 @@ class GridHours:
     def series(self) -> np.ndarray:
         """Intensities of the hours before the start and from it on, float64 (B + hours,)."""
         return np.concatenate([self.before, self.trace.hourly()])
+
+    def known(self, hour: int) -> "GridHours":
+        """Itself: a record knows all of its hours."""
+        del hour
+        return self
+
+    def source(self, hour: int) -> str:
+        """Empty: the trace says it."""
+        del hour
+        return ""
 
     def intensity(self, hours: int) -> np.ndarray:
         """Intensities of the first hours of the run, gCO2eq/kWh, float32 (hours,)."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from jcenas import registry
 from jcenas.carbon.meters.names import is_file
 from jcenas.carbon.power import PowerModel
+from jcenas.carbon.providers.names import check_zone_given, needs_service
 from jcenas.errors import MOST_HOURS, MOST_SEED, InputError, check_integer
 from jcenas.registry.cost_names import cost_names
 from jcenas.train.own_images import is_own
@@ -68,9 +69,12 @@ class SearchConfig:
         zone: grid zone whose typical year is followed, where no trace is given (US-CAL-CISO if empty); of a trace file
             with several zones, the one to take.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.
+        provider: instead of a trace, who is asked for each hour's intensity when the hour comes, in real time: names
+            of `jcenas list provider` with commas between them, the later ones where the earlier ones fail, such as
+            electricity-maps,gb,typical-year. Keys are read from the environment.
         column: column of the intensities, in a trace file with several.
         start: UTC time at which the run begins in the trace, such as 2023-06-01T00:00Z; if empty, the
-            beginning of a file, and 1 June 12:00 of a typical year.
+            beginning of a file, 1 June 12:00 of a typical year, and now with a provider.
         forecast: what the policy is told of the coming day: model (quantiles of the forecaster that ships, from the
             week before; persistence while there is none), persistence (as yesterday), or none (nothing but now).
         hours: trace hours that the search may last.
@@ -116,6 +120,7 @@ class SearchConfig:
     policy: str = "heuristic"
     zone: str = ""
     trace: Path | None = None
+    provider: str = ""
     column: str = ""
     start: str = ""
     forecast: Literal["model", "persistence", "none"] = "model"
@@ -161,6 +166,8 @@ class SearchConfig:
             self._check_costs()
         registry.check("optimizer", self.optimizer)
         registry.check("stage", self.stage)
+        if self.provider:
+            self._check_provider()
         self._check_meter()
         self._check_executor()
         check_integer("--seed", self.seed, 0, MOST_SEED)
@@ -174,6 +181,23 @@ class SearchConfig:
             raise InputError(f"--cost: name at least one; the costs are {', '.join(registry.names('cost'))}")
         for name in self.cost:
             registry.check("cost", name)
+
+    def _check_provider(self) -> None:
+        """Known names, and nothing beside them that says otherwise what the hours are."""
+        service = needs_service(self.provider)
+        if self.trace is not None or self.column:
+            given = "--trace" if self.trace is not None else "--column"
+            raise InputError(
+                f"--provider {self.provider} and {given}: both say what the grid is; leave one of them out"
+            )
+        if service and self.hour_s != REAL_TIME_HOUR_S:
+            raise InputError(
+                f"--provider {self.provider} knows real hours only, and an hour lasts {self.hour_s:g} s here; "
+                "add --hour-seconds 3600, or use --provider typical-year, which needs no service"
+            )
+        if self.start and (service or self.real_time):
+            raise InputError(f"--start {self.start}: with --provider a run in real time begins now; leave it out")
+        check_zone_given(self.provider, self.zone)
 
     def _check_meter(self) -> None:
         """A name of the registry, or a path, which becomes absolute: a run may go on from another folder."""

@@ -33,9 +33,17 @@ CREATE TABLE latencies(proposal INTEGER, batch INTEGER, seconds REAL, PRIMARY KE
 CREATE TABLE test(proposal INTEGER PRIMARY KEY, error REAL);
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
 """
-# Which share of an interval each of several trainings pays that one device did at once; such an interval names no
-# proposal of its own. Made where a database has none yet: the other tables are as they were.
-_SHARES = "CREATE TABLE IF NOT EXISTS shares(interval INTEGER, proposal INTEGER, share REAL)"
+# Made where a database has none yet: the other tables are as they were.
+# shares: what each of several trainings pays of an interval that one device did at once and that names no proposal.
+# grid: an hour of a live grid as it was known when it came; `source` is the provider. forecasts: for an hour that was
+# `lead` hours ahead at `issued`, what the policy was told and the provider's own forecast.
+_LATER = """
+CREATE TABLE IF NOT EXISTS shares(interval INTEGER, proposal INTEGER, share REAL);
+CREATE TABLE IF NOT EXISTS grid(hour INTEGER PRIMARY KEY, time_utc TEXT, intensity_g_per_kwh REAL, estimated INTEGER,
+    source TEXT, kind TEXT, factors TEXT, note TEXT);
+CREATE TABLE IF NOT EXISTS forecasts(issued INTEGER, lead INTEGER, ours_g_per_kwh REAL, theirs_g_per_kwh REAL,
+    source TEXT, PRIMARY KEY(issued, lead));
+"""
 _TABLES = {"hours", "intervals", "proposals", "scores", "evaluations", "latencies", "test", "meta"}
 
 
@@ -60,7 +68,7 @@ class RunDatabase:
             if create:
                 self._connection.executescript(f"{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};")
             self._check()
-            self._connection.execute(_SHARES)
+            self._connection.executescript(_LATER)
         except sqlite3.DatabaseError as error:
             raise InputError(f"{path}: {_remedy(error)}") from error
 

@@ -27,6 +27,7 @@ class FunctionSettings(TypedDict, total=False):
     policy: str
     zone: str
     trace: Path | str | None
+    provider: str
     column: str
     start: str
     forecast: Literal["model", "persistence", "none"]

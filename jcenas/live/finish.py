@@ -15,6 +15,8 @@ from jcenas.engine.grid import GridHours
 from jcenas.live.blind import blind_emissions_g
 from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
+from jcenas.live.grid_facts import facts as grid_facts
+from jcenas.live.grid_facts import in_words
 from jcenas.live.ledger import Ledger
 from jcenas.live.measured import facts
 from jcenas.live.programs import DevicePrograms
@@ -119,7 +121,7 @@ def summarise(
     energy, mean_of_hours = ledger.energy_kwh, _mean_of_hours(ledger, grid)
     cost_said = {"energy": "energy of one inference (multiply-adds and bytes)"}
     measured = getattr(state.problem, "measured", ())
-    meter = facts(ledger)
+    meter, asked = facts(ledger), live_grid(ledger.database)
     return {
         "status": status,
         "emissions_g": ledger.emissions_g,
@@ -141,6 +143,7 @@ def summarise(
         "device_s_by_purpose": ledger.seconds_by_purpose(),
         "emissions_g_by_purpose": ledger.emissions_by_purpose(),
         "meter": meter,
+        "grid": asked,
         "measured": [
             *(OF_FUNCTION if config.of_function else MEASURED),
             *([] if meter is None else [f"energy of {meter['seconds']:.1f} s of device time: {meter['measures']}"]),
@@ -149,13 +152,18 @@ def summarise(
         "modelled": [
             IDLE,
             POWER if meter is None else UNCOUNTED,
-            INTENSITY,
+            INTENSITY if asked is None else f"carbon intensity: {in_words(asked)[0]}",
             *(said for name, said in cost_said.items() if name in state.problem.cost_names),
             *(f"{name} of what is not trained yet (by its multiply-adds, for the order)" for name in measured),
             f"the coming hours as the policy sees them ({grid.told(config.forecast)})",
         ],
         "not_charged": NOT_CHARGED,
     }
+
+
+def live_grid(database: RunDatabase) -> dict[str, Any] | None:
+    """What is to be said of a grid that was asked for hour by hour, see `jcenas.live.grid_facts`; None of others."""
+    return grid_facts(database.rows("SELECT * FROM grid ORDER BY hour"), database.rows("SELECT * FROM forecasts"))
 
 
 def _mean_of_hours(ledger: Ledger, grid: GridHours) -> float:

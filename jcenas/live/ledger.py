@@ -22,7 +22,7 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -106,7 +106,29 @@ class Ledger:
         database.set_meta("clocks", self.clock)
         if self.meter.counters:
             database.set_meta("meter", {"name": self.meter.name, "measures": self.meter.measures})
-        self._wall_zero = time.monotonic() - max(self.clock) * hour_seconds if real_time else None
+        self._trace_with: Callable[[int], CarbonTrace] | None = None
+        self.now_h: Callable[[], float] | None = None  # the present hour of the run, where hours are real ones
+        if real_time:
+            zero_s = time.monotonic() - max(self.clock) * hour_seconds
+            self.now_h = lambda: (time.monotonic() - zero_s) / hour_seconds
+
+    def follow(self, trace_with: Callable[[int], CarbonTrace], *, began_h: float) -> None:
+        """From now on ask for the trace with each hour that the clocks reach; none of them stands before `began_h`."""
+        self._trace_with = trace_with
+        self.clock = [max(hour, began_h) for hour in self.clock]
+        self.database.set_meta("clocks", self.clock)
+
+    def _reach(self, end: float) -> None:
+        """Make the hours up to a position of the clock known."""
+        if self._trace_with is not None:
+            trace = self._trace_with(max(0, math.ceil(end - _MERGE_H) - 1))
+            with self._lock:
+                if len(trace) > len(self.trace):
+                    self.trace = trace
+
+    def seconds_until(self, hour: float) -> float:
+        """Seconds on the wall until an hour of the run comes; 0 where hours are not real ones."""
+        return 0.0 if self.now_h is None else max(0.0, (hour - self.now_h()) * self.hour_seconds)
 
     @property
     def emissions_g(self) -> float:
@@ -215,6 +237,8 @@ class Ledger:
             proposal: whose work it was; several share the interval evenly.
         """
         watts = self._watts(device, seconds)
+        now = 0.0 if self.now_h is None else self.now_h()
+        self._reach(max(self.clock[device] + seconds / self.hour_seconds, now))
         with self._lock:
             self._catch_up(device, seconds)
             start = self.clock[device]
@@ -228,6 +252,7 @@ class Ledger:
 
     def idle(self, device: int, until: float) -> None:
         """Let a device wait until a trace hour; charged as idle. In real time the caller has waited."""
+        self._reach(until)
         with self._lock:
             end = min(until, self.ends_at())
             if end > self.clock[device]:
@@ -235,17 +260,18 @@ class Ledger:
 
     def stood_still(self, device: int, seconds: float) -> None:
         """Charge as idle the time in which the process was stopped; it moves no clock but in real time, as idle too."""
-        if self._wall_zero is None:  # else what lies between two jobs is charged when the next one is
+        if self.now_h is None:  # else what lies between two jobs is charged when the next one is
             self.standing(device, "idle", "idle", seconds)
 
     def standing(self, device: int, state: str, purpose: str, seconds: float) -> None:
         """Charge what a device does outside the search's hours, at the intensity of the hour where its clock stands."""
         if seconds <= 0:
             return
-        if self._wall_zero is not None:
+        if self.now_h is not None:
             self.spend(device, state, purpose, seconds)
             return
         watts = self._watts(device, seconds)
+        self._reach(math.floor(self.clock[device]) + 1.0)
         with self._lock:
             at = min(self.clock[device], self.ends_at() - _MERGE_H)
             charged = self._standing_charge(state, at, seconds, watts)
@@ -275,15 +301,15 @@ class Ledger:
 
     def _catch_up(self, device: int, seconds: float) -> None:
         """In real time, charge as idle what passed between this device's last job and this one."""
-        if self._wall_zero is not None:
-            began = (time.monotonic() - self._wall_zero - seconds) / self.hour_seconds
+        if self.now_h is not None:
+            began = self.now_h() - seconds / self.hour_seconds
             if began > self.clock[device] + _MERGE_H:
                 self._rest(device, min(began, self.ends_at()))
 
     def _rest(self, device: int, end: float) -> None:
         """Book idle time; it is measured where it is waited for."""
         start = self.clock[device]
-        seconds = (end - start) * self.hour_seconds if self._wall_zero is not None else 0.0
+        seconds = (end - start) * self.hour_seconds if self.now_h is not None else 0.0
         watts = self._watts(device, seconds, at_rest=True)
         self._book(device, "idle", "idle", None, start=start, end=end, watts=watts)
 

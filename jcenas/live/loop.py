@@ -14,7 +14,7 @@ import numpy as np
 
 from jcenas.carbon.power import STATES, PowerModel
 from jcenas.engine import hour as engine
-from jcenas.engine.grid import Forecast, GridHours
+from jcenas.engine.grid import Forecast, Grid
 from jcenas.engine.hour import LineUp
 from jcenas.engine.observe import Budget, Outlook
 from jcenas.engine.queue import EMPTY
@@ -33,7 +33,7 @@ class Limits:
     """The grid and the budgets of a run.
 
     Attributes:
-      grid: the hours.
+      grid: the hours, as far as they are known.
       forecast: what the policy is told of the coming ones.
       hours: time budget, trace hours.
       hour_s: device-seconds that one lasts.
@@ -43,7 +43,7 @@ class Limits:
       power: of a device.
     """
 
-    grid: GridHours
+    grid: Grid
     forecast: Forecast
     hours: int
     hour_s: float
@@ -200,7 +200,8 @@ class Loop:
 
     def _outlook(self, hour: int) -> Outlook:
         """What is known of the grid."""
-        grid, limits = self.limits.grid, self.limits
+        limits = self.limits
+        grid = limits.grid.known(hour)
         past, known = grid.past(hour)
         return Outlook(
             intensity=jnp.float32(grid.intensity(limits.hours)[hour]),
@@ -228,17 +229,18 @@ class Loop:
 
     def _close_hours(self, last: int) -> None:
         """Write the records of all hours up to and including `last`; a long job may have crossed several."""
-        state, grid = self.state, self.limits.grid
+        state, grid = self.state, self.limits.grid.known(max(last, 0))
         with self.database.transaction():
             for hour in range(self.database.value("SELECT COALESCE(MAX(hour), -1) FROM hours") + 1, last + 1):
                 totals = self.ledger.totals[hour]
+                decided = any(totals.seconds.values()) and not math.isnan(self.share)  # else the run stood still
                 self.database.replace(
                     "hours",
                     hour=hour,
                     time_utc=self.ledger.time_utc(hour),
                     intensity_g_per_kwh=grid.trace.at_hour(min(hour, grid.trace.hours - 1)),
-                    evaluation_share=None if math.isnan(self.share) else self.share,
-                    evaluating=self.evaluating,
+                    evaluation_share=self.share if decided else None,
+                    evaluating=self.evaluating if decided else 0,
                     energy_kwh=totals.energy_kwh,
                     emissions_g=totals.emissions_g,
                     hypervolume=state.hypervolume(),
@@ -271,6 +273,7 @@ class Loop:
     def snapshot(self, message: str) -> Progress:
         """The present moment."""
         limits, state, hour = self.limits, self.state, min(self.ledger.clock)
+        trace = limits.grid.known(0).trace
         whole, elapsed = math.floor(hour + _TINY_H), time.monotonic() - self._began
         return Progress(
             run=self.name,
@@ -278,7 +281,8 @@ class Loop:
             hour=min(whole, limits.hours),
             hours_total=limits.hours,
             time_utc=self.ledger.time_utc(whole),
-            intensity_g_per_kwh=limits.grid.trace.at_hour(min(whole, limits.grid.trace.hours - 1)),
+            intensity_g_per_kwh=trace.at_hour(min(whole, trace.hours - 1)),
+            intensity_source=limits.grid.source(whole),
             evaluation_share=None if math.isnan(self.share) else self.share,
             queued=state.queued,
             halfway=state.halfway,
@@ -291,6 +295,7 @@ class Loop:
             best_accuracy=state.best_accuracy(),
             hypervolume=state.hypervolume(),
             emissions_g=self.ledger.emissions_g,
+            energy_kwh=self.ledger.energy_kwh,
             carbon_budget_g=limits.carbon_budget_g if math.isfinite(limits.carbon_budget_g) else None,
             elapsed_s=elapsed,
             left_s=elapsed * (limits.hours - hour) / hour if hour > _FIRST_ESTIMATE_H else None,

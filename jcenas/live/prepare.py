@@ -289,7 +289,9 @@ def check_budget(config: SearchConfig, prepared: Prepared, grid: GridHours) -> N
         )
     if config.carbon_budget is not None:
         energy = config.power.interval_energy_kwh(training_s=supernet_s + candidate_s)
-        least = energy * float(grid.intensity(config.hours).min())
+        # Of a live grid the first hour and those before the start are known.
+        known = grid.intensity(config.hours) if grid.trace.hours >= config.hours else grid.series
+        least = energy * float(known.min())
         if least > config.carbon_budget:
             raise InputError(
                 f"--carbon-budget {config.carbon_budget:g} g cannot pay one evaluation: {supernet}one training and "

@@ -4,6 +4,7 @@ The search calls `update` as often as it likes with a `Progress`; an observer de
 imports JAX, and only the panel imports rich.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -38,6 +39,7 @@ class Progress:
     hours_total: int | None = None
     time_utc: str = ""  # of the trace, ISO 8601
     intensity_g_per_kwh: float | None = None
+    intensity_source: str = ""  # of a live grid: the provider
     evaluation_share: float | None = None  # of device time, in [0, 1]; the rest samples
     queued: int = 0  # scored proposals that wait
     halfway: int = 0  # trainings that wait for a later hour
@@ -47,6 +49,7 @@ class Progress:
     best_accuracy: float | None = None  # validation, fraction
     hypervolume: float | None = None
     emissions_g: float = 0.0
+    energy_kwh: float = 0.0
     carbon_budget_g: float | None = None
     elapsed_s: float = 0.0
     left_s: float | None = None
@@ -84,6 +87,33 @@ class Quiet:
         """Ignore the message."""
 
 
+class Together:
+    """Several observers as one: each is told everything, in their order."""
+
+    def __init__(self, *observers: Observer):
+        self._observers, self._entered = observers, contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as entered:
+            for observer in self._observers:
+                entered.enter_context(observer)
+            self._entered = entered.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._entered.close()
+
+    def update(self, progress: Progress) -> None:
+        """Show the moment to all."""
+        for observer in self._observers:
+            observer.update(progress)
+
+    def log(self, message: str, **fields: Any) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            observer.log(message, **fields)
+
+
 class PlainLines(Quiet):
     """One line, flushed, whenever an hour, a stage or an evaluation has ended; in ASCII."""
 
@@ -93,8 +123,8 @@ class PlainLines(Quiet):
 
     def update(self, progress: Progress) -> None:
         """Write a line unless nothing but time has passed since the last."""
-        if _landmark(progress) != self._last:
-            self._last = _landmark(progress)
+        if landmark(progress) != self._last:
+            self._last = landmark(progress)
             _write_line(self._stream, plain_line(progress))
 
     def log(self, message: str, **fields: Any) -> None:
@@ -111,8 +141,8 @@ class JsonLines(Quiet):
 
     def update(self, progress: Progress) -> None:
         """Write the whole moment unless nothing but time has passed since the last."""
-        if _landmark(progress) != self._last:
-            self._last = _landmark(progress)
+        if landmark(progress) != self._last:
+            self._last = landmark(progress)
             fields = dataclasses.asdict(progress) | {"running": [entry._asdict() for entry in progress.running]}
             self._emit({"event": "progress", **fields})
 
@@ -221,7 +251,8 @@ def panel(progress: Progress) -> "RenderableType":
     hours = f"{p.hour}" + (f" of {p.hours_total}" if p.hours_total is not None else "")
     when = p.time_utc[:16].replace("T", " ") + " UTC" if p.time_utc else ""
     row("hour", f"{hours}  {when}".strip(), p.hour / p.hours_total if p.hours_total else None, "blue")
-    row("grid", _maybe(p.intensity_g_per_kwh, lambda v: f"{v:.0f} gCO2eq/kWh") or "-")
+    by = f" ({p.intensity_source})" if p.intensity_source else ""
+    row("grid", _maybe(p.intensity_g_per_kwh, lambda v: f"{v:.0f} gCO2eq/kWh{by}") or "-")
     if p.evaluation_share is not None:
         evaluate = round(100 * p.evaluation_share)
         row("split", f"evaluate {evaluate} %, sample {100 - evaluate} %", p.evaluation_share, rest="yellow")
@@ -258,7 +289,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _landmark(progress: Progress) -> tuple:
+def landmark(progress: Progress) -> tuple:
     """What must differ for a line to be worth writing."""
     return progress.stage, progress.hour, progress.evaluations, progress.failed
 

@@ -16,9 +16,9 @@ import jax
 
 from jcenas import registry
 from jcenas.engine import grid as grids
-from jcenas.engine.grid import GridHours
+from jcenas.engine.grid import Grid
 from jcenas.errors import InputError, one_line
-from jcenas.live import finish, functions, prepare, run_folder, trace_files
+from jcenas.live import finish, functions, grid_start, prepare, run_folder, trace_files
 from jcenas.live.changes import as_changed, check_changes, differences, said
 from jcenas.live.config import ARRAYS, SearchConfig
 from jcenas.live.database import RunDatabase, write_error
@@ -26,6 +26,7 @@ from jcenas.live.executors.executor import Parts
 from jcenas.live.finish import SearchResult
 from jcenas.live.images import check_same
 from jcenas.live.ledger import Ledger
+from jcenas.live.live_grid import LiveGrid
 from jcenas.live.loop import Limits, Loop
 from jcenas.live.prepare import Prepared
 from jcenas.live.progress import Observer, Quiet
@@ -74,7 +75,7 @@ def run(
 
 def _new(
     config: SearchConfig | None, given: ImageSet | None, problem: FunctionProblem | None, watched: Observer
-) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
+) -> tuple[RunFolder, SearchConfig, Grid, Prepared]:
     """Check everything, then make the run folder."""
     assert config is not None
     if given is not None:
@@ -82,25 +83,24 @@ def _new(
     path = run_folder.planned_path(config)
     prepare.check(config)
     functions.check(config, problem)
-    grid = grids.choose(
-        trace=config.trace, zone=config.zone, start=config.start, hours=config.hours, column=config.column
-    )
-    for note in grid.trace.notes:
+    grid = _grid(config, watched)
+    hours = grid.known(0)
+    for note in hours.trace.notes:
         watched.log(f"trace: {note}")
-    if config.forecast == "model" and len(grid.before) < grids.WEEK_H:
-        watched.log(f"forecast: {grid.told(config.forecast)}")
+    if config.forecast == "model" and len(hours.before) < grids.WEEK_H:
+        watched.log(f"forecast: {hours.told(config.forecast)}")
     if problem is not None:
         prepared = prepare.prepare_function(config, problem, watched.log)
     else:
         prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
         config = _with_power(config, prepared, shared_by=1)
     try:
-        prepare.check_budget(config, prepared, grid)
+        prepare.check_budget(config, prepared, hours)
         folder = run_folder.create(
             path,
             config,
             devices=prepared.device_names,
-            trace=trace_files.describe(grid),
+            trace=trace_files.describe(hours),
             about=prepared.record(),
             fill=lambda part: _fill(part, config, grid, prepared),
         )
@@ -114,6 +114,15 @@ def _with_power(config: SearchConfig, prepared: Prepared, *, shared_by: int) -> 
     """The configuration with the power of each of the devices, see `prepare.power_of_each`."""
     devices = [of.device for of in prepared.programs]
     return dataclasses.replace(config, power=prepare.power_of_each(config.power, devices, shared_by=shared_by))
+
+
+def _grid(config: SearchConfig, watched: Observer) -> Grid:
+    """The hours of a new run: recorded, or asked for as they come."""
+    if config.provider:
+        return grid_start.begin(config, watched.log)
+    return grids.choose(
+        trace=config.trace, zone=config.zone, start=config.start, hours=config.hours, column=config.column
+    )
 
 
 def _known_result(path: Path, changes: Mapping[str, Any]) -> SearchResult | None:
@@ -139,7 +148,7 @@ def _known_result(path: Path, changes: Mapping[str, Any]) -> SearchResult | None
 
 def _resumed(
     path: Path, changes: Mapping[str, Any], given: ImageSet | None, problem: FunctionProblem | None, watched: Observer
-) -> tuple[RunFolder, SearchConfig, GridHours, Prepared]:
+) -> tuple[RunFolder, SearchConfig, Grid, Prepared]:
     """Open a run folder, and prepare as it was prepared."""
     folder, config = run_folder.reopen(path)
     try:
@@ -153,9 +162,7 @@ def _resumed(
             new = differences(config, changes)
             config = as_changed(config, new)
             functions.check(config, problem, resume=folder.path)
-            grid = trace_files.recall(folder.path, record.get("trace", {}))
-            if config.hours > grid.trace.hours:
-                raise InputError(f"--hours {config.hours}: the trace of this run ends after {grid.trace.hours} h")
+            grid = _same_grid(folder.path, config, record.get("trace", {}), database, watched)
             for change in new:
                 watched.log(said(change))
             if new:
@@ -175,9 +182,28 @@ def _resumed(
         raise
 
 
-def _fill(part: Path, config: SearchConfig, grid: GridHours, prepared: Prepared) -> None:
+def _same_grid(
+    path: Path, config: SearchConfig, record: dict[str, Any], database: RunDatabase, watched: Observer
+) -> Grid:
+    """The hours of a run that goes on.
+
+    Raises:
+        InputError: they are missing or damaged, or end before the run.
+    """
+    if config.provider:
+        return grid_start.go_on(config, path, record, database, watched.log)
+    grid = trace_files.recall(path, record)
+    if config.hours > grid.trace.hours:
+        raise InputError(f"--hours {config.hours}: the trace of this run ends after {grid.trace.hours} h")
+    return grid
+
+
+def _fill(part: Path, config: SearchConfig, grid: Grid, prepared: Prepared) -> None:
     """What a new run folder holds beside config.json: the trace, and the database with what was measured."""
-    trace_files.keep(grid, part)
+    if isinstance(grid, LiveGrid):
+        trace_files.keep_past(grid.known(0), part)
+    else:
+        trace_files.keep(grid.known(0), part)
     database = RunDatabase(part / "run.db", create=True)
     problem = prepared.problem
     facts = {
@@ -205,7 +231,7 @@ def _unit(cost: str) -> str:
 def _run(
     folder: RunFolder,
     config: SearchConfig,
-    grid: GridHours,
+    grid: Grid,
     prepared: Prepared,
     watched: Observer,
     stop: threading.Event,
@@ -213,15 +239,7 @@ def _run(
     """Search in an open folder, test the front, and write the summary."""
     database, devices, problem = RunDatabase(folder.database), prepared.devices, prepared.problem
     try:
-        ledger = Ledger(
-            database,
-            trace_files.extended(grid.trace),
-            config.power,
-            devices=devices,
-            hour_seconds=config.hour_s,
-            real_time=config.real_time,
-            meter=prepared.meter,
-        )
+        ledger = _ledger(database, config, grid, prepared)
         watch = Stopwatch()
         busy = range(devices if prepared.programs else 1)  # workers are not there yet: the machine compiles once
         with ledger.working(*busy):
@@ -235,6 +253,8 @@ def _run(
             state.steps.compile(state.catalog())
         database.set_meta("side_by_side", prepared.side_by_side)  # may be another than at the last start
         _charge_preparation(ledger, prepared, busy, compiled_s=watch.read()[0])
+        if isinstance(grid, LiveGrid) and config.real_time:
+            ledger.now_h = grid.now_h  # until here the clocks stood at the begin of the process
         limits = Limits(
             grid=grid,
             forecast=config.forecast,
@@ -260,6 +280,23 @@ def _run(
         database.close()
 
 
+def _ledger(database: RunDatabase, config: SearchConfig, grid: Grid, prepared: Prepared) -> Ledger:
+    """The books of a run on its grid."""
+    ledger = Ledger(
+        database,
+        trace_files.extended(grid.known(0).trace),
+        config.power,
+        devices=prepared.devices,
+        hour_seconds=config.hour_s,
+        real_time=config.real_time,
+        meter=prepared.meter,
+    )
+    if isinstance(grid, LiveGrid):
+        grid.attach(database)
+        ledger.follow(grid.trace, began_h=grid.began_h)
+    return ledger
+
+
 def _charge_preparation(ledger: Ledger, prepared: Prepared, busy: Sequence[int], *, compiled_s: float) -> None:
     """Charge what was done before the first hour.
 
@@ -277,7 +314,7 @@ def _charge_preparation(ledger: Ledger, prepared: Prepared, busy: Sequence[int],
 
 
 def _finish(
-    folder: RunFolder, config: SearchConfig, grid: GridHours, prepared: Prepared, loop: Loop, why: str
+    folder: RunFolder, config: SearchConfig, grid: Grid, prepared: Prepared, loop: Loop, why: str
 ) -> SearchResult:
     """Test the front, close the ledger, write the summary."""
     database, state, ledger = loop.database, loop.state, loop.ledger
@@ -290,7 +327,8 @@ def _finish(
                 finish.test_front(state, ledger, folder, programs, epochs=config.epochs, log=log)
         loop.record_last_hours()
     wall = loop.wall_s()
-    summary = finish.summarise(state, ledger, config, grid, devices=prepared.devices, wall_s=wall, status=status)
+    hours = grid.known(0)
+    summary = finish.summarise(state, ledger, config, hours, devices=prepared.devices, wall_s=wall, status=status)
     summary["stopped_by"] = why
     if prepared.images is not None:
         summary["images"] = prepared.images.brief

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from jcenas.live import grid_facts
 from jcenas.live.finish import SearchResult
 from jcenas.live.kinds import KINDS, change, comparisons, side_by_side_text
 from jcenas.live.measured import in_words
@@ -36,6 +37,8 @@ def summary_lines(result: SearchResult, page: Path | None) -> list[str]:
     lines += ["", f"emissions {emitted:.3g} gCO2eq for {energy:.3g} kWh; of these:", *_charged(s)]
     if s.get("meter"):
         lines.append(f"energy: {in_words(s['meter'], s['device_s'])}")
+    if s.get("grid") is not None:
+        lines += [f"grid: {line}" for line in grid_facts.in_words(s["grid"])]
     others = comparisons(
         energy,
         mean_of_hours=s["mean_of_hours_g_per_kwh"],

@@ -35,6 +35,11 @@ def describe(grid: GridHours) -> dict:
 def keep(grid: GridHours, folder: Path) -> None:
     """Write the hours of the run, and those before it, into the run folder."""
     _write(grid.trace, folder / _FILE)
+    keep_past(grid, folder)
+
+
+def keep_past(grid: GridHours, folder: Path) -> None:
+    """Write the hours before the run only, as of a live grid, whose hours to come nobody knows."""
     if len(grid.before):
         start = grid.trace.start - timedelta(hours=len(grid.before))
         _write(CarbonTrace(start=start, intensity_g_per_kwh=grid.before, step_seconds=_HOUR_S), folder / _PAST)
@@ -57,8 +62,16 @@ def recall(folder: Path, record: dict) -> GridHours:
         raise InputError(f"{folder / 'config.json'} is damaged (its trace); restore it, or start a new run")
     labels = {name: record[name] for name in _LABELS}
     trace = dataclasses.replace(_read(folder / _FILE, record["step_seconds"]), **labels)
-    before = _read(folder / _PAST, _HOUR_S).hourly() if (folder / _PAST).exists() else np.zeros(0)
-    return GridHours(trace, before, float(record["mean_g_per_kwh"]))
+    return GridHours(trace, recall_past(folder), float(record["mean_g_per_kwh"]))
+
+
+def recall_past(folder: Path) -> np.ndarray:
+    """The hours before the run, hourly, float64; perhaps none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    return _read(folder / _PAST, _HOUR_S).hourly() if (folder / _PAST).exists() else np.zeros(0)
 
 
 def _read(path: Path, step_seconds: int) -> CarbonTrace:

@@ -16,7 +16,8 @@ The object must be what the built-in ones of its kind are:
     stage       factory of jcenas.engine.stages
     table       factory() -> jcenas.tables.Table; its options: see `jcenas.tables.names`
     images      reader(*files) -> parts; its options: see `jcenas.train.images.ImageSource`
-    provider    factory() -> jcenas.carbon.providers.Provider; factory(text) where the entry takes one
+    provider    factory() -> jcenas.carbon.providers.Provider; factory(text) where the entry takes one; its option:
+                service, False where it needs no network and so is not bound to real hours
     executor    factory(parts: Parts) -> jcenas.live.executors.executor.Executor on `parts.devices` devices, which
                 charges all that they do to `parts.ledger`; its option: run, "networks" or "function"
     meter       factory() -> jcenas.carbon.meters.meter.Meter

@@ -185,14 +185,18 @@ def _images() -> Iterator[Entry]:
 
 
 def _providers() -> Iterator[Entry]:
-    def one(name: str, target: str, text: str, argument: Argument | None = None) -> Entry:
-        return _entry("provider", name, f"carbon.providers.{target}", text, argument)
+    """Providers; option: `service`, whether it knows real hours only, as it is asked over the network."""
+
+    def one(name: str, target: str, text: str, argument: Argument | None = None, *, service: bool = True) -> Entry:
+        return _entry("provider", name, f"carbon.providers.{target}", text, argument, service=service)
 
     yield one("electricity-maps", "electricity_maps:ElectricityMaps", "Electricity Maps, many zones; needs a token")
-    yield one("watttime", "watttime:WattTime", "WattTime, marginal intensities; needs an account")
-    yield one("great-britain", "great_britain:GreatBritain", "the Carbon Intensity API of Great Britain; open to all")
-    yield one("typical-year", "local:TypicalYear", "the typical year of a zone, which ships with the package")
-    yield one("file", "local:File", "a trace in a CSV or JSON file", Argument("PATH", required=True))
+    region = Argument("REGION", "")
+    yield one("watttime", "watttime:WattTime", "WattTime, marginal intensities; needs an account", region)
+    yield one("gb", "great_britain:GreatBritain", "the Carbon Intensity API of Great Britain; open to all")
+    text = "the typical year of a zone, which ships with the package"
+    yield one("typical-year", "local:TypicalYear", text, service=False)
+    yield one("file", "local:File", "a trace in a CSV or JSON file", Argument("PATH", required=True), service=False)
 
 
 def _executors() -> Iterator[Entry]:

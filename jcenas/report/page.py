@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from jcenas.errors import InputError
+from jcenas.live import grid_facts
 from jcenas.live.changes import said
 from jcenas.live.kinds import KINDS, Comparison, change, saving, side_by_side_text
 from jcenas.live.measured import in_words
@@ -83,6 +84,7 @@ def _page(run: Run, figures: dict[str, str]) -> str:
         _section("The cells of the front", _cells(run)) if facts.done else "",
         _section("Over the hours", *_over_time(facts, figures)),
         _section("What was charged", _charged(facts)),
+        _section("The grid, asked hour by hour", _grid(run, facts)) if facts.grid is not None else "",
         _section("What was measured, what was modelled", _accounting(facts)),
         _failures(run),
         _section("How to repeat it", _configuration(run)),
@@ -263,6 +265,17 @@ def _charged(facts: Headline) -> str:
         "hour beside them; no policy can move them. No comparison says what another method would have needed.</p>"
     )
     return f"{table}{counted}{without}{compared}{note}"
+
+
+def _grid(run: Run, facts: Headline) -> str:
+    """Who gave the hours of a live grid, which of them nobody knew, and whose forecast was how wrong."""
+    assert facts.grid is not None, "the section is of a live grid"
+    lines = "".join(f"<p>{escape(line)}.</p>" for line in grid_facts.in_words(facts.grid))
+    held = run.grid[run.grid["source"] == grid_facts.HELD]
+    rows = ([escape(row.time_utc), f"{row.intensity_g_per_kwh:.0f}", escape(row.note)] for row in held.itertuples())
+    head = ["hours that nobody knew", "charged at, g/kWh", "why"]
+    note = "<p>An hour is charged at what was known when it came; later corrections of a service are not.</p>"
+    return f"{lines}{note}" + (_table(head, rows) if len(held) else "")
 
 
 def _charge_row(charge: Charge, emissions_g: float) -> list[str]:

@@ -17,6 +17,7 @@ from jcenas.live.record import read_record
 
 Table = Any  # a pandas.DataFrame (pandas types every cell as a union that pyright cannot narrow)
 TABLES = ("hours", "intervals", "proposals", "scores", "evaluations", "test")
+LATER = ("grid", "forecasts")  # tables that runs of older versions do not have
 
 
 class Cost(NamedTuple):
@@ -48,6 +49,8 @@ class Run(NamedTuple):
     scores: Table
     evaluations: Table
     test: Table
+    grid: Table = None  # of a grid that was asked for hour by hour
+    forecasts: Table = None
 
     @property
     def costs(self) -> list[Cost]:
@@ -80,7 +83,7 @@ def read_run(folder: pathlib.Path) -> Run:
         with contextlib.closing(_connect(database)) as connection:
             connection.execute("BEGIN")
             _check_version(connection, database, content)
-            tables = {name: _table(connection, name) for name in TABLES}
+            tables = {name: _table(connection, name) for name in (*TABLES, *_there(connection, LATER))}
             meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
             tables |= {name: _apart(tables[name], costs_of(meta)) for name in ("scores", "evaluations")}
     except sqlite3.Error as error:
@@ -128,6 +131,12 @@ def _connect(database: pathlib.Path) -> sqlite3.Connection:
             raise
         connection = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
     return connection
+
+
+def _there(connection: sqlite3.Connection, names: Sequence[str]) -> list[str]:
+    """Those of the tables that the database has."""
+    found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return [name for name in names if name in found]
 
 
 def _table(connection: sqlite3.Connection, name: str) -> Table:

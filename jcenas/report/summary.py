@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from jcenas.live.grid_facts import facts
 from jcenas.live.kinds import KINDS, Comparison, comparisons
 from jcenas.report.run import Run, evaluated, last_hour, pareto_front
 
@@ -26,6 +27,7 @@ class Headline(NamedTuple):
     device_s: float
     charges: list[Charge]  # everything that was charged, by kind
     meter: dict[str, Any] | None  # who counted energy, and what, as `jcenas.live.measured.facts`
+    grid: dict[str, Any] | None  # who gave the hours of a live grid, as `jcenas.live.grid_facts.facts`
     own_mean_g_per_kwh: float | None  # mean intensity of the trace hours that the run lasted
     trace_mean_g_per_kwh: float | None
     comparisons: list[Comparison]
@@ -64,6 +66,7 @@ def headline(run: Run) -> Headline:
         device_s=device_s,
         charges=charges(run),
         meter=metered(run),
+        grid=None if run.grid is None else facts(run.grid.to_dict("records"), run.forecasts.to_dict("records")),
         own_mean_g_per_kwh=own_mean,
         trace_mean_g_per_kwh=trace_mean,
         comparisons=comparisons(

@@ -6,12 +6,12 @@ import urllib.parse
 import numpy as np
 import pytest
 
-from jcenas.carbon.providers.base import Fallback, ProviderError, ProviderWarning, chunks
+from jcenas.carbon.providers.base import Fallback, NotCoveredError, ProviderError, ProviderWarning, RefusedError, chunks
 from jcenas.carbon.providers.electricity_maps import ElectricityMaps
 from jcenas.carbon.providers.great_britain import GreatBritain
 from jcenas.carbon.providers.http_client import HttpClient
 from jcenas.carbon.providers.local import File, TypicalYear
-from jcenas.carbon.providers.names import provider_from_name
+from jcenas.carbon.providers.names import chain_from_name, needs_service, provider_from_name
 from jcenas.carbon.providers.watttime import WattTime
 from jcenas.carbon.typical_year import typical_year
 from jcenas.errors import InputError
@@ -111,8 +111,11 @@ def test_great_britain(service, answer, client):
     assert (trace.start, len(trace), trace.step_seconds) == (START, 1400, 1800)
     np.testing.assert_allclose(trace.hourly(), 100.25 + np.arange(700))
     np.testing.assert_allclose(provider.forecast("GB", START, 48).hourly(), 100.25 + np.arange(48))
-    with pytest.raises(ProviderError, match="knows the zone GB only, not DE"):
+    with pytest.raises(RefusedError, match="knows the zone GB only, not DE"):
         provider.history("DE", START, START + HOUR)
+    with pytest.raises(NotCoveredError, match="gb has no hours but") as said:
+        provider.forecast("GB", START, 72)
+    assert said.value.trace.hours == 48
 
 
 def play_watttime(answer):
@@ -142,6 +145,8 @@ def test_watttime_buys_one_token(service, answer, client):
     assert [headers["Authorization"] for _, headers in asked] == ["Bearer t0ken"] * 2
     assert KEY not in repr(provider)
     assert "t0ken" not in repr(provider)
+    elsewhere = WattTime("CAISO_NORTH", client=client, base=service.url)  # whatever the others call the zone
+    assert elsewhere.history("US-CAL-CISO", START, START + HOUR).zone == "CAISO_NORTH"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +159,7 @@ def test_watttime_buys_one_token(service, answer, client):
 def test_missing_keys_name_the_variable(monkeypatch, client, make, message):
     monkeypatch.delenv("ELECTRICITY_MAPS_TOKEN")
     monkeypatch.delenv("WATTTIME_PASSWORD")
-    with pytest.raises(ProviderError, match=message):
+    with pytest.raises(RefusedError, match=message):
         make(client=client).history("DE", START, START + HOUR)
 
 
@@ -167,8 +172,8 @@ def test_fallback_warns_and_the_trace_tells_its_source(service, answer, client):
     messages = [str(warning.message) for warning in caught]
     assert "electricity-maps failed" in messages[0]
     assert "HTTP 500" in messages[0]
-    assert "asking great-britain instead" in messages[0]
-    assert "great-britain failed" in messages[1]
+    assert "asking gb instead" in messages[0]
+    assert "gb failed" in messages[1]
     assert not any(KEY in message for message in messages)
 
 
@@ -302,7 +307,39 @@ def test_chunks_join_up_at_fixed_dates():
 
 
 def test_names():
-    chain = provider_from_name("electricity-maps, great-britain,typical-year")
-    assert chain.name == "electricity-maps,great-britain,typical-year"
+    chain = provider_from_name("electricity-maps, gb,typical-year")
+    assert chain.name == "electricity-maps,gb,typical-year"
     with pytest.raises(InputError, match="unknown carbon provider 'guess'; the carbon providers are electricity-maps"):
         provider_from_name("guess")
+    with pytest.raises(InputError, match="'gb' is named twice"):
+        provider_from_name("gb,typical-year,gb")
+    assert provider_from_name("watttime:CAISO_NORTH").region == "CAISO_NORTH"
+    assert [needs_service(text) for text in ("typical-year", "file:a.csv,typical-year", "typical-year,gb")] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_chain_tells_whoever_it_is_given(client, monkeypatch):
+    monkeypatch.delenv("ELECTRICITY_MAPS_TOKEN")
+    said = []
+    chain = chain_from_name("electricity-maps,typical-year", said.append)
+    provider, trace = chain.first(lambda one: one.history("DE", START, START + HOUR))
+    assert (provider.name, trace.estimated.tolist()) == ("typical-year", [True])
+    assert said == list(trace.notes)
+    assert said[0].startswith("carbon provider electricity-maps failed (Electricity Maps needs a key")
+
+
+def test_what_is_still_coming_in_is_soon_asked_again(service, answer, client, monkeypatch):
+    now = datetime.datetime.now(datetime.UTC).replace(minute=0, second=0, microsecond=0)
+    ages = []
+    get = HttpClient.get
+    monkeypatch.setattr(
+        HttpClient, "get", lambda *args, max_age_s, **more: ages.append(max_age_s) or get(*args, **more)
+    )
+    service.respond = play_electricity_maps(answer)
+    provider = ElectricityMaps(client=client, base=service.url)
+    provider.history("DE", now - 20 * 24 * HOUR, now)
+    assert set(ages[:-1]) == {86_400}
+    assert ages[-1] == 60

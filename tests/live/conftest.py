@@ -72,12 +72,13 @@ def grid_of(values, before=()):
 
 def loop_of(database, state, values, *, devices=2, costs=COSTS, stop=None, observer=None, **limits):
     """A run over the hours of `values` or of a grid, 3600 s each, on the table of the state."""
-    grid = values if isinstance(values, GridHours) else grid_of(values)
-    ledger = Ledger(database, grid.trace, POWER, devices=devices, hour_seconds=3600.0)
+    grid = values if hasattr(values, "known") else grid_of(values)
+    trace = grid.known(0).trace
+    ledger = Ledger(database, trace, POWER, devices=devices, hour_seconds=3600.0)
     budget = limits.get("carbon_budget_g", float("inf"))
     score = state.steps.stage.score
     executor = VirtualExecutor(state.problem, ledger, costs, devices=devices, score=score, carbon_budget_g=budget)
-    known = {"grid": grid, "forecast": "persistence", "hours": grid.trace.hours, "hour_s": 3600.0, "power": POWER}
+    known = {"grid": grid, "forecast": "persistence", "hours": trace.hours, "hour_s": 3600.0, "power": POWER}
     bounds = Limits(**known | limits)
     parts = {"ledger": ledger, "state": state, "executor": executor}
     return Loop("run", bounds, **parts, observer=observer or Quiet(), stop=stop or threading.Event())

@@ -16,6 +16,9 @@ from jcenas.carbon.forecast.forecaster import Forecaster, point
 from jcenas.carbon.forecast.losses import coverage, mape_by_day
 from jcenas.carbon.forecast.network import FLOOR_G_PER_KWH, LEVELS, log_intensity, seasonal
 from jcenas.carbon.forecast.predict import HOUR, TraceForecast, backtest, forecast_trace, index_of_origin
+from jcenas.carbon.providers import record
+from jcenas.carbon.providers.base import ProviderError
+from jcenas.carbon.providers.partial import coming
 from jcenas.carbon.text_file import shown
 from jcenas.carbon.trace import FIRST_YEAR, LAST_YEAR, CarbonTrace
 from jcenas.carbon.trace_file import read_trace
@@ -23,6 +26,7 @@ from jcenas.carbon.typical_year import typical_year
 from jcenas.errors import InputError
 
 BACKTEST_DAYS = 60
+HISTORY_DAYS = 35  # that a provider is asked for: a week before the first of four weeks of origins
 DAYS = features.HORIZON_H // units.HOURS_PER_DAY
 
 
@@ -76,6 +80,37 @@ def history_of(
         return typical_year(zone, key=jax.random.key(seed))
     read = read_trace(trace, column=column, zone=trace_zone)
     return read if read.step_seconds == units.SECONDS_PER_HOUR else read.resample(int(units.SECONDS_PER_HOUR))
+
+
+class Theirs(NamedTuple):
+    """A provider's own forecast."""
+
+    name: str
+    intensity_g_per_kwh: np.ndarray  # float64 (96,) from the begin of ours on, NaN where it has none
+
+
+def asked(names: str, zone: str, *, warn: Callable[[str], None]) -> tuple[CarbonTrace, Theirs | None]:
+    """The hourly history that providers give of the last weeks, and the own forecast of the service that gave it.
+
+    Args:
+      names: of the providers, with commas between them.
+      zone: of the grid.
+      warn: told of each provider that fails.
+
+    Raises:
+      InputError: an unknown name, no zone, or no provider that answers.
+    """
+    trace, provider, service = record.record(names, zone, days=HISTORY_DAYS, warn=warn)
+    if trace.step_seconds != units.SECONDS_PER_HOUR:
+        trace = trace.resample(int(units.SECONDS_PER_HOUR))
+    if not service:
+        return trace, None  # it knows no more of the coming hours than of the past
+    try:
+        values = coming(provider, zone, trace.start + len(trace) * HOUR, features.HORIZON_H)
+    except ProviderError as error:
+        warn(f"no forecast by {provider.name} to show beside ours ({error})")
+        return trace, None
+    return trace, Theirs(provider.name, values)
 
 
 def run(
@@ -149,12 +184,22 @@ def errors_of(trace: CarbonTrace, forecaster: Forecaster, hour: int) -> list[tup
     return lines
 
 
-def rows_of(forecast: TraceForecast) -> list[tuple[str, ...]]:
-    """The forecast in six-hour steps for the terminal: header, and rows of time, point, 50 and 90 % intervals."""
-    rows = [("UTC", "g/kWh", "50 % interval", "90 % interval")]
+def rows_of(forecast: TraceForecast, theirs: Theirs | None = None) -> list[tuple[str, ...]]:
+    """The forecast in six-hour steps for the terminal: header, and rows of time, point, 50 and 90 % intervals.
+
+    A provider's own forecast is a further column, empty where it has none.
+    """
+    rows = [("UTC", "g/kWh", "50 % interval", "90 % interval", *([theirs.name] if theirs else []))]
     for hour in range(0, features.HORIZON_H, 6):
         low, _, q25, _, q75, _, high = forecast.quantiles_g_per_kwh[hour : hour + 6].mean(axis=0)
         mean = forecast.point_g_per_kwh[hour : hour + 6].mean()
         when = forecast.start + datetime.timedelta(hours=hour)
-        rows.append((f"{when:%a %d %b %H:%M}", f"{mean:.0f}", f"{q25:.0f} .. {q75:.0f}", f"{low:.0f} .. {high:.0f}"))
+        ours = (f"{when:%a %d %b %H:%M}", f"{mean:.0f}", f"{q25:.0f} .. {q75:.0f}", f"{low:.0f} .. {high:.0f}")
+        rows.append((*ours, *([_mean_of(theirs.intensity_g_per_kwh[hour : hour + 6])] if theirs else [])))
     return rows
+
+
+def _mean_of(values: np.ndarray) -> str:
+    """Mean of the hours that are known, as text; empty where none is."""
+    known = values[np.isfinite(values)]
+    return f"{known.mean():.0f}" if known.size else ""

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -16,8 +16,32 @@ class ProviderError(InputError):
     """Failure of a provider: no key, refused, no answer, or nonsense. One line, without secrets."""
 
 
+class RefusedError(ProviderError):
+    """Failure that another try cannot mend: no key, a key that is refused, a zone that the provider does not have."""
+
+
+class NoAnswerError(ProviderError):
+    """Failure to reach a provider in time: no connection, time-outs, errors of the server, a rate limit."""
+
+
+class NotCoveredError(ProviderError):
+    """Answer that lacks some of the hours that were asked for; `trace` is what came."""
+
+    def __init__(self, message: str, trace: CarbonTrace):
+        """Say what is lacking, and keep what is not."""
+        super().__init__(message)
+        self.trace = trace
+
+
 class ProviderWarning(UserWarning):
     """Warning that a provider failed and another one stands in."""
+
+
+T = TypeVar("T")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, ProviderWarning, stacklevel=5)
 
 
 class Provider(Protocol):
@@ -46,39 +70,44 @@ class Provider(Protocol):
 
 
 class Fallback:
-    """Providers asked in the given order; each failure is a visible `ProviderWarning`, the last one an error.
+    """Providers asked in the given order; each failure is a visible warning, the last one an error.
 
     The `source` of the trace that is returned says which provider answered: record it with every hour. Its `notes` say
     which ones failed before.
     """
 
-    def __init__(self, providers: Sequence[Provider]):
-        """Ask `providers` in this order."""
+    def __init__(self, providers: Sequence[Provider], warn: Callable[[str], None] = _warn):
+        """Ask `providers` in this order; `warn` is told of each that failed, by default as a `ProviderWarning`."""
         if not providers:
             raise ValueError("a fallback needs at least one provider")
-        self.providers = tuple(providers)
+        self.providers, self._warn = tuple(providers), warn
         self.name = ",".join(provider.name for provider in self.providers)
 
     def history(self, zone: str, start: datetime.datetime, end: datetime.datetime) -> CarbonTrace:
         """Intensities of [start, end) from the first provider that has them."""
-        return self._first(lambda provider: provider.history(zone, start, end))
+        return self.first(lambda provider: provider.history(zone, start, end))[1]
 
     def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
         """Expected intensities from the first provider that has them."""
-        return self._first(lambda provider: provider.forecast(zone, start, hours))
+        return self.first(lambda provider: provider.forecast(zone, start, hours))[1]
 
-    def _first(self, ask: Callable[[Provider], CarbonTrace]) -> CarbonTrace:
+    def first(self, ask: Callable[[Provider], CarbonTrace]) -> tuple[Provider, CarbonTrace]:
+        """The first provider that answers a question, and what it answered.
+
+        Raises:
+          ProviderError: if none did; names all and why.
+        """
         failures, notes = [], []
         for i, provider in enumerate(self.providers):
             try:
                 trace = ask(provider)
-                return dataclasses.replace(trace, notes=(*notes, *trace.notes))
+                return provider, dataclasses.replace(trace, notes=(*notes, *trace.notes))
             except InputError as error:
                 failures.append(f"{provider.name}: {error}")
                 if i + 1 < len(self.providers):
                     following = self.providers[i + 1].name
                     notes.append(f"carbon provider {provider.name} failed ({error}); asking {following} instead")
-                    warnings.warn(notes[-1], ProviderWarning, stacklevel=3)
+                    self._warn(notes[-1])
         raise ProviderError("no carbon provider answered: " + "; ".join(failures))
 
 
@@ -86,7 +115,7 @@ def cover(trace: CarbonTrace, start: datetime.datetime, end: datetime.datetime, 
     """The part [start, end) of a trace.
 
     Raises:
-      ProviderError: if the trace does not cover it.
+      NotCoveredError: if the trace does not cover it.
     """
     second = datetime.timedelta(seconds=1)
     step = trace.step_seconds * second
@@ -94,7 +123,8 @@ def cover(trace: CarbonTrace, start: datetime.datetime, end: datetime.datetime, 
     if start < trace.start or last < end or (start - trace.start) % step or (end - start) % step:
         form = "%Y-%m-%d %H:%M"
         answered, asked = (f"{a:{form}} .. {b:{form}} UTC" for a, b in ((trace.start, last), (start, end)))
-        raise ProviderError(f"{name} has no hours but {answered}, where {asked} was asked; ask for a shorter period")
+        said = f"{name} has no hours but {answered}, where {asked} was asked; ask for a shorter period"
+        raise NotCoveredError(said, trace)
     first = (start - trace.start) // step
     return trace.slice(first, first + (end - start) // step)
 
@@ -160,3 +190,11 @@ def chunks(
         pieces.append((start, stop))
         start = stop
     return pieces
+
+
+def keep_s(end: datetime.datetime, settled_s: float) -> float:
+    """Seconds for which an answer about a period up to `end` may come from the cache.
+
+    A minute where it reaches into the last day: values are still coming in there, and estimates are replaced.
+    """
+    return settled_s if end < datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1) else 60.0

@@ -10,7 +10,16 @@ import urllib.parse
 from typing import Any
 
 from jcenas.carbon.json_file import parse_electricity_maps
-from jcenas.carbon.providers.base import ProviderError, chunks, cover, full_hours, hours_from, join
+from jcenas.carbon.providers.base import (
+    ProviderError,
+    RefusedError,
+    chunks,
+    cover,
+    full_hours,
+    hours_from,
+    join,
+    keep_s,
+)
 from jcenas.carbon.providers.http_client import HttpClient
 from jcenas.carbon.trace import CarbonTrace
 
@@ -34,11 +43,12 @@ class ElectricityMaps:
     name: str = dataclasses.field(default="electricity-maps", init=False)
 
     def history(self, zone: str, start: datetime.datetime, end: datetime.datetime) -> CarbonTrace:
-        """Hourly intensities of [start, end); past ranges are cached for a day, as late corrections come."""
+        """Hourly intensities of [start, end); ranges of the past are cached for a day, as late corrections come."""
         start, end = full_hours(start, end)
         parts = []
         for first, last in chunks(start, end, DAYS_PER_REQUEST):
-            parts.append(self._ask("past-range", zone, 86_400, start=_time(first), end=_time(last)))
+            age = keep_s(last, 86_400)
+            parts.append(self._ask("past-range", zone, age, start=_time(first), end=_time(last)))
         return cover(join(parts), start, end, self.name)
 
     def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
@@ -49,7 +59,7 @@ class ElectricityMaps:
     def _ask(self, what: str, zone: str, max_age_s: float, **query: str) -> CarbonTrace:
         token = os.environ.get(VARIABLE)
         if not token:
-            raise ProviderError(f"Electricity Maps needs a key; set the environment variable {VARIABLE}")
+            raise RefusedError(f"Electricity Maps needs a key; set the environment variable {VARIABLE}")
         kind = {"life-cycle": "lifecycle", "direct": "direct"}[self.factors]
         pairs = urllib.parse.urlencode({"zone": zone, **query, "emissionFactorType": kind})
         url = f"{self.base}/carbon-intensity/{what}?{pairs}"

@@ -7,12 +7,11 @@ import dataclasses
 import datetime
 
 from jcenas.carbon.json_file import parse_gb
-from jcenas.carbon.providers.base import ProviderError, chunks, cover, full_hours, hours_from, join
+from jcenas.carbon.providers.base import RefusedError, chunks, cover, full_hours, hours_from, join, keep_s
 from jcenas.carbon.providers.http_client import HttpClient
 from jcenas.carbon.trace import CarbonTrace
 
 DAYS_PER_REQUEST = 13  # one less than allowed: the answer may hold a half hour more on both sides
-FORECAST_HOURS = 48
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,13 +25,13 @@ class GreatBritain:
 
     client: HttpClient = dataclasses.field(default_factory=HttpClient)
     base: str = "https://api.carbonintensity.org.uk"
-    name: str = dataclasses.field(default="great-britain", init=False)
+    name: str = dataclasses.field(default="gb", init=False)
 
     def history(self, zone: str, start: datetime.datetime, end: datetime.datetime) -> CarbonTrace:
-        """Half-hourly intensities of [start, end); cached for an hour, as measured values replace forecasts."""
+        """Half-hourly intensities of [start, end); cached for a day once measured values have replaced forecasts."""
         start, end = full_hours(start, end)
         parts = [
-            self._ask(zone, f"{_time(first)}/{_time(last)}", 3_600)
+            self._ask(zone, f"{_time(first)}/{_time(last)}", keep_s(last, 86_400))
             for first, last in chunks(start, end, DAYS_PER_REQUEST)
         ]
         return cover(join(parts), start, end, self.name)
@@ -40,15 +39,13 @@ class GreatBritain:
     def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
         """Half-hourly forecast of up to 48 hours; cached for half an hour."""
         start, end = hours_from(start, hours)
-        if hours > FORECAST_HOURS:
-            raise ProviderError(f"{self.name} forecasts {FORECAST_HOURS} h, not {hours} h")
         # The service counts the half hour that ends at the given time; half an hour later starts at `start`.
         later = start + datetime.timedelta(minutes=30)
         return cover(self._ask(zone, f"{_time(later)}/fw48h", 1_800), start, end, self.name)
 
     def _ask(self, zone: str, period: str, max_age_s: float) -> CarbonTrace:
         if zone != "GB":
-            raise ProviderError(f"{self.name} knows the zone GB only, not {zone}")
+            raise RefusedError(f"{self.name} knows the zone GB only, not {zone}")
         url = f"{self.base}/intensity/{period}"
         return self.client.get(url, lambda document: parse_gb(document, url), max_age_s=max_age_s)
 

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import platformdirs
 
-from jcenas.carbon.providers.base import ProviderError
+from jcenas.carbon.providers.base import NoAnswerError, ProviderError, RefusedError
 from jcenas.carbon.providers.deadline import opener
 from jcenas.carbon.providers.redaction import Secrets
 from jcenas.carbon.text_file import shown
@@ -76,8 +76,8 @@ class HttpClient:
           max_age_s: how old an answer from the cache may be; 0 asks anew and stores nothing.
 
         Raises:
-          ProviderError: after the last try, or at once where another try cannot help (a refused key, a bad request, a
-            document that `parse` does not accept).
+          ProviderError: after the last try, or at once where another try cannot help: a document that `parse` does not
+            accept, and, as `RefusedError`, a refused key or a bad request.
         """
         if max_age_s > 0 and (found := self._cached(url, max_age_s)) is not None:
             with contextlib.suppress(ProviderError):  # damaged: ask anew
@@ -107,13 +107,13 @@ class HttpClient:
                 reason = "the answer is no JSON"
             except ValueError as error:
                 if isinstance(error, UnicodeEncodeError) or "header" in str(error):  # the message would show the key
-                    raise ProviderError(f"{url}: the key holds characters that no key has; copy it again") from None
+                    raise RefusedError(f"{url}: the key holds characters that no key has; copy it again") from None
                 reason = "the answer is no JSON"  # a number of thousands of digits
             except (OSError, http.client.HTTPException) as error:  # no connection, time-out, cut off
                 reason = shown(secrets.hide(str(getattr(error, "reason", "") or error or type(error).__name__)), 120)
             if attempt + 1 < self.tries:
                 self.sleep(wait)
-        raise ProviderError(f"{url}: no answer after {self.tries} tries ({reason})")
+        raise NoAnswerError(f"{url}: no answer after {self.tries} tries ({reason})")
 
     def _try(self, url: str, headers: Mapping[str, str]) -> Any:
         """The document of one request."""
@@ -135,12 +135,12 @@ class HttpClient:
           ProviderError: if another try cannot help.
         """
         if error.code in {401, 403}:
-            raise ProviderError(f"{url}: the key was refused ({reason}); check it and its plan") from None
+            raise RefusedError(f"{url}: the key was refused ({reason}); check it and its plan") from None
         if error.code != 429 and error.code < 500:
-            raise ProviderError(f"{url}: {reason}; check zone and period") from None
+            raise RefusedError(f"{url}: {reason}; check zone and period") from None
         asked = _retry_after(error.headers.get("Retry-After"))
         if asked is not None and asked > self.max_wait_s:
-            raise ProviderError(f"{url}: rate limit, try again in {asked:.0f} s") from None
+            raise NoAnswerError(f"{url}: rate limit, try again in {asked:.0f} s") from None
         return asked or 0.0
 
     def _file(self, url: str) -> pathlib.Path | None:

@@ -4,6 +4,8 @@ import dataclasses
 import datetime
 import os
 
+import numpy as np
+
 from jcenas.carbon.providers.base import cover, full_hours, hours_from
 from jcenas.carbon.text_file import shown_path
 from jcenas.carbon.trace import CarbonTrace
@@ -35,9 +37,10 @@ class TypicalYear:
     name: str = dataclasses.field(default="typical-year", init=False)
 
     def history(self, zone: str, start: datetime.datetime, end: datetime.datetime) -> CarbonTrace:
-        """Typical intensities of the hours [start, end)."""
+        """Typical intensities of the hours [start, end), all marked as estimated."""
         start, end = full_hours(start, end)
-        return typical_year(zone, start=start, hours=(end - start) // datetime.timedelta(hours=1))
+        trace = typical_year(zone, start=start, hours=(end - start) // datetime.timedelta(hours=1))
+        return dataclasses.replace(trace, estimated=np.ones(len(trace), bool))
 
     def forecast(self, zone: str, start: datetime.datetime, hours: int) -> CarbonTrace:
         """Typical intensities of the coming hours."""

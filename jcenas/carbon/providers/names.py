@@ -1,7 +1,11 @@
 """Providers by name, for the command line: `electricity-maps,typical-year` asks in this order."""
 
+from collections.abc import Callable, Sequence
+
 from jcenas import registry
 from jcenas.carbon.providers.base import Fallback, Provider
+from jcenas.errors import InputError
+from jcenas.registry import Choice
 
 
 def provider_from_name(text: str) -> Provider:
@@ -13,10 +17,52 @@ def provider_from_name(text: str) -> Provider:
     Raises:
       InputError: if a name is unknown; lists them.
     """
-    providers = [_one(name.strip()) for name in text.split(",")]
+    providers = [_made(choice) for choice in choices(text)]
     return providers[0] if len(providers) == 1 else Fallback(providers)
 
 
-def _one(name: str) -> Provider:
-    choice = registry.check("provider", name)
+def chain_from_name(text: str, warn: Callable[[str], None]) -> Fallback:
+    """The same as a chain, of one provider or more; `warn` is told of each that fails.
+
+    Raises:
+      InputError: if a name is unknown; lists them.
+    """
+    return Fallback([_made(choice) for choice in choices(text)], warn)
+
+
+def choices(text: str) -> list[Choice]:
+    """The registry's entries that a text names, in its order.
+
+    Raises:
+      InputError: if a name is unknown, or one comes twice.
+    """
+    found = [registry.check("provider", name.strip()) for name in text.split(",")]
+    names = [choice.entry.name for choice in found]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"carbon provider {twice!r} is named twice; name it once, where it is to be asked")
+    return found
+
+
+def needs_service(text: str) -> bool:
+    """Whether one of the providers that a text names is asked over the network, and so knows real hours only."""
+    return any(choice.entry.options.get("service", True) for choice in choices(text))
+
+
+def services(text: str, providers: Sequence[Provider]) -> frozenset[str]:
+    """Names of those providers, made from a text, that are asked over the network."""
+    pairs = zip(choices(text), providers, strict=True)
+    return frozenset(one.name for choice, one in pairs if choice.entry.options.get("service", True))
+
+
+def check_zone_given(text: str, zone: str) -> None:
+    """Refuse a service without a zone.
+
+    Raises:
+      InputError: no zone is given and none is usual.
+    """
+    if not zone and needs_service(text):
+        raise InputError(f"--provider {text} needs a --zone, as the service writes it, such as DE (gb knows GB only)")
+
+
+def _made(choice: Choice) -> Provider:
     return registry.load_entry(choice.entry)(*choice.arguments)

@@ -150,12 +150,10 @@ class LocalExecutor:
         if not self._open(device, until):
             return
         if self.config.real_time:
-            clock = self.ledger.clock[device]
-            end = time.monotonic() + (until - clock) * self.config.hour_s
             with self.ledger.resting(device):
-                while time.monotonic() < end and not self.hooks.should_stop():
-                    time.sleep(min(_EVENT_POLL_S, max(0.0, end - time.monotonic())))
-            until -= max(0.0, end - time.monotonic()) / self.config.hour_s
+                while (left_s := self.ledger.seconds_until(until)) > 0 and not self.hooks.should_stop():
+                    time.sleep(min(_EVENT_POLL_S, left_s))
+            until -= left_s / self.config.hour_s
         self.ledger.idle(device, until)
 
     def _score(self, device: int, hour: Hour) -> bool:

@@ -170,6 +170,8 @@ class WorkersExecutor:
             if before != clock:
                 since, before = hour.waits[device] = time.monotonic(), clock
             passed = clock + (time.monotonic() - since) / self.ledger.hour_seconds
+            if self.ledger.now_h is not None:  # what passed between two waits counts as well
+                passed = max(passed, self.ledger.now_h())
             if passed < until and not self.hooks.should_stop():
                 return False
             until = min(until, passed)
