@@ -82,7 +82,7 @@ class LiveGrid:
         self._lock = threading.RLock()
         self._database: RunDatabase | None = None
         self._unwritten: list[tuple[str, dict[str, Any]]] = []
-        self._grid, self._extended = self._made() if self._hours else (None, None)
+        self._both = self._made() if self._hours else None
 
     def known(self, hour: int) -> GridHours:
         """All that is known, with at least this hour of the run: asks for those that are not.
@@ -90,20 +90,24 @@ class LiveGrid:
         Raises:
             ProviderError: not even the first hour can be had.
         """
-        with self._lock:
-            if hour >= len(self._hours):
-                if hour > len(self._hours):
-                    self._pass(len(self._hours), hour)
-                self._come(hour)
-            assert self._grid is not None, "an hour is known"
-            return self._grid
+        return self._with(hour)[0]
 
     def trace(self, hour: int) -> CarbonTrace:
         """The trace with this hour, its last intensity held behind the end: what a ledger charges by."""
-        with self._lock:
-            self.known(hour)
-            assert self._extended is not None, "an hour is known"
-            return self._extended
+        return self._with(hour)[1]
+
+    def _with(self, hour: int) -> tuple[GridHours, CarbonTrace]:
+        """Both forms of what is known; whoever needs no new hour does not wait for one who asks."""
+        both = self._both
+        if both is None or hour >= both[0].trace.hours:
+            with self._lock:
+                if hour > len(self._hours):
+                    self._pass(len(self._hours), hour)
+                if hour == len(self._hours):
+                    self._come(hour)
+                both = self._both
+        assert both is not None, "an hour is known"
+        return both
 
     def source(self, hour: int) -> str:
         """Who said what an hour's intensity is, in a few words; empty where it is not known yet."""
@@ -175,7 +179,7 @@ class LiveGrid:
             values = hour._asdict() | {"estimated": int(hour.estimated)}
             self._write("grid", hour=len(self._hours), time_utc=time, **values)
             self._hours.append(hour)
-        self._grid, self._extended = self._made()
+        self._both = self._made()
 
     def _hold_beside(self, hour: int, provider: Provider) -> None:
         """Write the provider's own forecast of the coming day beside the one that the policy is told."""

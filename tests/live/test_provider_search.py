@@ -3,7 +3,11 @@
 import datetime
 import json
 import pathlib
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 import urllib.parse
 
 import pytest
@@ -124,6 +128,52 @@ def test_a_search_in_real_time_asks_charges_reports_and_goes_on(grid, service, p
     out = "".join(capfd.readouterr())
     files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     assert not any(KEY.encode() in content for content in [*files, out.encode(), "".join(said.lines).encode()])
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import toy_functions
+from jcenas import Problem, search
+if __name__ == "__main__":
+    problem = Problem.from_function(toy_functions.SPACE, toy_functions.in_steps, costs={"cost": toy_functions.cost})
+    settings = {"optimizer": "random", "stage": "none", "policy": "evaluate-all", "hours": 60, "hour_seconds": 0.3}
+    settings |= {"devices": 1, "proposals": 16, "provider": "typical-year", "forecast": "persistence", "name": "run"}
+    search(problem=problem, evaluations=8, **settings)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_reads_its_hours_back_and_goes_on_asking(tmp_path, problem, monkeypatch):
+    toys = str(pathlib.Path(__file__).parent)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    folder, known = tmp_path / "runs" / "run", "SELECT hour, intensity_g_per_kwh, source FROM grid ORDER BY hour"
+    process = subprocess.Popen([sys.executable, "program.py", toys], cwd=tmp_path)
+    end = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < end:
+        if (folder / "run.db").exists() and len(rows_of(folder, known)) >= 4:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = rows_of(folder, known)
+    assert len(before) >= 4
+    charged = rows_of(folder, "SELECT * FROM intervals ORDER BY id")[:-1]  # the last may still have grown
+    import toy_functions
+
+    same = Problem.from_function(toy_functions.SPACE, toy_functions.in_steps, costs={"cost": toy_functions.cost})
+    result = search(problem=same, resume=folder)
+    assert (result.status, result.summary["stopped_by"]) == ("finished", "evaluations")
+    after = rows_of(folder, known)
+    assert after[: len(before)] == before
+    assert [row["hour"] for row in after] == list(range(len(after)))
+    assert len(after) > len(before)
+    assert rows_of(folder, "SELECT * FROM intervals ORDER BY id")[: len(charged)] == charged
+    by_hour = {row["hour"]: row["intensity_g_per_kwh"] for row in after}
+    for row in rows_of(folder, "SELECT * FROM intervals WHERE energy_kwh > 0"):
+        if int(row["start_hour"]) == int(row["end_hour"] - 1e-9) or row["start_hour"] == row["end_hour"]:
+            hour = min(int(row["start_hour"]), len(after) - 1)
+            assert row["emissions_g"] / row["energy_kwh"] == pytest.approx(by_hour[hour])
 
 
 @pytest.mark.parametrize(

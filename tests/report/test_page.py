@@ -114,6 +114,31 @@ def change(folder, *statements):
         writer.commit()
 
 
+def test_the_hours_of_a_live_grid_are_told_by_source(finished):
+    assert "asked hour by hour" not in read(write_report(finished).parent)[1]
+    known = [(400.0, 0, "gb", "direct", ""), (300.0, 1, "gb", "direct", ""), (500.0, 0, "x", "life-cycle", "")]
+    for hour, (value, estimated, source, factors, note) in enumerate([*known, (500.0, 1, "held", "direct", "<down>")]):
+        values = f"{hour}, '2024-06-01T{6 + hour:02d}:00:00Z', {value}, {estimated}, '{source}', 'average'"
+        change(finished, f"INSERT INTO grid VALUES ({values}, '{factors}', '{note}')")
+    # Of the hours that gb foresaw, one is known by itself: 300, for which we had 330 and it 150.
+    for issued, lead in ((0, 1), (0, 2), (0, 9)):
+        change(finished, f"INSERT INTO forecasts VALUES ({issued}, {lead}, 330.0, 150.0, 'gb')")
+    page, text = read(write_report(finished).parent)
+    assert (
+        "2 h by gb (average, direct; 1 of them estimated); 1 h by x (average, life-cycle); "
+        "1 h that nobody knew, the hour before held (average, direct)."
+    ) in text
+    assert "warning: these hours differ in their accounting" in text
+    assert "mean error of 1 hours: 10.0 % of the one that the policy was told, 50.0 % of gb's own" in text
+    assert "2024-06-01T09:00:00Z" in text
+    assert "<down>" not in page
+
+
+def test_a_run_of_a_version_without_live_grids_has_a_report(finished):
+    change(finished, "DROP TABLE grid", "DROP TABLE forecasts")
+    assert "asked hour by hour" not in read(write_report(finished).parent)[1]
+
+
 def test_a_run_without_a_supernet_does_not_speak_of_one(finished):
     change(
         finished,
