@@ -8,12 +8,12 @@ HELD = "held"  # the source of an hour that nobody knew: the one before stood in
 _FLOOR_G_PER_KWH = 1.0  # an hour at 0 has no relative error; it counts as 1, as in `jcenas forecast`
 
 
-def facts(hours: Iterable[Mapping[str, Any]], forecasts: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+def facts(hours: Iterable[Any], forecasts: Iterable[Any]) -> dict[str, Any] | None:
     """What the summary holds; None where no hour was asked for.
 
     Args:
-        hours: rows of the table `grid`.
-        forecasts: rows of the table `forecasts`.
+        hours: rows of the table `grid`, which give a column by its name.
+        forecasts: the same of the table `forecasts`.
     """
     counts: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     known: dict[int, tuple[str, float]] = {}

@@ -1,6 +1,6 @@
 """The live grid at the start of a process: every provider is asked once, so that what can never work shows now."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def ask_all(chain: Fallback, zone: str, end: datetime, hours: int, log: Callable
     Raises:
         InputError: names a provider that will not answer whenever it is asked, and why.
     """
-    found: Sequence[float] | None = None
+    found: np.ndarray | None = None
     for provider in chain.providers:
         begin = end - hours * HOUR
         try:
@@ -92,7 +92,7 @@ def ask_all(chain: Fallback, zone: str, end: datetime, hours: int, log: Callable
             continue
         if found is None:
             found = _joined_to_the_end(partial.by_hour(part, begin, hours)[0])
-    return np.array([] if found is None else found, float)
+    return np.zeros(0) if found is None else found
 
 
 def _joined_to_the_end(values: np.ndarray) -> np.ndarray:

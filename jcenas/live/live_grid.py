@@ -16,7 +16,7 @@ from jcenas.carbon.providers import partial
 from jcenas.carbon.providers.base import Fallback, Provider, ProviderError
 from jcenas.carbon.providers.names import chain_from_name, services
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.engine.grid import DEFAULT_ZONE, LEAD_H, GridHours
+from jcenas.engine.grid import DEFAULT_ZONE, LEAD_H, Forecast, GridHours
 from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
 from jcenas.live.grid_facts import HELD
@@ -73,7 +73,8 @@ class LiveGrid:
             chain: instead of what the configuration names.
             now: the clock; the machine's if None.
         """
-        self.zone, self.start, self._forecast = config.zone or DEFAULT_ZONE, start, config.forecast
+        self.zone, self.start = config.zone or DEFAULT_ZONE, start
+        self._forecast: Forecast = config.forecast
         self.chain = chain or chain_of(config, log)
         self._services = services(config.provider, self.chain.providers)
         self._before, self._hours, self._log = np.asarray(before, float), list(hours), log

@@ -101,7 +101,8 @@ def by_hour(trace: CarbonTrace, start: datetime.datetime, hours: int) -> tuple[n
     if trace.estimated is None:
         return values, np.zeros(hours, bool)
     flags = dataclasses.replace(trace, intensity_g_per_kwh=trace.estimated.astype(float))
-    return values, np.nan_to_num(_by_second([flags], start, hours)).reshape(hours, _HOUR_S).any(axis=1)
+    estimated = np.nan_to_num(_by_second([flags], start, hours)).reshape(hours, _HOUR_S)
+    return values, np.asarray(estimated.any(axis=1))
 
 
 def _part(ask: Callable[[], CarbonTrace], start: datetime.datetime, end: datetime.datetime) -> CarbonTrace:
