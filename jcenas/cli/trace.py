@@ -8,6 +8,7 @@ import tyro
 
 from jcenas.cli.printing import print_table, warn
 from jcenas.errors import InputError, check_integer
+from jcenas.runtime.paths import check_file
 
 _MOST_DAYS = 3660
 
@@ -48,6 +49,8 @@ class Trace:
         if self.provider and (self.file is not None or self.column or self.zones):
             other = self.file or ("--column" if self.column else "--zones")
             raise InputError(f"jcenas trace --provider reads no file and lists no zones; leave {other} out")
+        if self.provider and self.out is not None:
+            check_file("--out", self.out, ".csv")
         if not self.provider and (self.out is not None or self.start):
             flag = "--out" if self.out is not None else "--start"
             raise InputError(f"{flag} needs --provider; name who is asked, such as --provider gb --zone GB")

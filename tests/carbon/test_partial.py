@@ -111,10 +111,11 @@ def test_a_written_trace_is_read_back_with_its_accounting(tmp_path, kind, factor
 def test_a_trace_that_cannot_be_written_leaves_nothing(tmp_path):
     trace = trace_of(START, [1.0])
     (tmp_path / "folder").mkdir()
-    for path in (tmp_path / "none" / "out.csv", tmp_path / "folder"):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "out.csv", tmp_path / "folder"):
         with pytest.raises(InputError, match=f"--out {path}: cannot be written"):
             recording.write_csv(trace, path)
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_periods_end_with_the_last_hour_that_is_over(monkeypatch):

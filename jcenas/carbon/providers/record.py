@@ -1,9 +1,7 @@
 """Traces recorded from providers: `jcenas trace --provider` and the history of `jcenas forecast --provider`."""
 
 import datetime
-import os
 import pathlib
-import tempfile
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,6 +13,7 @@ from jcenas.carbon.providers.names import chain_from_name, check_zone_given, ser
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.carbon.zones import DEFAULT_ZONE
 from jcenas.errors import InputError
+from jcenas.runtime.paths import replacing
 
 HOUR = datetime.timedelta(hours=1)
 
@@ -69,15 +68,9 @@ def write_csv(trace: CarbonTrace, path: pathlib.Path) -> None:
     times = np.datetime_as_string(trace.times, unit="s")
     rows = zip(times, trace.intensity_g_per_kwh.tolist(), flags.tolist(), strict=True)
     lines = [f"{time}Z,{trace.zone},{value!r},{str(flag).lower()}\n" for time, value, flag in rows]
-    part = None
     try:
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"time_utc,zone,{column},estimated\n" + "".join(lines))
-        os.chmod(part, 0o644)
-        os.replace(part, path)
+        with replacing(path) as part:
+            part.write_text(f"time_utc,zone,{column},estimated\n" + "".join(lines), encoding="utf-8")
     except (OSError, ValueError) as error:
-        if part is not None:
-            pathlib.Path(part).unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"--out {path}: cannot be written ({reason}); choose another file") from error
