@@ -23,6 +23,7 @@ from jcenas.tables.table_file import check_columns, numbers, read_frame
 SECONDS = 3600.0  # of a training where no column says it
 ERROR, TRAIN_SECONDS, NOISE = "error", "train_seconds", "noise"  # columns that the program knows by name
 _APART = re.compile(r"[\s,;|+\[\](){}'\"]+")
+_MORE_IS_BETTER = re.compile(r"(^|[^a-z])(acc|accuracy|auc|f1|score|r2|map|top[_-]?[15]|bleu)([^a-z]|$)")
 _SHOWN = 5
 
 
@@ -84,6 +85,7 @@ def table_of(
     columns = {ERROR: _error(values[error], error, error in maximise, name, notes)}
     for cost in costs:
         columns["-" + cost if cost in maximise else cost] = -values[cost] if cost in maximise else values[cost]
+    _note_rounding(columns, list(columns), notes)
     columns[TRAIN_SECONDS] = values[seconds] if seconds else np.full(len(frame), SECONDS)
     if not seconds:
         notes[TRAIN_SECONDS] = f"no column of seconds is named, so that every training takes {SECONDS:g} s"
@@ -152,7 +154,17 @@ def _error(values: np.ndarray, column: str, maximise: bool, name: str, notes: di
             f"--maximise {column}"
         )
     notes[ERROR] = f"column {column}"
+    if _MORE_IS_BETTER.search(column.lower()):
+        notes[ERROR] += f", of which less is taken to be better; if more is, say --maximise {column}"
     return values
+
+
+def _note_rounding(columns: dict[str, np.ndarray], names: Sequence[str], notes: dict[str, str]) -> None:
+    """Say which columns hold values of which a table, in 32 bits, cannot tell half apart."""
+    for name in names:
+        given, kept = (np.unique(values).size for values in (columns[name], columns[name].astype(np.float32)))
+        if 2 * kept < given:
+            notes[name] = f"its {given} values become {kept} in 32 bits; subtract a constant to keep them apart"
 
 
 def _others(frame: pd.DataFrame, names: Sequence[str], notes: dict[str, str]) -> dict[str, np.ndarray]:

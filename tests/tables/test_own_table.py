@@ -54,6 +54,16 @@ def test_choices_are_the_sorted_values(read, form, sep):
     assert dict(table.notes)["error"] == "column val_error"
 
 
+def test_what_may_be_meant_otherwise_is_said(read):
+    notes = dict(read(frame(top1_acc=np.arange(6.0)), error="top1_acc").notes)
+    assert notes["error"] == (
+        "column top1_acc, of which less is taken to be better; if more is, say --maximise top1_acc"
+    )
+    close = dict(read(frame(ms=1e9 + np.arange(6.0))).notes)  # floats of 32 bits are 64 apart there
+    assert close["ms"] == "its 6 values become 1 in 32 bits; subtract a constant to keep them apart"
+    assert "ms" not in dict(read(frame(ms=1e6 + np.arange(6.0))).notes)
+
+
 def test_integers_from_one_are_four_choices(read):
     rows = list(itertools.product(range(1, 5), (2, 9)))
     data = pd.DataFrame(rows, columns=["op", "width"]).assign(val_error=5.0, ms=1.0)
