@@ -31,8 +31,8 @@ def lowered(monkeypatch):
     """Names of the programs that are lowered meanwhile."""
     names = []
 
-    def note(event, seconds, **facts):
-        del seconds
+    def note(event, duration_secs, **facts):
+        del duration_secs
         if event.endswith("jaxpr_to_mlir_module_duration"):
             names.append(facts.get("fun_name"))
 
