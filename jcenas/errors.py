@@ -3,6 +3,8 @@
 The command line prints it as one line and exits with code 2; every other exception is a defect and keeps its traceback.
 """
 
+import operator
+
 MOST_SEED = 2**31 - 1
 MOST_HOURS = 24 * 366 * 10  # of a run; a trace of ten years
 
@@ -41,8 +43,14 @@ def check_integer(flag: str, value: int | None, least: int, most: int) -> None:
         most: largest.
 
     Raises:
-        InputError: it is outside, in one line.
+        InputError: it is outside, or no integer, in one line.
     """
-    if value is None or least <= value <= most:
+    if value is None:
+        return
+    try:
+        operator.index(value)
+    except TypeError:
+        raise InputError(f"{flag} {without_breaks(value)}: must be an integer") from None
+    if least <= value <= most:
         return
     raise InputError(f"{flag} {value}: must be at {f'least {least}' if value < least else f'most {most}'}")

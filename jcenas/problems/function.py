@@ -12,15 +12,16 @@ import dataclasses
 import functools
 import math
 import multiprocessing
+import numbers
 import pickle
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jcenas.errors import InputError, without_breaks
+from jcenas.errors import InputError, check_integer, without_breaks
 from jcenas.problems.budget import Evaluate
 from jcenas.problems.problem import DIFFERENT
 from jcenas.registry.cost_names import MOST_COSTS
@@ -31,6 +32,20 @@ if TYPE_CHECKING:
 
 SAMPLE = 256  # architectures that stand for the space: the user's formulas are called for each
 REFERENCE_MARGIN = 1.1  # the reference point lies beyond the dearest of them
+_MOST_RETRIES = 1_000_000
+# What the columns of results and reports are called beside the costs.
+_TAKEN = {
+    "number",
+    "proposal",
+    "cell",
+    "genome",
+    "error",
+    "accuracy",
+    "validation_accuracy",
+    "test_accuracy",
+    "seconds",
+}
+_TAKEN |= {"energy_kwh", "emissions_g"}
 TOP_LEVEL = "define it at the top level of a module, since worker processes import it from there"
 
 Formula = Callable[[Any], float]  # of a genome, as the function gets it
@@ -204,18 +219,17 @@ def make_function_problem(
             f"costs names {len(costs)} ({', '.join(costs)}); a search takes up to {MOST_COSTS} beside the error"
         )
     for name, formula in costs.items():
+        if name in _TAKEN or not (isinstance(name, str) and name.strip() and name.isprintable()):
+            raise InputError(f"costs[{name!r}]: no name of a cost, or that of another column; call it latency_ms or so")
         if formula is not None and not callable(formula):
             raise InputError(f"costs[{name!r}] must be a function of a genome, or None where evaluate returns the cost")
-    if not options["time_limit_s"] > 0:
-        raise InputError(f"time_limit_s {options['time_limit_s']}: must be a positive number of seconds")
-    if options["retries"] < 0:
-        raise InputError(f"retries {options['retries']}: must be at least 0")
+    if not _is_number(limit := options["time_limit_s"]) or not limit > 0:
+        raise InputError(f"time_limit_s {limit!r}: must be a positive number of seconds")
+    check_integer("retries", options["retries"], 0, _MOST_RETRIES)
     expected = options["expected_s"]
-    if expected is not None and not callable(expected) and not 0 < expected < math.inf:
-        raise InputError(f"seconds {expected}: must be a positive number, or a function of a genome")
-    point = None if reference is None else tuple(map(float, reference))
-    if point is not None and (len(point) != 1 + len(costs) or not all(0 < x < math.inf for x in point)):
-        raise InputError(f"reference {reference}: must be (error, {', '.join(costs)}), positive numbers")
+    if expected is not None and not callable(expected) and not (_is_number(expected) and 0 < expected < math.inf):
+        raise InputError(f"seconds {expected!r}: must be a positive number, or a function of a genome")
+    point = None if reference is None else _point(reference, list(costs))
     problem = FunctionProblem(space=space, evaluate=evaluate, costs_of=dict(costs), reference=point or (), **options)
     if point is None and problem.returned:
         raise InputError(
@@ -223,6 +237,18 @@ def make_function_problem(
             f"reference=(error, {', '.join(costs)}), beyond which a result is of no use"
         )
     return problem
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _point(reference: Any, costs: Sequence[str]) -> tuple[float, ...]:
+    """A reference point as floats (m,)."""
+    values = list(reference) if isinstance(reference, Iterable) else []
+    if len(values) != 1 + len(costs) or not all(_is_number(x) and 0 < x < math.inf for x in values):
+        raise InputError(f"reference {reference!r}: must be (error, {', '.join(costs)}), positive numbers")
+    return tuple(map(float, values))
 
 
 def with_reference(problem: FunctionProblem, error: float) -> FunctionProblem:

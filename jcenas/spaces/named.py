@@ -35,11 +35,13 @@ class Named:
         """The space of a dict from names to values.
 
         Raises:
-            InputError: no variable, or one without values, with a repeated one, or with one that has no hash; names it.
+            InputError: no variable, or one without a name or values, with a value twice, or one without a hash.
         """
         if not choices:
             raise InputError("the space has no variables; give a dict such as {'depth': [2, 4, 8]}")
         for name, values in choices.items():
+            if not (isinstance(name, str) and name.strip() and name.isprintable()):
+                raise InputError(f"space[{name!r}]: a variable's name must be a text on one line, such as 'depth'")
             if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
                 raise InputError(f"space[{name!r}] must be a list of values, such as [2, 4, 8]")
             try:
@@ -47,7 +49,7 @@ class Named:
                     raise InputError(f"space[{name!r}] holds a value twice: {list(values)}")
             except TypeError as error:
                 raise InputError(f"space[{name!r}]: {error}; use numbers, texts or tuples as values") from error
-        return cls(tuple(map(str, choices)), tuple(map(tuple, choices.values())))
+        return cls(tuple(choices), tuple(map(tuple, choices.values())))
 
     @property
     def cardinalities(self) -> tuple[int, ...]:

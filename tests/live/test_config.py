@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from jcenas.carbon.power import STATES, PowerModel
@@ -93,6 +94,13 @@ def test_an_hour_is_as_given_or_as_the_problem_has_it(given, hour_s):
 @pytest.mark.parametrize(("hour_seconds", "real"), [(3.0, False), (3599.0, False), (3600.0, True), (7200.0, True)])
 def test_an_hour_of_an_hour_is_real_time(hour_seconds, real):
     assert SearchConfig(hour_seconds=hour_seconds).real_time == real
+
+
+@pytest.mark.parametrize("value", ["3", 3.5, [3]])
+def test_a_program_gives_integers(value):
+    with pytest.raises(InputError, match=r"--hours .*: must be an integer"):
+        SearchConfig(hours=value)
+    assert SearchConfig(hours=np.int64(3)).hours == 3
 
 
 def test_devices_of_a_cpu_share_the_power_of_one_unless_it_is_given():
