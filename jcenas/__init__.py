@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jcenas.live.config import SearchConfig as SearchConfig
     from jcenas.live.entry import search as search
     from jcenas.live.finish import SearchResult as SearchResult
+    from jcenas.live.greener.decorator import greenest as greenest
     from jcenas.problems.problem import Problem as Problem
     from jcenas.sim.config import SimulateConfig as SimulateConfig
     from jcenas.sim.run import Simulation as Simulation

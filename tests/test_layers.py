@@ -20,7 +20,7 @@ LAYERS = (
     {"problems", "alloc"},
     {"engine"},
     {"live", "sim"},
-    {"report"},
+    {"report", "integrations"},
     {"cli"},
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
@@ -94,6 +94,8 @@ def test_doors_are_few(path):
         assert not packages & {"pynvml", "psutil", "codecarbon", "zeus", "pyRAPL"}, f"{name} imports a meter's library"
     if name != "live/executors/ray.py":
         assert "ray" not in packages, f"{name} imports ray"
+    if name != "integrations/optuna.py":
+        assert "optuna" not in packages, f"{name} imports Optuna"
 
 
 ASK_FOR_DEVICES = {"devices", "local_devices", "device_count", "local_device_count"}
@@ -185,6 +187,7 @@ def test_imports_make_no_circle():
         ["-c", "import jcenas"],
         ["-c", "import jcenas.live"],
         ["-c", "from jcenas import Problem, SearchConfig, search; import jcenas.live.executors.worker"],
+        ["-c", "import jcenas.live.greener.terminal, jcenas.live.greener.waiting"],
         ["-m", "jcenas.cli", "--help"],
     ],
 )

@@ -19,6 +19,7 @@ from jcenas.cli.list import ListNames
 from jcenas.cli.measure import Measure
 from jcenas.cli.printing import OutputError, guard_output
 from jcenas.cli.report import Report
+from jcenas.cli.run import RunCommand
 from jcenas.cli.search import Search
 from jcenas.cli.simulate import Simulate
 from jcenas.cli.stopping import EXIT_INTERRUPTED, raise_again
@@ -36,6 +37,7 @@ COMMANDS = {
     "report": Report,
     "trace": Trace,
     "forecast": Forecast,
+    "run": RunCommand,
     "data": Data,
     "measure": Measure,
     "simulate": Simulate,
@@ -65,6 +67,7 @@ def command_of(arguments: Sequence[str]) -> Command:
         InputError: wrong arguments, in one line.
         SystemExit: after `--help`.
     """
+    arguments, command_line = _without_command(arguments)
     _check_repeated(arguments)
     said = io.StringIO()
     try:
@@ -84,7 +87,18 @@ def command_of(arguments: Sequence[str]) -> Command:
         named = {flag.removeprefix("--").partition(".")[0].replace("-", "_") for flag in _flags_in(arguments)}
         known = {field.name for field in dataclasses.fields(SearchConfig)}
         command = dataclasses.replace(command, given=tuple(sorted(named & known)))
+    if isinstance(command, RunCommand):
+        command = dataclasses.replace(command, command=command_line)
     return cast(Command, command)
+
+
+def _without_command(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The words of `jcenas run` up to --, and those of the user's command behind it."""
+    words = list(arguments)
+    if words[:1] != ["run"] or "--" not in words:
+        return words, ()
+    place = words.index("--")
+    return words[:place], tuple(words[place + 1 :])
 
 
 def _flags_in(arguments: Sequence[str]) -> list[str]:

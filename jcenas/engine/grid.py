@@ -79,8 +79,8 @@ class GridHours:
         lacking = PAST_H - len(known)
         return np.pad(known, (lacking, 0)), np.arange(PAST_H) >= lacking
 
-    def forecast(self, kind: Forecast, hour: int) -> np.ndarray:
-        """Quantiles of the coming hours, float32 (LEAD_H, 3), 10 %, 50 % and 90 %, issued at the start of an hour.
+    def forecast(self, kind: Forecast, hour: int, *, lead_h: int = LEAD_H) -> np.ndarray:
+        """Quantiles of the coming hours, float32 (lead_h, 3), 10 %, 50 % and 90 %, issued at the start of an hour.
 
         That hour itself is known. `model` sees the week before it, and is `persistence` while there is none;
         `persistence` repeats the day before; `none` expects what is now; `actual` is the truth.
@@ -88,13 +88,16 @@ class GridHours:
         Args:
           kind: of the forecast.
           hour: of the run.
+          lead_h: how many hours, this one included; the forecaster's last day is repeated beyond its four.
         """
         series, now = self.series, len(self.before) + hour
         if kind == "model" and now >= WEEK_H:
-            return self._by_model(series[now - WEEK_H : now + 1], hour)
-        lead = np.arange(LEAD_H)
+            ahead = self._by_model(series[now - WEEK_H : now + 1], hour)
+            lead, day = np.arange(lead_h), units.HOURS_PER_DAY
+            return ahead[np.where(lead < len(ahead), lead, len(ahead) - day + (lead - len(ahead)) % day)]
+        lead = np.arange(lead_h)
         if kind == "none":
-            values = np.full(LEAD_H, series[now])
+            values = np.full(lead_h, series[now])
         elif kind == "actual":
             values = series[np.minimum(now + lead, len(series) - 1)]
         else:
@@ -103,7 +106,7 @@ class GridHours:
         return np.repeat(values[:, None], len(QUANTILES), axis=1).astype(np.float32)
 
     def _by_model(self, seen: np.ndarray, hour: int) -> np.ndarray:
-        """The shipped forecaster's view from the week before an hour; `seen` ends with that hour."""
+        """The shipped forecaster's four days from the week before an hour; `seen` ends with that hour."""
         from jcenas.carbon.forecast import forecast_trace
         from jcenas.carbon.forecast.network import LEVELS
 
@@ -114,7 +117,7 @@ class GridHours:
             zone=self.trace.zone,
         )
         columns = [LEVELS.index(level) for level in QUANTILES]
-        quantiles = forecast_trace(week).quantiles_g_per_kwh[:LEAD_H, columns]
+        quantiles = forecast_trace(week).quantiles_g_per_kwh[:, columns]
         quantiles[0] = seen[-1]
         return quantiles.astype(np.float32)
 

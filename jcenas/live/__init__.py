@@ -15,5 +15,6 @@ if TYPE_CHECKING:
     from jcenas.live.config import SearchConfig as SearchConfig
     from jcenas.live.entry import search as search
     from jcenas.live.finish import SearchResult as SearchResult
+    from jcenas.live.greener.config import GreenerConfig as GreenerConfig
 else:
     __all__, __getattr__, __dir__ = lazy_exports(__name__)

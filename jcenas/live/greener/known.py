@@ -1,0 +1,113 @@
+"""What a waiting job knows of the grid: the hours that have begun, and a forecast of those until its deadline.
+
+`open_grid` is the one place where hours come from; who serves them otherwise than from a file or a typical year gives
+an object with the same `trace` and `forecast`.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+
+from jcenas import units
+from jcenas.carbon.trace import CarbonTrace
+from jcenas.engine import grid as grids
+from jcenas.engine.grid import GridHours
+from jcenas.errors import InputError
+from jcenas.live.greener.config import GreenerConfig
+
+HOUR_S = units.SECONDS_PER_HOUR
+# Quantiles of 10, 50 and 90 % weighted so give the mean of a skewed distribution (Hurst, Brown and Swanson 2000): the
+# emissions of a plan are a sum, and what is expected of a sum is the sum of the means.
+MEAN_OF_QUANTILES = np.array([0.3, 0.4, 0.3])
+
+Ask = Callable[[GridHours, grids.Forecast, int, int], np.ndarray]
+
+
+def ask_here(grid: GridHours, kind: grids.Forecast, hour: int, lead_h: int) -> np.ndarray:
+    """Quantiles of the coming hours, (lead_h, 3), computed by this process."""
+    return grid.forecast(kind, hour, lead_h=lead_h)
+
+
+def open_grid(config: GreenerConfig, now: datetime) -> tuple[GridHours, float]:
+    """The grid's hours from that of now on until the deadline, and how many seconds after their begin now is.
+
+    Args:
+        config: of the job.
+        now: UTC; `config.start` takes its place.
+
+    Raises:
+        InputError: as of `jcenas.engine.grid.choose`; the trace does not cover the time until the deadline.
+    """
+    begin = grids.parse_start(config.start) if config.start else now
+    hours = math.ceil(config.deadline_s / HOUR_S) + 1
+    try:
+        grid = grids.choose(
+            trace=config.trace, zone=config.zone, start=begin.isoformat(), hours=hours, column=config.column
+        )
+    except InputError as error:
+        if config.trace is None or config.start or "outside" not in str(error):
+            raise
+        raise InputError(f"{error}; give --start for a trace of the past, or --zone instead of it") from error
+    return grid, (begin - grid.trace.start).total_seconds()
+
+
+class GridView:
+    """Intensities that are expected from an hour on, asked for once in each hour."""
+
+    def __init__(self, grid: GridHours, kind: grids.Forecast, *, until_s: float, ask: Ask = ask_here):
+        """Bind the grid.
+
+        Args:
+            grid: its hours.
+            kind: of the forecast.
+            until_s: end of what is asked for, s since the begin of the grid's first hour.
+            ask: who computes the quantiles.
+        """
+        self.grid, self._kind, self._ask = grid, kind, ask
+        self._hours = math.ceil(until_s / HOUR_S)
+        self._last: tuple[int, np.ndarray] | None = None
+
+    def expected(self, hour: int) -> np.ndarray:
+        """Mean intensity of this hour, which is known, and of each until the end, g/kWh float64 (hours,)."""
+        if self._last is None or self._last[0] != hour:
+            quantiles = self._ask(self.grid, self._kind, hour, max(self._hours - hour, 1))
+            values = np.asarray(quantiles, float) @ MEAN_OF_QUANTILES
+            self._last = hour, values
+        return self._last[1]
+
+    def when(self, moment_s: float) -> datetime:
+        """The UTC time of a moment."""
+        return datetime.fromtimestamp(self.grid.trace.start.timestamp() + moment_s, UTC)
+
+    def trace(self, until_s: float) -> CarbonTrace:
+        """The intensities to charge by; beyond the grid's end its last day is repeated."""
+        return lengthened(self.grid.trace, math.ceil(until_s / HOUR_S) + 1)
+
+
+def lengthened(trace: CarbonTrace, hours: int) -> CarbonTrace:
+    """A trace of so many hours at least, whose last day is repeated beyond its end."""
+    missing = hours * trace.steps_per_hour - len(trace)
+    if missing <= 0:
+        return trace
+    day = trace.intensity_g_per_kwh[-units.HOURS_PER_DAY * trace.steps_per_hour :]
+    values = np.concatenate((trace.intensity_g_per_kwh, np.tile(day, -(-missing // len(day)))))
+    return CarbonTrace(
+        start=trace.start,
+        intensity_g_per_kwh=values,
+        step_seconds=trace.step_seconds,
+        zone=trace.zone,
+        source=trace.source,
+        kind=trace.kind,
+        factors=trace.factors,
+    )
+
+
+def expected_trace(grid: GridHours, expected: np.ndarray) -> CarbonTrace:
+    """Expected intensities from the grid's first hour on, as a trace."""
+    flags = np.ones(len(expected), bool)
+    return dataclasses.replace(
+        CarbonTrace(start=grid.trace.start, intensity_g_per_kwh=expected, zone=grid.trace.zone), estimated=flags
+    )
