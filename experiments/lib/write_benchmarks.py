@@ -27,6 +27,7 @@ EXPECTED = {
     "start_up": "Start-up time",
     "search_problems": "Every network problem, cold",
     "search_nasnet_cifar10": "An hour of NASNet cells on CIFAR-10",
+    "greener_hours": "`jcenas run`: a job in its greener hours",
     "lamoo_digits": "LaMOO against random search on digits, 5 seeds",
     "training_steps": "Training throughput",
     "networks_speed_cells": "NAS-Bench-201: candidate and supernets beside PyTorch",

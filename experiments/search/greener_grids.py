@@ -1,14 +1,14 @@
 """Held-out grids for the study of greener hours: zones, months, and a forecaster that has seen neither.
 
 The forecaster that ships was trained on all hours of all zones that there are data of, so none is left to test it on.
-Its stand-in is trained here by the same recipe on other zones, before July 2022 only. Zones are divided by country (or
-area of the United States) into eight folds: the first is tested, the second serves to choose how to plan and to
-calibrate, the other six to train.
+Its stand-in is trained here by the same recipe on other zones, before July 2022 only. Countries (or areas of the United
+States) are taken by their names: of every five the first is tested, the second serves to choose how to plan and to
+calibrate, and the other three to train.
 """
 
 import datetime
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.forecast.protocol import cut
-from experiments.forecast.zero_shot import BEGIN, CALIBRATE, END, NETWORK, RECIPE, fold_of
+from experiments.forecast.zero_shot import BEGIN, CALIBRATE, END, NETWORK, RECIPE
 from experiments.forecast.zones import further_traces, group_of, until, zone_traces
 from jcenas.carbon.forecast import weights, windows
 from jcenas.carbon.forecast.conformal import fit_scale
@@ -25,7 +25,7 @@ from jcenas.carbon.forecast.forecaster import Forecaster, uncalibrated
 from jcenas.carbon.forecast.network import log_intensity
 from jcenas.carbon.trace import CarbonTrace
 
-FOLDS = 8
+FOLDS = 5
 TEST, CHOOSE = 0, 1
 HOUR = datetime.timedelta(hours=1)
 
@@ -37,18 +37,18 @@ class Day(NamedTuple):
     start: datetime.datetime
 
 
-def zones_of(fold: int) -> dict[str, CarbonTrace]:
-    """Hourly life-cycle intensities of the zones of a fold, by name."""
+def zones_of(fold: int) -> dict[str, list[CarbonTrace]]:
+    """Hourly life-cycle intensities of the zones of a fold, by country or area."""
     zones = zone_traces()
-    folds = fold_of(list(zones), FOLDS)
-    return {zone: trace for zone, trace in zones.items() if folds[zone] == fold}
+    chosen = sorted({group_of(zone) for zone in zones})[fold::FOLDS]
+    return {group: [zones[zone] for zone in sorted(zones) if group_of(zone) == group] for group in chosen}
 
 
-def days(zones: Mapping[str, CarbonTrace], count: int, *, hours: int, seed: int) -> list[Day]:
-    """Days drawn in July to December 2022: zones in turn, a random second of the half year.
+def days(zones: Mapping[str, Sequence[CarbonTrace]], count: int, *, hours: int, seed: int) -> list[Day]:
+    """Days drawn in July to December 2022: countries in turn, a random zone of each, a random second of the half year.
 
     Args:
-      zones: to draw from.
+      zones: to draw from, by country.
       count: of the days.
       hours: of the trace that must follow the start.
       seed: of the draw.
@@ -59,7 +59,8 @@ def days(zones: Mapping[str, CarbonTrace], count: int, *, hours: int, seed: int)
     chosen = []
     for number in range(count):
         start = BEGIN + datetime.timedelta(seconds=int(draw.integers(most * 3600)))
-        chosen.append(Day(zones[names[number % len(names)]], start))
+        its = zones[names[number % len(names)]]
+        chosen.append(Day(its[int(draw.integers(len(its)))], start))
     return chosen
 
 
@@ -72,14 +73,14 @@ def forecaster(file: pathlib.Path | None = None, *, seed: int = 0) -> Forecaster
     """
     if file is not None and file.is_file():
         return weights.load(file)
-    zones = zone_traces()
-    folds = fold_of(list(zones), FOLDS)
-    held = {group_of(zone) for zone, fold in folds.items() if fold in (TEST, CHOOSE)}
-    known = until([one for one in [*zones.values(), *further_traces()] if group_of(one.zone) not in held], BEGIN)
+    held = {*zones_of(TEST), *zones_of(CHOOSE)}
+    others = [one for one in [*zone_traces().values(), *further_traces()] if group_of(one.zone) not in held]
+    known = until(others, BEGIN)
     table, spans = windows.make_table(known, [0] * len(known))
     rows = np.concatenate([windows.origins(span, None, None) for span in spans])
     params = train(jax.random.key(seed), NETWORK, RECIPE, table, rows)
-    table, spans = windows.make_table(list(zones_of(CHOOSE).values()), [0] * len(zones_of(CHOOSE)))
+    choose = [trace for its in zones_of(CHOOSE).values() for trace in its]
+    table, spans = windows.make_table(choose, [0] * len(choose))
     later = np.concatenate([windows.origins(span, CALIBRATE, BEGIN, every_h=24) for span in spans])
     batch = cut(table, jnp.asarray(later))
     quantiles = jax.jit(jax.vmap(lambda h, k: NETWORK.apply({"params": params}, h, k)))(batch.history, batch.known)

@@ -207,7 +207,7 @@ def record(rows: Sequence[Sequence[Any]], zones: Sequence[str]) -> None:
         expected=f"deadline met on all {DAYS} days, at least {GOAL:.0%} of the optimum's saving with 3 h in 24 h",
         notes=[
             verdict(rows),
-            f"Days drawn from July to December 2022 in {len(zones)} zones ({', '.join(zones)}), at any second. The "
+            f"Days drawn from July to December 2022 in zones of {', '.join(zones)} in turn, at any second. The "
             "held-out forecaster is of the shipped recipe, trained on other countries' zones before July 2022; the one "
             "that ships was trained on these hours too.",
             "The planner was chosen on the days of other zones (`--choose`).",

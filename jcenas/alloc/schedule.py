@@ -62,17 +62,19 @@ def _decisions(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Whether to run in a step with so much work left, bool (K, K + 1): of a job that runs, and of one that waits."""
     steps = len(cost)
-    on, off = np.full(steps + 1, np.inf), np.full(steps + 1, np.inf)  # least cost to the end by work that is left
+    on, off = np.full((2, steps + 1), np.inf)  # least cost to the end by work that is left
     on[0] = off[0] = 0.0
-    go_on, start = np.zeros((2, steps, steps + 1), bool)
+    run, wait, halt = np.full((3, steps + 1), np.inf)
+    resumed = off[pause_steps:] if interruptible else off[:0]
+    go_on, start = np.empty((2, steps, steps + 1), bool)
     for step in range(steps - 1, -1, -1):
-        run = np.concatenate(([np.inf], cost[step] + on[:-1]))
-        wait = standing[step] + off
-        halt = np.full(steps + 1, np.inf)
-        if interruptible and pause_steps <= steps:
-            halt[: steps + 1 - pause_steps] = pause_cost + standing[step] + off[pause_steps:]
-        go_on[step], start[step] = run <= halt, run <= wait
-        on, off = np.minimum(run, halt), np.minimum(run, wait)
+        np.add(on[:-1], cost[step], out=run[1:])
+        np.add(off, standing[step], out=wait)
+        np.add(resumed, standing[step] + pause_cost, out=halt[: len(resumed)])
+        np.less_equal(run, halt, out=go_on[step])
+        np.less_equal(run, wait, out=start[step])
+        np.minimum(run, halt, out=on)
+        np.minimum(run, wait, out=off)
         on[0] = off[0] = 0.0
     return go_on, start
 

@@ -74,6 +74,10 @@ class RunCommand:
         title = f"{what}: {self.config.work} of work within {self.config.deadline}, from {picture.start:%Y-%m-%d} UTC"
         fields = picture._asdict()
         first = [fields.pop(name) for name in ("start", "intensity_g_per_kwh", "spans_h")]
-        path = write_greener_plot(self.plot, *first, title=title, **fields)
+        try:
+            path = write_greener_plot(self.plot, *first, title=title, **fields)
+        except OSError as error:  # which must not hide the command's own code
+            say_to_stderr(f"no plot: {self.plot}: {error.strerror}")
+            return
         if not self.quiet:
             say_to_stderr(f"plot: {path}")

@@ -160,13 +160,13 @@ def test_persistence_repeats_the_day_before():
     assert (rows[:, :1] == rows).all()  # no spread
 
 
-def test_persistence_beyond_a_day(monkeypatch):
+def test_persistence_beyond_a_day():
     run = hours_of(np.arange(100.0, 130.0), before=np.arange(76.0, 100.0))
-    monkeypatch.setattr(grid, "LEAD_H", 26)
-    rows = run.forecast("persistence", 0)[:, 1]
+    rows = run.forecast("persistence", 0, lead_h=26)[:, 1]
     np.testing.assert_array_equal(rows[:3], [100, 77, 78])
     np.testing.assert_array_equal(rows[24:], [100, 77])  # the same hour of the day before, of two days before
-    np.testing.assert_array_equal(hours_of([5.0, 6.0]).forecast("persistence", 1)[:, 1], [6, *[5] * 23, *[6, 5]])
+    short = hours_of([5.0, 6.0]).forecast("persistence", 1, lead_h=26)
+    np.testing.assert_array_equal(short[:, 1], [6, *[5] * 23, *[6, 5]])
 
 
 def test_nothing_and_the_truth():
@@ -202,6 +202,16 @@ def test_the_model_waits_until_a_week_is_known():
     later = run.forecast("model", 68)  # the 169th hour
     assert (later[1:, 2] > later[1:, 0]).all()  # quantiles, not a repeated day
     assert run.told("model").startswith("the day before repeated until a week is known (100 h of history")
+
+
+def test_the_model_repeats_its_last_day_beyond_its_four():
+    run = hours_of(wave(30), before=wave(168), start=START + datetime.timedelta(hours=168))
+    rows = run.forecast("model", 0, lead_h=130)
+    np.testing.assert_array_equal(rows[:24], run.forecast("model", 0))
+    np.testing.assert_array_equal(rows[96:120], rows[72:96])
+    np.testing.assert_array_equal(rows[120:], rows[72:82])
+    assert (rows[72:96] != rows[48:72]).any()
+    assert run.forecast("none", 2, lead_h=3).shape == run.forecast("actual", 29, lead_h=3).shape == (3, 3)
 
 
 @pytest.mark.parametrize("kind", ["persistence", "none", "actual"])

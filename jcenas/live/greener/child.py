@@ -24,7 +24,7 @@ from jcenas.live.greener.job import State
 PAUSE_CODE = 85  # what HTCondor's self-checkpointing jobs exit with
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")  # signals that are passed on
 # Blocks until a line or the end of its input comes; the latter means that nobody is left who could write one.
-_GUARD = 'IFS= read -r word || kill -CONT -- "-$0"'
+_GUARD = 'IFS= read -r word || kill -s CONT -- "-$0"'
 
 
 def signal_named(text: str) -> signal.Signals:

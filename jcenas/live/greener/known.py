@@ -7,7 +7,7 @@ an object with the same `trace` and `forecast`.
 import dataclasses
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def open_grid(config: GreenerConfig, now: datetime) -> tuple[GridHours, float]:
         InputError: as of `jcenas.engine.grid.choose`; the trace does not cover the time until the deadline.
     """
     begin = grids.parse_start(config.start) if config.start else now
-    hours = math.ceil(config.deadline_s / HOUR_S) + 1
+    hours = 1 if config.trace is not None else math.ceil(config.deadline_s / HOUR_S) + 1  # of a file comes all there is
     try:
         grid = grids.choose(
             trace=config.trace, zone=config.zone, start=begin.isoformat(), hours=hours, column=config.column
@@ -51,7 +51,14 @@ def open_grid(config: GreenerConfig, now: datetime) -> tuple[GridHours, float]:
         if config.trace is None or config.start or "outside" not in str(error):
             raise
         raise InputError(f"{error}; give --start for a trace of the past, or --zone instead of it") from error
-    return grid, (begin - grid.trace.start).total_seconds()
+    begin_s = (begin - grid.trace.start).total_seconds()
+    if grid.trace.hours * HOUR_S < begin_s + config.deadline_s:
+        ends = grid.trace.start + timedelta(hours=grid.trace.hours)
+        raise InputError(
+            f"{config.trace}: ends at {ends:%Y-%m-%dT%H:%MZ}, before the deadline in {config.deadline}; give a longer "
+            "trace, a sooner --deadline, or an earlier --start"
+        )
+    return grid, begin_s
 
 
 class GridView:

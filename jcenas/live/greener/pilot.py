@@ -11,6 +11,8 @@ from jcenas.live.greener.job import AT_WORK, Pausable
 from jcenas.live.greener.known import HOUR_S, GridView
 from jcenas.live.greener.planner import Planner
 
+SLEPT_S = 60.0  # by which the time of day is ahead of the time that passed, at least, where the machine slept
+
 
 class Flown(NamedTuple):
     """What happened to a job.
@@ -18,7 +20,7 @@ class Flown(NamedTuple):
     Attributes:
         code: how it ended.
         spans: begin and end of each time in which it ran, in seconds of the grid.
-        ran_s: their sum, without time in which the machine slept.
+        ran_s: their sum; time in which the machine slept is in neither.
         pauses: that it made.
         begin_s: when it could have started.
         ended_s: when it ended.
@@ -72,7 +74,8 @@ class Pilot:
                 self._once("waits", f"waits, until {self._hour_of(until_s)} or later")
             self._count()
             if self._job.state != "ended":
-                self._clock.wait(until_s, self._job.changes)
+                next_hour_s = (math.floor(self._clock.now_s() / HOUR_S) + 1) * HOUR_S  # when more is known
+                self._clock.wait(min(until_s, next_hour_s), self._job.changes)
         now = self._clock.now_s()
         code, deadline_s = self._job.code, self._begin_s + self._config.deadline_s
         return Flown(code, self._spans, self._ran_s, self._pauses, self._begin_s, now, deadline_s)
@@ -92,15 +95,17 @@ class Pilot:
         if plan.through:
             self._once("through", "needs the time that is left: it runs through")
             return True, now_s + left_s
-        next_hour_s = (math.floor(now_s / HOUR_S) + 1) * HOUR_S
-        return bool(plan.run[0]), min(plan.until_s(), next_hour_s)
+        return bool(plan.run[0]), plan.until_s()
 
     def _count(self) -> None:
         """Add the time since the last call to what the job has run."""
         now, steady = self._clock.now_s(), self._clock.steady_s()
         if self._at_work:
             began, was_steady = self._since
-            self._ran_s += steady - was_steady
+            ran_s = steady - was_steady
+            self._ran_s += ran_s
+            if now - began > ran_s + SLEPT_S:  # the machine slept, and drew no power for the job
+                began = now - ran_s
             if self._spans and self._spans[-1][1] == began:
                 began = self._spans.pop()[0]
             self._spans.append((began, now))
@@ -108,7 +113,7 @@ class Pilot:
 
     def _tell(self, what: str) -> None:
         now = self._clock.now_s()
-        intensity = self._view.expected(math.floor(now / HOUR_S))[0]
+        intensity = self._view.trace(now).at_hour(math.floor(now / HOUR_S))
         self._say(f"{self._view.when(now):%a %H:%M} UTC, {intensity:.0f} g/kWh: {what}")
 
     def _once(self, kind: str, what: str) -> None:

@@ -61,7 +61,7 @@ def prepare(config: GreenerConfig, say: Callable[[str], None]) -> Outset:
 
 
 def dry_run(config: GreenerConfig, say: Callable[[str], None]) -> tuple[list[tuple[str, ...]], list[str], Picture]:
-    """Timetable, and start nothing: header and rows of the plan's times, lines about it, and its picture."""
+    """Plan, and start nothing: header and rows of the plan's times, lines about it, and its picture."""
     view, begin_s, forecasts = prepare(config, say)
     forecasts.close()
     plan = Planner(config, view, begin_s).plan(begin_s, config.work_s, running=False, started=False)

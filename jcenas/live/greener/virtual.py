@@ -3,7 +3,7 @@
 import math
 import queue
 
-from jcenas.live.greener.job import State
+from jcenas.live.greener.job import AT_WORK, State
 
 
 class VirtualClock:
@@ -29,11 +29,11 @@ class VirtualClock:
     def wait(self, until_s: float, changes: queue.SimpleQueue) -> None:
         """Jump to a time, or to the end of the job if that comes sooner."""
         del changes  # nothing happens by itself but the end
-        left = self.job.left_s if self.job is not None and self.job.state == "running" else math.inf
-        then = min(until_s, self._now + left)
-        if self.job is not None and self.job.state == "running":
-            self.job.passed(then - self._now)
-        self._now = max(then, self._now)
+        job = self.job if self.job is not None and self.job.state in AT_WORK else None
+        passes = max(0.0, min(until_s - self._now, math.inf if job is None else job.left_s))
+        if job is not None:
+            job.passed(passes)
+        self._now = until_s if passes == until_s - self._now else self._now + passes
 
 
 class VirtualJob:

@@ -123,6 +123,49 @@ def test_a_sped_up_hour_is_charged_for_its_seconds(grid_of):
     assert account.spent_g == pytest.approx(1.0)
 
 
+def test_time_in_which_the_machine_slept_is_no_work(grid_of):
+    class Sleeps(VirtualClock):
+        slept = 0.0
+
+        def steady_s(self):
+            return self._now - self.slept
+
+        def wait(self, until_s, changes):
+            super().wait(until_s, changes)
+            if self._now == HOUR and not self.slept:
+                self.slept = 2 * HOUR
+                self.advance(2 * HOUR)
+
+    config = GreenerConfig(work="2h", deadline="5h", forecast="none", margin="0s", pause_cost="0s", power=1000, pue=1)
+    clock = Sleeps()
+    view = GridView(grid_of([100, 900, 900, 100, 900]), config.forecast, until_s=config.deadline_s)
+    flown = Pilot(config, view, VirtualJob(clock, config.work_s), clock, list).fly()
+    assert flown.ran_s == pytest.approx(2 * HOUR)
+    assert flown.ended_s == pytest.approx(4 * HOUR)
+    assert sum(last - first for first, last in flown.spans) == pytest.approx(2 * HOUR)
+
+
+def test_a_job_that_pauses_late_goes_on_after_the_deadline(grid_of):
+    class Late(VirtualJob):
+        """Takes five hours to save."""
+
+        def pause(self):
+            self.state, self.left_s = "pausing", 5 * HOUR
+
+        def passed(self, seconds):
+            super().passed(seconds)
+            if self.state == "ended" and self.starts == 1:
+                self.state, self.left_s = "paused", HOUR
+
+    config = GreenerConfig(work="2h", deadline="4h", forecast="actual", margin="0s", pause_cost="0s")
+    clock, said = VirtualClock(), []
+    view = GridView(grid_of([100, 900, 900, 100]), config.forecast, until_s=config.deadline_s)
+    flown = Pilot(config, view, Late(clock, config.work_s), clock, said.append).fly()
+    assert flown.ran_s == pytest.approx(7 * HOUR)  # while it saves it runs
+    assert hours(flown) == [(0, 7)]
+    assert said[-1] == "Mon 06:00 UTC, 900 g/kWh: goes on"  # the trace has ended: its last day again
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("forecast", ["none", "persistence", "actual"])
 def test_the_deadline_is_met_on_any_grid(grid_of, seed, forecast):
