@@ -83,14 +83,12 @@ def asker(made: Forecaster) -> Callable[[grids.Day], Ask]:
     def of_day(day: grids.Day) -> Ask:
         if day.trace.zone not in tables:
             tables[day.trace.zone] = windows.make_table([day.trace], [windows.UNKNOWN_ZONE])[0]
-        rows = day.trace.index_of(day.start) + np.arange(LONGEST_H)
+        rows = day.trace.index_of(day.start) + 1 + np.arange(LONGEST_H)  # what each hour foresees begins behind it
         ahead = np.asarray(many(made, cut(tables[day.trace.zone], jnp.asarray(rows, jnp.int32))))[..., columns]
 
         def ask(grid: GridHours, kind: Any, hour: int, lead_h: int) -> np.ndarray:
             del kind
-            told = ahead[hour, :lead_h].copy()
-            told[0] = grid.trace.at_hour(hour)
-            return told
+            return np.concatenate([np.full((1, len(QUANTILES)), grid.trace.at_hour(hour)), ahead[hour]])[:lead_h]
 
         return ask
 
@@ -114,7 +112,7 @@ def outcome(config: GreenerConfig, day: grids.Day, ask: Ask) -> Outcome:
     clock = VirtualClock(begin_s)
     view = GridView(grid, config.forecast, until_s=begin_s + config.deadline_s, ask=ask)
     job = VirtualJob(clock, config.work_s, pause_cost_s=config.pause_cost_s)
-    flown = Pilot(config, view, job, clock, say_nothing).fly()
+    flown = Pilot(config, view, job, clock=clock, begin_s=begin_s, say=say_nothing).fly()
     trace = view.trace(max(flown.ended_s, flown.deadline_s))
     account = account_of(config, trace, flown.spans, begin_s=begin_s, pauses=flown.pauses)
     return Outcome(

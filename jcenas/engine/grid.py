@@ -79,7 +79,7 @@ class GridHours:
         lacking = PAST_H - len(known)
         return np.pad(known, (lacking, 0)), np.arange(PAST_H) >= lacking
 
-    def forecast(self, kind: Forecast, hour: int, *, lead_h: int = LEAD_H) -> np.ndarray:
+    def forecast(self, kind: Forecast, hour: int, *, lead_h: int = LEAD_H, with_this_hour: bool = False) -> np.ndarray:
         """Quantiles of the coming hours, float32 (lead_h, 3), 10 %, 50 % and 90 %, issued at the start of an hour.
 
         That hour itself is known. `model` sees the week before it, and is `persistence` while there is none;
@@ -89,10 +89,15 @@ class GridHours:
           kind: of the forecast.
           hour: of the run.
           lead_h: how many hours, this one included; the forecaster's last day is repeated beyond its four.
+          with_this_hour: the forecaster's week ends with this hour, which is known, and not before it: the hours after
+            it are then foreseen better.
         """
         series, now = self.series, len(self.before) + hour
         if kind == "model" and now >= WEEK_H:
-            ahead = self._by_model(series[now - WEEK_H : now + 1], hour)
+            first = now + with_this_hour  # of the hours that are forecast
+            ahead = self._by_model(series[first - WEEK_H : first], hour + with_this_hour)
+            this = np.full((1, len(QUANTILES)), series[now], np.float32)
+            ahead = np.concatenate([this, ahead[1 - with_this_hour :]])
             lead, day = np.arange(lead_h), units.HOURS_PER_DAY
             return ahead[np.where(lead < len(ahead), lead, len(ahead) - day + (lead - len(ahead)) % day)]
         lead = np.arange(lead_h)
@@ -105,21 +110,19 @@ class GridHours:
             values[0] = series[now]
         return np.repeat(values[:, None], len(QUANTILES), axis=1).astype(np.float32)
 
-    def _by_model(self, seen: np.ndarray, hour: int) -> np.ndarray:
-        """The shipped forecaster's four days from the week before an hour; `seen` ends with that hour."""
+    def _by_model(self, week: np.ndarray, hour: int) -> np.ndarray:
+        """The shipped forecaster's four days from an hour on, of the week before it."""
         from jcenas.carbon.forecast import forecast_trace
         from jcenas.carbon.forecast.network import LEVELS
 
-        week = CarbonTrace(
+        history = CarbonTrace(
             start=self.trace.start + timedelta(hours=hour - WEEK_H),
-            intensity_g_per_kwh=seen[:-1],
+            intensity_g_per_kwh=week,
             step_seconds=_HOUR_S,
             zone=self.trace.zone,
         )
         columns = [LEVELS.index(level) for level in QUANTILES]
-        quantiles = forecast_trace(week).quantiles_g_per_kwh[:, columns]
-        quantiles[0] = seen[-1]
-        return quantiles.astype(np.float32)
+        return forecast_trace(history).quantiles_g_per_kwh[:, columns].astype(np.float32)
 
     def told(self, kind: Forecast) -> str:
         """Where a policy's view of the coming hours comes from, in one line for people."""

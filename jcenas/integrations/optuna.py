@@ -20,10 +20,10 @@ from jcenas.live.greener.terminal import say_to_stderr
 from jcenas.live.greener.waiting import GreenWait
 
 try:
-    from optuna.distributions import BaseDistribution
-    from optuna.samplers import BaseSampler, TPESampler
-    from optuna.study import Study
-    from optuna.trial import FrozenTrial, TrialState
+    from optuna.distributions import BaseDistribution  # pyright: ignore[reportMissingImports]
+    from optuna.samplers import BaseSampler, TPESampler  # pyright: ignore[reportMissingImports]
+    from optuna.study import Study  # pyright: ignore[reportMissingImports]
+    from optuna.trial import FrozenTrial, TrialState  # pyright: ignore[reportMissingImports]
 except ImportError as missing:
     raise ImportError("jcenas.integrations.optuna needs Optuna; pip install 'jcenas[optuna]'") from missing
 

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
 from jcenas.report.style import COLOR, save_png, style
@@ -33,14 +33,15 @@ def write_greener_plot(
       title: above the plot.
     """
 
-    def at(hours: float) -> np.datetime64:
+    def at(hours: float) -> float:
         moment = start.astimezone(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(hours=hours)
-        return np.datetime64(moment, "s")
+        return float(date2num(moment))
 
     with style():
         figure = Figure(figsize=(9.0, 3.2), layout="constrained")
         axes = figure.add_subplot()
         edges = np.array([at(hour) for hour in range(len(intensity_g_per_kwh) + 1)])
+        axes.xaxis_date()
         axes.stairs(intensity_g_per_kwh, edges, baseline=None, color=COLOR["ink"], linewidth=1.4, label="grid")
         for number, (first, last) in enumerate(spans_h):
             label = "runs" if number == 0 else "_nolegend_"

@@ -17,6 +17,14 @@ START = "2024-01-02T00:00Z"
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop processes")
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Ctrl-C works, also where the tests run in the background of a shell, which ignores it for them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def trace(tmp_path):
     """Three days of which every third hour is green."""

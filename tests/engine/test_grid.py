@@ -204,6 +204,18 @@ def test_the_model_waits_until_a_week_is_known():
     assert run.told("model").startswith("the day before repeated until a week is known (100 h of history")
 
 
+def test_the_model_may_see_the_hour_that_is_known():
+    values = wave(200)
+    values[170:] *= 1.3  # a rise that has just begun, in hour 2 of the run
+    run = hours_of(values[168:], before=values[:168], start=START + datetime.timedelta(hours=168))
+    blind, sees = (run.forecast("model", 2, with_this_hour=sees) for sees in (False, True))
+    np.testing.assert_allclose(sees[0], values[170], rtol=1e-6)
+    next_hour = run.forecast("model", 3)  # of the same week, but for the hour that is then known
+    np.testing.assert_array_equal(sees[2:24], next_hour[1:23])
+    error = [abs(rows[1, 1] - values[171]) for rows in (blind, sees)]
+    assert error[1] < error[0]
+
+
 def test_the_model_repeats_its_last_day_beyond_its_four():
     run = hours_of(wave(30), before=wave(168), start=START + datetime.timedelta(hours=168))
     rows = run.forecast("model", 0, lead_h=130)

@@ -35,5 +35,5 @@ def test_what_is_drawn(tmp_path, monkeypatch):
     np.testing.assert_allclose(
         ends, [(zero + hour, zero + 1.5 * hour), (zero + 2 * hour, zero + 2.25 * hour)], rtol=0, atol=1e-6
     )
-    (at,) = {date2num(value) for value in handles["deadline"].get_xdata()}
+    (at,) = set(handles["deadline"].get_xdata())
     assert at == pytest.approx(zero + 2.5 * hour, abs=1e-6)

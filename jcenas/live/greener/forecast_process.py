@@ -2,7 +2,7 @@
 
     python -m jcenas.live.greener.forecast_process
 
-answers questions on standard input (pickled arguments of `GridHours.forecast`) on standard output.
+answers questions on standard input (pickled arguments of `ask_here`) on standard output.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ import numpy as np
 
 from jcenas.engine import grid as grids
 from jcenas.engine.grid import GridHours
+from jcenas.live.greener.known import ask_here
 
 _ROOT = pathlib.Path(__file__).parents[3]  # of the package, wherever it was imported from
 LONGEST_S = 120.0  # of an answer; the first one compiles
@@ -37,15 +38,15 @@ class ForecastProcess:
         self._say, self._keep, self._process = say, keep, None
 
     def __call__(self, grid: GridHours, kind: grids.Forecast, hour: int, lead_h: int) -> np.ndarray:
-        """Quantiles of the coming hours, (lead_h, 3); see `GridHours.forecast`."""
+        """Quantiles of the coming hours, (lead_h, 3); see `ask_here`."""
         if kind != "model" or len(grid.before) + hour < grids.WEEK_H:
-            return grid.forecast(kind, hour, lead_h=lead_h)
+            return ask_here(grid, kind, hour, lead_h)
         try:
             answer = self._answer((grid, kind, hour, lead_h))
         except (OSError, EOFError, pickle.UnpicklingError, TimeoutError) as error:
             self.close()
             self._say(f"no forecast ({type(error).__name__}: {error}); yesterday is taken to repeat for this hour")
-            return grid.forecast("persistence", hour, lead_h=lead_h)
+            return ask_here(grid, "persistence", hour, lead_h)
         if not self._keep:
             self.close()
         return answer
@@ -76,7 +77,7 @@ class ForecastProcess:
         """End the process."""
         if self._process is not None:
             self._process.kill()
-            for pipe in (self._process.stdin, self._process.stdout):
+            for pipe in filter(None, (self._process.stdin, self._process.stdout)):
                 with contextlib.suppress(OSError):
                     pipe.close()
             self._process.wait()
@@ -92,8 +93,7 @@ def main() -> None:
     keep_compiled_programs()
     with contextlib.suppress(EOFError):
         while True:
-            grid, kind, hour, lead_h = pickle.load(questions)
-            pickle.dump(grid.forecast(kind, hour, lead_h=lead_h), answers)
+            pickle.dump(ask_here(*pickle.load(questions)), answers)
             answers.flush()
 
 

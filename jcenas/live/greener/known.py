@@ -28,7 +28,7 @@ Ask = Callable[[GridHours, grids.Forecast, int, int], np.ndarray]
 
 def ask_here(grid: GridHours, kind: grids.Forecast, hour: int, lead_h: int) -> np.ndarray:
     """Quantiles of the coming hours, (lead_h, 3), computed by this process."""
-    return grid.forecast(kind, hour, lead_h=lead_h)
+    return grid.forecast(kind, hour, lead_h=lead_h, with_this_hour=True)
 
 
 def open_grid(config: GreenerConfig, now: datetime) -> tuple[GridHours, float]:
@@ -73,7 +73,8 @@ class GridView:
             until_s: end of what is asked for, s since the begin of the grid's first hour.
             ask: who computes the quantiles.
         """
-        self.grid, self._kind, self._ask = grid, kind, ask
+        self.grid, self._ask = grid, ask
+        self._kind: grids.Forecast = kind
         self._hours = math.ceil(until_s / HOUR_S)
         self._last: tuple[int, np.ndarray] | None = None
 

@@ -39,18 +39,28 @@ class Flown(NamedTuple):
 class Pilot:
     """The loop round one job."""
 
-    def __init__(self, config: GreenerConfig, view: GridView, job: Pausable, clock: Clock, say: Callable[[str], None]):
-        """Bind the parts; the time to the deadline begins now.
+    def __init__(
+        self,
+        config: GreenerConfig,
+        view: GridView,
+        job: Pausable,
+        *,
+        clock: Clock,
+        begin_s: float,
+        say: Callable[[str], None],
+    ):
+        """Bind the parts.
 
         Args:
             config: of the job.
             view: what is known of the grid.
             job: not started yet.
             clock: of the grid.
+            begin_s: from when on the time to the deadline counts.
             say: told what happens, a line each.
         """
         self._config, self._view, self._job, self._clock, self._say = config, view, job, clock, say
-        self._begin_s = clock.now_s()
+        self._begin_s = begin_s
         self._planner = Planner(config, view, self._begin_s)
         self._spans: list[tuple[float, float]] = []
         self._ran_s, self._since, self._pauses = 0.0, (0.0, 0.0), 0

@@ -38,10 +38,11 @@ class Picture(NamedTuple):
 
 
 class Outset(NamedTuple):
-    """A job's grid, and where in it now is."""
+    """A job's grid, when in it the time to the deadline began, and its clock."""
 
     view: GridView
     begin_s: float
+    clock: RealClock
     forecasts: ForecastProcess
 
 
@@ -54,15 +55,16 @@ def prepare(config: GreenerConfig, say: Callable[[str], None]) -> Outset:
     grid, begin_s = open_grid(config, datetime.datetime.now(datetime.UTC))
     for note in grid.trace.notes:
         say(f"warning: {note}")
-    forecasts = ForecastProcess(say, keep=config.hour_seconds < KEEP_BELOW_S)
+    clock, fast = RealClock(begin_s, config.hour_seconds), config.hour_seconds < KEEP_BELOW_S
+    forecasts = ForecastProcess(say, keep=fast)
     view = GridView(grid, config.forecast, until_s=begin_s + config.deadline_s, ask=forecasts)
     view.expected(int(begin_s // HOUR_S))
-    return Outset(view, begin_s, forecasts)
+    return Outset(view, begin_s, RealClock(begin_s, config.hour_seconds) if fast else clock, forecasts)
 
 
 def dry_run(config: GreenerConfig, say: Callable[[str], None]) -> tuple[list[tuple[str, ...]], list[str], Picture]:
     """Plan, and start nothing: header and rows of the plan's times, lines about it, and its picture."""
-    view, begin_s, forecasts = prepare(config, say)
+    view, begin_s, _, forecasts = prepare(config, say)
     forecasts.close()
     plan = Planner(config, view, begin_s).plan(begin_s, config.work_s, running=False, started=False)
     expected = view.expected(0)
@@ -90,9 +92,9 @@ def run(config: GreenerConfig, child: Child, say: Callable[[str], None]) -> tupl
         OSError: the command cannot be started.
     """
     with passing_signals(child):
-        view, begin_s, forecasts = prepare(config, say)
+        view, begin_s, clock, forecasts = prepare(config, say)
         try:
-            flown = Pilot(config, view, child, RealClock(begin_s, config.hour_seconds), say).fly()
+            flown = Pilot(config, view, child, clock=clock, begin_s=begin_s, say=say).fly()
         finally:
             forecasts.close()
     if not flown.spans:

@@ -24,7 +24,7 @@ class GreenWait:
         clock: Clock | None = None,
         ask: Ask | None = None,
     ):
-        """Read the grid, and forecast the first hours; the time to the deadline begins then.
+        """Read the grid, and forecast the first hours; the time to the deadline begins now.
 
         Args:
             config: of the work.
@@ -39,9 +39,8 @@ class GreenWait:
         grid, begin_s = open_grid(config, datetime.datetime.now(datetime.UTC))
         forecasts = ask or ForecastProcess(say, keep=False)
         self.view = GridView(grid, config.forecast, until_s=begin_s + config.deadline_s, ask=forecasts)
+        self._clock, self.begin_s = clock or RealClock(begin_s, config.hour_seconds), begin_s
         self.view.expected(int(begin_s // HOUR_S))
-        self._clock = clock or RealClock(begin_s, config.hour_seconds)
-        self.begin_s = self._clock.now_s()
         self._planner = Planner(config, self.view, self.begin_s)
         self._gate, self._lock = threading.Lock(), threading.Lock()  # who waits; who reads or adds to the account
         self._spans: list[Span] = []

@@ -1,4 +1,5 @@
 import datetime
+import signal
 
 import numpy as np
 import pytest
@@ -7,6 +8,14 @@ from jcenas.carbon.trace import CarbonTrace
 from jcenas.engine.grid import GridHours
 
 START = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Ctrl-C works, also where the tests run in the background of a shell, which ignores it for them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def fly(grid, *, begin_s=0.0, takes_s=None, leaving_at=None, **given):
     clock, said = VirtualClock(begin_s), []
     job = VirtualJob(clock, config.work_s if takes_s is None else takes_s, pause_cost_s=config.pause_cost_s)
     view = GridView(grid, config.forecast, until_s=begin_s + config.deadline_s)
-    flown = Pilot(config, view, job, clock, said.append).fly()
+    flown = Pilot(config, view, job, clock=clock, begin_s=begin_s, say=said.append).fly()
     trace = view.trace(max(flown.ended_s, flown.deadline_s))
     return flown, account_of(config, trace, flown.spans, begin_s=begin_s, pauses=flown.pauses), said
 
@@ -139,7 +139,7 @@ def test_time_in_which_the_machine_slept_is_no_work(grid_of):
     config = GreenerConfig(work="2h", deadline="5h", forecast="none", margin="0s", pause_cost="0s", power=1000, pue=1)
     clock = Sleeps()
     view = GridView(grid_of([100, 900, 900, 100, 900]), config.forecast, until_s=config.deadline_s)
-    flown = Pilot(config, view, VirtualJob(clock, config.work_s), clock, list).fly()
+    flown = Pilot(config, view, VirtualJob(clock, config.work_s), clock=clock, begin_s=0.0, say=list).fly()
     assert flown.ran_s == pytest.approx(2 * HOUR)
     assert flown.ended_s == pytest.approx(4 * HOUR)
     assert sum(last - first for first, last in flown.spans) == pytest.approx(2 * HOUR)
@@ -160,7 +160,7 @@ def test_a_job_that_pauses_late_goes_on_after_the_deadline(grid_of):
     config = GreenerConfig(work="2h", deadline="4h", forecast="actual", margin="0s", pause_cost="0s")
     clock, said = VirtualClock(), []
     view = GridView(grid_of([100, 900, 900, 100]), config.forecast, until_s=config.deadline_s)
-    flown = Pilot(config, view, Late(clock, config.work_s), clock, said.append).fly()
+    flown = Pilot(config, view, Late(clock, config.work_s), clock=clock, begin_s=0.0, say=said.append).fly()
     assert flown.ran_s == pytest.approx(7 * HOUR)  # while it saves it runs
     assert hours(flown) == [(0, 7)]
     assert said[-1] == "Mon 06:00 UTC, 900 g/kWh: goes on"  # the trace has ended: its last day again
