@@ -51,7 +51,7 @@ def write_greener_plot(
         locator = AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * max(float(np.max(intensity_g_per_kwh)), 1.0))
         axes.margins(x=0.01)
         axes.set_ylabel("gCO2eq/kWh")
         axes.set_title(title)
