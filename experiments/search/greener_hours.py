@@ -208,9 +208,9 @@ def record(rows: Sequence[Sequence[Any]], zones: Sequence[str]) -> None:
             f"Days drawn from July to December 2022 in zones of {', '.join(zones)} in turn, at any second. The "
             "held-out forecaster is of the shipped recipe, trained on other countries' zones before July 2022; the one "
             "that ships was trained on these hours too.",
-            "The planner was chosen on the days of other zones (`--choose`), where seeing the hour that is known brought "
-            "2.4 points of the optimum's saving, planning by the mean in place of the median 0.9, and mixing in "
-            "persistence by a quarter took 1.8 (measured with the forecaster that ships).",
+            "The planner was chosen on the days of other zones (`--choose`), where seeing the hour that is known "
+            "brought 2.4 points of the optimum's saving, planning by the mean in place of the median 0.9, and mixing "
+            "in persistence by a quarter took 1.8 (measured with the forecaster that ships).",
             "Saved: against starting at once, in grams over all days. The optimum knows the future, may be paused at "
             "any moment for nothing, and uses the time to the deadline; `jcenas run` plans 1 min of work for a pause "
             "and ends 5 min early.",
