@@ -248,7 +248,7 @@ def _problems() -> Iterator[Entry]:
     Usual are the `channels` and `cells` of the networks and, where they are dear, `hour_seconds`.
     """
 
-    def one(name: str, target: str, text: str, drawing: str, channels: int, cells: int, **usual: float) -> Entry:
+    def one(name: str, target: str, text: str, drawing: str, channels: int, cells: int, **usual: Any) -> Entry:
         place = f"jcenas.report.drawings.{drawing}:draw"
         target = f"problems.{name}:{target}"
         return _entry("problem", name, target, text, drawing=place, channels=channels, cells=cells, **usual)
