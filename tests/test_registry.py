@@ -76,7 +76,7 @@ def test_arguments_by_hand(kind, text, argument, arguments):
         ("stage", "zero-shot:synflo", "unknown proxy 'synflo'; did you mean 'synflow'"),
         ("provider", "file:", "carbon provider 'file:' needs a PATH"),
         ("meter", "nvlm", "unknown meter 'nvlm'; did you mean 'nvml'[?] the meters are none, auto, nvml, rapl"),
-        ("executor", "remote", "unknown executor 'remote'; the executors are local, workers"),
+        ("executor", "remote", "unknown executor 'remote'; the executors are local, ray, workers"),
         ("optimiser", "lamoo", "unknown kind 'optimiser'; did you mean 'optimizer'"),
     ],
 )

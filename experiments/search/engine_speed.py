@@ -28,6 +28,7 @@ from jcenas.engine.stages import stage_from_name
 from jcenas.engine.state import SearchSizes
 from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
+from jcenas.live.executors.executor import Executor
 from jcenas.live.executors.virtual import Costs, VirtualExecutor
 from jcenas.live.ledger import Ledger
 from jcenas.live.loop import Limits, Loop
@@ -73,6 +74,11 @@ class Search:
             )
         return self._steps[room]
 
+    def executor(self, ledger: Ledger, folder: pathlib.Path) -> Executor:
+        """Who does the work."""
+        del folder
+        return VirtualExecutor(self.problem, ledger, Costs(), devices=self.devices, score="")
+
     def run(self, evaluations: int) -> tuple[int, float]:
         """Search until so many trainings have ended; how many there were, and the seconds that it took."""
         power = PowerModel()
@@ -80,7 +86,7 @@ class Search:
         with tempfile.TemporaryDirectory() as folder:
             database = RunDatabase(pathlib.Path(folder) / "run.db", create=True)
             ledger = Ledger(database, grid.trace, power, devices=self.devices, hour_seconds=3600.0)
-            executor = VirtualExecutor(self.problem, ledger, Costs(), devices=self.devices, score="")
+            executor = self.executor(ledger, pathlib.Path(folder))
             limits = Limits(
                 grid=grid, forecast="model", hours=HOURS, hour_s=3600.0, evaluations=evaluations, power=power
             )

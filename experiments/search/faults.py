@@ -1,14 +1,16 @@
 """Kill campaign: live searches on digits killed at random moments and resumed; nothing may be lost or repeated.
 
-Command:  python -m experiments.search.faults [--kills 45] [--seed 0] [--runs FOLDER] [--smoke]
+Command:  python -m experiments.search.faults [--kills 45] [--executor ray] [--seed 0] [--runs FOLDER] [--smoke]
 Expected: every count below "lost" is 0; exit status 1 where one is not.
 Cost:     about 15 s a kill on 2 CPU cores; `--smoke` (two kills) about a minute. Nothing is recorded: it is a check.
+          `--executor ray` needs the extra `ray`, and a minute more to start the nodes.
 
 A search runs as users start it, and is killed (SIGKILL) at a random moment of its work or of its start; the run
 database is then compared with what it held at the kill before. Of each kill: evaluations that are gone, evaluations
 whose numbers changed, proposals evaluated twice, emissions that shrank, and whether intervals and hours tell the same
-sums. When a search has finished, its front's test accuracies are counted, and the next search begins under another
-name and seed, until all kills are spent.
+sums. With `--executor ray` it runs over two nodes of this machine, and an actor or a whole node is killed as often as
+the search itself, which then has to go on by itself. When a search has finished, its front's test accuracies are
+counted, and the next search begins under another name and seed, until all kills are spent.
 """
 
 import argparse
@@ -29,10 +31,14 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from experiments.search.raylets import Raylets
+
 SEARCH = (
-    "--hours 24 --hour-seconds 1 --channels 4 --epochs 2 --batch-size 128 --proposals 16 --devices 1 "
+    "--hours 24 --hour-seconds 1 --channels 4 --epochs 2 --batch-size 128 --proposals 16 "
     "--reference-error 1 --optimizer random --policy static:0.7"
 )
+NODES = 2  # of the Ray cluster
+VICTIMS = ("search", "actor", "node")
 STAGES = ("zero-shot:synflow", "one-shot", "none")
 LONGEST_S = 20.0  # to the next kill, from the begin of the process or of its work
 IN_THE_MIDDLE = 0.75  # of the kills
@@ -121,35 +127,80 @@ def charges(folder: pathlib.Path) -> int:
         return database.execute("SELECT COUNT(*) FROM intervals").fetchone()[0]
 
 
-def campaign(folder: pathlib.Path, kills: int, seed: int, longest_s: float) -> collections.Counter:
+class Search:
+    """A search that is started and resumed until it has finished, and what was lost of it."""
+
+    def __init__(self, folder: pathlib.Path, number: int, where: Sequence[str]):
+        """Nothing runs yet; `where`: words of the command line that name the devices."""
+        self.run, self._folder, self._before, self._process = folder / "runs" / f"run{number}", folder, None, None
+        stage = STAGES[number % len(STAGES)]
+        self._new = ["--name", self.run.name, "--seed", str(number), "--stage", stage, *SEARCH.split(), *where]
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has."""
+        return self._before is not None and self._before.status == "finished"
+
+    @property
+    def evaluations(self) -> int:
+        """Recorded ones."""
+        return self._before.rows if self._before else 0
+
+    def process(self) -> subprocess.Popen:
+        """Of the search, started where none runs."""
+        if self._process is None:
+            self._process = start(self._folder, ["--resume", str(self.run)] if self.run.exists() else self._new)
+        return self._process
+
+    def kill(self) -> None:
+        """End the process (SIGKILL)."""
+        process = self.process()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        self._process = None
+
+    def look(self) -> dict[str, int]:
+        """What is wrong with the books now, compared with those of the look before; all 0 where nothing is."""
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None
+        after = read_books(self.run)
+        found = losses(self._before, after)
+        self._before = after
+        return found
+
+
+def campaign(
+    folder: pathlib.Path, kills: int, seed: int, longest_s: float, raylets: Raylets | None = None
+) -> collections.Counter:
     """Kill so many times, and finish the last search; what was lost and what happened, by name."""
     draw, counts = random.Random(seed), collections.Counter()
+    where = ["--devices", "1"]
+    if raylets is not None:
+        where = ["--devices", str(NODES), "--executor", "ray", "--address", raylets.address]
     while counts["kills"] < kills:
-        number = counts["searches"]
+        search = Search(folder, counts["searches"], where)
         counts["searches"] += 1
-        run, before = folder / "runs" / f"run{number}", None
-        new = ["--name", run.name, "--seed", str(number), "--stage", STAGES[number % len(STAGES)], *SEARCH.split()]
-        while before is None or before.status != "finished":
-            process = start(folder, ["--resume", str(run)] if run.exists() else new)
-            last = counts["kills"] >= kills
+        while not search.finished:
+            process, last = search.process(), counts["kills"] >= kills
             if last:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(PATIENCE_S)
             else:
-                wait(process, run, draw, longest_s)
+                wait(process, search.run, draw, longest_s)
             ended = process.poll()
-            if ended is None:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                counts["kills"] += 1
             if ended not in (None, 0) or (ended is None and last):
                 counts["lost: searches that do not go on"] += 1
                 return counts
-            after = read_books(run)
-            for name, count in losses(before, after).items():
+            if ended is None:
+                victim = "search" if raylets is None else draw.choice(VICTIMS)
+                if victim == "search":
+                    search.kill()
+                if raylets is None or victim == "search" or raylets.kill(victim, draw):
+                    counts["kills"] += 1
+                    counts[f"kills of {victim}"] += 1
+            for name, count in search.look().items():
                 counts[f"lost: {name}"] += count
-            before = after
-        counts["evaluations"] += before.rows
+        counts["evaluations"] += search.evaluations
     return counts
 
 
@@ -157,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign, print its counts, and return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=45, help="kills in all")
+    parser.add_argument("--executor", choices=("local", "ray"), default="local", help="who does the work")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--runs", type=pathlib.Path, help="folder to keep the runs in; a temporary one if not given")
     parser.add_argument("--smoke", action="store_true", help="two kills, soon after each other")
@@ -165,7 +217,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         folder = given.runs or pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
-        counts = campaign(folder, kills, given.seed, longest_s)
+        raylets = None
+        if given.executor == "ray":
+            raylets = stack.enter_context(contextlib.closing(Raylets(NODES)))
+        counts = campaign(folder, kills, given.seed, longest_s, raylets)
         for name, count in counts.items():
             print(f"{count:6}  {name}")
         lost = sum(count for name, count in counts.items() if name.startswith("lost"))

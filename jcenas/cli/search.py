@@ -20,7 +20,7 @@ class Search:
     Attributes:
         config: the run.
         resume: run folder of an interrupted search to go on with; all other settings come from there, but --hours,
-            --carbon-budget, --evaluations, --devices and --side-by-side may be given anew.
+            --carbon-budget, --evaluations, --devices, --side-by-side and --address may be given anew.
         no_report: leave out report.html and the plots at the end.
         tensorboard: write TensorBoard events into the run folder: scalars as it goes on, and the plots now and then.
             Needs the extra jcenas[tensorboard]; look at them with tensorboard --logdir runs.

@@ -1,4 +1,4 @@
-"""What may change when a run goes on: its budgets, its devices and their slots. The run database notes every change."""
+"""What may change when a run goes on: its budgets, its devices, their slots and where they are; all is noted."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from jcenas.errors import InputError
 from jcenas.live.config import SearchConfig, flag_of
 
-CHANGEABLE = ("hours", "carbon_budget", "evaluations", "devices", "side_by_side")
+CHANGEABLE = ("hours", "carbon_budget", "evaluations", "devices", "side_by_side", "address")
 
 
 def check_changes(given: Mapping[str, Any]) -> None:

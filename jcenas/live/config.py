@@ -32,6 +32,7 @@ _MOST = {
 MOST_SIDE_BY_SIDE = 1024
 ARRAYS = "arrays"  # as `images`: a Python program hands them over
 AUTO = "auto"  # as `meter`: modelled where there is no counter
+RAY = "ray"  # as `executor`
 FUNCTION = "function"  # as `problem`: a Python program hands it over, see `jcenas.Problem.from_function`
 
 
@@ -99,8 +100,10 @@ class SearchConfig:
         power: electric power of a device by state, and PUE; left as it is, the devices of a CPU share it.
         meter: who measures the devices' energy, instead of the power model: none, auto (whatever counters there are),
             nvml (NVIDIA GPUs), rapl (CPU packages on Linux), another of `jcenas list meter`, or your own FILE.py.
-        executor: who does the work; by the problem if not given: local (this machine's devices), or workers (processes
-            that call your function).
+        executor: who does the work; by the problem if not given: local (this machine's devices), workers (processes
+            that call your function), or ray (the devices of many machines, see docs/cluster.md).
+        address: of the Ray cluster, HOST:PORT, or auto for the one that this machine is part of; if not given, Ray is
+            started on this machine alone.
         seed: of the split of the images, the optimiser and all weights.
 
     Raises:
@@ -141,6 +144,7 @@ class SearchConfig:
     power: PowerModel = dataclasses.field(default_factory=PowerModel)
     meter: str = "none"
     executor: str | None = None
+    address: str | None = None
     seed: int = 0
 
     def __post_init__(self):
@@ -217,6 +221,8 @@ class SearchConfig:
         if found.options.get("run", kind) != kind:
             what = "a function of your own" if self.of_function else "networks"
             raise InputError(f"--executor {self.executor} does not run {what}; leave it out")
+        if self.address is not None and self.executor != RAY:
+            raise InputError(f"--address {self.address} is of a Ray cluster; add --executor {RAY}")
 
     @property
     def metered_costs(self) -> tuple[str, ...]:

@@ -65,8 +65,8 @@ def search(
         config: of a new run whose networks jcenas trains.
         problem: of `jcenas.Problem.from_function`: what to search instead; again where such a run goes on.
         resume: run folder to go on with, instead of a config or settings.
-        changes: new values of `hours`, `carbon_budget`, `evaluations`, `devices` or `side_by_side`, where a run
-            goes on.
+        changes: new values of `hours`, `carbon_budget`, `evaluations`, `devices`, `side_by_side` or `address`, where a
+            run goes on.
         images: to learn, for example of `jcenas.train.image_set`, instead of those that the config names; again where a
             run with such images goes on.
         observer: who is told of the progress; nobody if None.

@@ -2,12 +2,10 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import jax
 import pandas as pd
 
 from jcenas import units
@@ -15,15 +13,14 @@ from jcenas.engine.grid import GridHours
 from jcenas.live.blind import blind_emissions_g
 from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
+from jcenas.live.device_work import SAME_ERROR, DeviceWork
 from jcenas.live.grid_facts import facts as grid_facts
 from jcenas.live.grid_facts import in_words
 from jcenas.live.ledger import Ledger
 from jcenas.live.measured import facts
-from jcenas.live.programs import DevicePrograms
 from jcenas.live.run_folder import RunFolder
 from jcenas.live.state import RunState
 from jcenas.runtime import checkpoint
-from jcenas.runtime.running_time import Stopwatch
 
 MEASURED = [
     "device time of training, scoring, compiling, timing and the final test",
@@ -36,7 +33,6 @@ POWER = "power of the device in each state and PUE (flags)"
 UNCOUNTED = "power of the device in time that no meter counted, and PUE (flags)"
 INTENSITY = "carbon intensity (see trace)"
 NOT_CHARGED = ["the host beside its devices", "making the report, which uses no device"]
-SAME_ERROR = 0.01  # of one network's validation errors on two kinds of device, which round differently
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,13 +56,7 @@ class SearchResult:
 
 
 def test_front(
-    state: RunState,
-    ledger: Ledger,
-    folder: RunFolder,
-    programs: DevicePrograms,
-    *,
-    epochs: int,
-    log: Callable[[str], None],
+    state: RunState, ledger: Ledger, folder: RunFolder, at_work: DeviceWork, device: int, *, log: Callable[[str], None]
 ) -> None:
     """Measure the test error of every cell on the front that has none yet, from its own weights; charged as scoring.
 
@@ -77,32 +67,30 @@ def test_front(
         state: of the run.
         ledger: to charge.
         folder: where the weights lie.
-        programs: of the device that tests.
-        epochs: that the candidates were trained.
+        at_work: the device that tests.
+        device: its number.
         log: told of every cell left out.
+
+    Raises:
+        DeviceLostError: the device is gone; another one goes on.
     """
-    like = None
     for proposal in state.pareto():
         if state.tested(proposal):
             continue
-        like = programs.init(jax.random.key(0), epochs) if like is None else like
-        genome = state.genomes[proposal - 1]
+        recorded = state.done[proposal - 1].objectives[0]
         try:
-            train = checkpoint.load(folder.candidate(proposal), like)
+            found, took = at_work.test(proposal, state.genomes[proposal - 1], recorded)
         except checkpoint.DamagedCheckpointError as error:
             log(f"candidate {proposal} is not tested: {error}")
             continue
-        watch = Stopwatch()
-        recorded, found = state.done[proposal - 1].objectives[0], programs.validation_error(train, genome)
-        same = abs(found - recorded) <= SAME_ERROR
-        error = programs.test_error(train, genome) if same else math.nan
-        ledger.standing(0, "scoring", "test", watch.read()[0])
-        if same:
-            state.add_test(proposal, error)
+        ledger.standing(device, "scoring", "test", took.ran)
+        if abs(found.validation_error - recorded) <= SAME_ERROR:
+            state.add_test(proposal, found.test_error)
         else:
             log(
-                f"candidate {proposal} is not tested: its weights give a validation error of {found:.4f} instead of "
-                f"the recorded {recorded:.4f}; do not use {folder.candidate(proposal)}"
+                f"candidate {proposal} is not tested: its weights give a validation error of "
+                f"{found.validation_error:.4f} instead of the recorded {recorded:.4f}; do not use "
+                f"{folder.candidate(proposal)}"
             )
 
 

@@ -154,8 +154,8 @@ class Ledger:
     @property
     def standing_g(self) -> float:
         """Emissions of what moved no clock, gCO2eq."""
-        rows = self.database.rows("SELECT emissions_g FROM intervals WHERE end_hour <= start_hour")
-        return math.fsum(row["emissions_g"] for row in rows)
+        parts = self.database.rows("SELECT emissions_g FROM intervals WHERE end_hour <= start_hour")
+        return math.fsum(part[0] for part in parts)
 
     def trainings_s(self) -> list[float]:
         """Device-seconds of every training, in the order of their end, those that are not over included."""
@@ -190,8 +190,7 @@ class Ledger:
             "SELECT state, SUM(COALESCE(measured_j, modelled_j)) / SUM(seconds) AS watts FROM intervals "
             "WHERE end_hour > start_hour GROUP BY state HAVING SUM(seconds) > 0"
         )
-        found = {f"{row['state']}_w": row["watts"] for row in self.database.rows(query)}
-        return dataclasses.replace(self.power, **found)
+        return dataclasses.replace(self.power, **{f"{r['state']}_w": r["watts"] for r in self.database.rows(query)})
 
     def job(self, proposal: int) -> Spent:
         """What the training of one proposal has cost so far, before and after interruptions."""
@@ -199,8 +198,7 @@ class Ledger:
 
     def time_utc(self, hour: float) -> str:
         """UTC time of a trace hour, ISO 8601."""
-        when = self.trace.start + datetime.timedelta(hours=hour)
-        return when.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return f"{self.trace.start + datetime.timedelta(hours=hour):%Y-%m-%dT%H:%M:%S}Z"
 
     def ends_at(self) -> float:
         """Trace hours that the trace covers."""
@@ -254,9 +252,15 @@ class Ledger:
         """Let a device wait until a trace hour; charged as idle. In real time the caller has waited."""
         self._reach(until)
         with self._lock:
-            end = min(until, self.ends_at())
-            if end > self.clock[device]:
+            if (end := min(until, self.ends_at())) > self.clock[device]:
                 self._rest(device, end)
+
+    def pass_over(self, device: int, until: float) -> None:
+        """Let the clock of a device that is not there go on to a trace hour: nobody pays for it."""
+        self._reach(until)
+        with self._lock:
+            self.clock[device] = max(self.clock[device], min(until, self.ends_at()))
+            self.database.set_meta("clocks", self.clock)
 
     def stood_still(self, device: int, seconds: float) -> None:
         """Charge as idle the time in which the process was stopped; it moves no clock but in real time, as idle too."""

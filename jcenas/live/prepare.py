@@ -22,19 +22,22 @@ from jcenas.engine.state import SearchSizes
 from jcenas.errors import InputError
 from jcenas.live import functions
 from jcenas.live import images as run_images
-from jcenas.live.config import SearchConfig
+from jcenas.live.config import RAY, SearchConfig
+from jcenas.live.device_work import DeviceWork, LocalDevice
 from jcenas.live.images import RunImages
 from jcenas.live.metering import of_devices, of_workers, open_metering
 from jcenas.live.programs import DevicePrograms, make_problem
 from jcenas.live.side_by_side import Slots, refusing_too_many, slots_of
 from jcenas.live.steps import Steps
 from jcenas.live.streamed import StreamedPrograms
+from jcenas.live.supernet_weights import SupernetWeights
 from jcenas.live.timing import measure
 from jcenas.moo.types import Space
 from jcenas.problems.function import FunctionProblem
 from jcenas.problems.network import NetworkProblem
 from jcenas.problems.problem import Problem
 from jcenas.runtime import sharding
+from jcenas.runtime.process import use_cpu_only
 from jcenas.runtime.running_time import Stopwatch
 from jcenas.train.host_set import HostSet
 from jcenas.train.images import ImageSet
@@ -46,18 +49,20 @@ _COMPILED_IN = ("problem", "seed", "channels", "cells", "batch_size", "learning_
 
 
 class Prepared(NamedTuple):
-    """What a run needs that is not in its folder. Where a function is searched: no images, and no programs."""
+    """What a run needs that is not in its folder. Where a function is searched: no images, and no devices at work."""
 
     images: RunImages | None
-    programs: list[DevicePrograms]
-    slots: list[Slots]  # of each device
+    at_work: Sequence[DeviceWork]  # every device
     problem: NetworkProblem | FunctionProblem
     supernet_s: float  # device-seconds that the stage's supernet is expected to take
-    seconds: dict[str, float]  # of each device: "compiling" and "timing"
+    compiling_s: list[float]  # of each device
+    timing_s: float  # of the first one
     at_once_s: dict[str, float]  # device-seconds of an epoch of one candidate by number at once, where measured
     device_names: list[str]
     meter: Metering
-    joules: dict[str, list[float | None]]  # of each of `seconds`, by device, as far as they were measured
+    joules: dict[str, list[float | None]]  # of "compiling" and "timing" by device, as far as they were measured
+    shares: int | None = None  # devices that share what a whole one draws, as the cores of a CPU do; None: none do
+    elsewhere: bool = False  # whether the devices are other processes'
 
     @property
     def devices(self) -> int:
@@ -67,7 +72,18 @@ class Prepared(NamedTuple):
     @property
     def side_by_side(self) -> int:
         """Candidates that a device trains at once."""
-        return self.slots[0].count if self.slots else 1
+        return self.at_work[0].count if self.at_work else 1
+
+    def close(self) -> None:
+        """Close the meter, and give devices back that are elsewhere."""
+        self.meter.close()
+        for device in self.at_work:
+            device.close()
+
+    def measured(self) -> dict[str, Any]:
+        """What the run database keeps of what was measured, by the names of `MEASURED`."""
+        facts = {name: getattr(self.problem, name, None) for name in _OF_PROBLEM}
+        return facts | {name: getattr(self, name) for name in ("supernet_s", "side_by_side", "at_once_s")}
 
     def record(self) -> dict[str, Any]:
         """What config.json says of what is learnt or called."""
@@ -83,6 +99,8 @@ def check(config: SearchConfig) -> None:
         InputError: unknown names, or a policy that needs what a live search does not know.
     """
     stage_from_name(config.stage)
+    if config.executor == RAY:  # this machine's accelerators are for those who train
+        use_cpu_only()
     told = {"forecast"} | (set() if config.carbon_budget is None else {"budget"})
     check_needs(policy_from_name(config.policy), told, where="jcenas search")
 
@@ -98,13 +116,38 @@ def load_images(config: SearchConfig, log: Callable[[str], None], given: ImageSe
     Raises:
         InputError: missing or unusable images, too few devices, or a batch larger than the training part.
     """
-    images = run_images.load(config, sharding.local_devices(config.devices)[0], given)
+    if config.executor == RAY:
+        use_cpu_only()
+    devices = sharding.local_devices(None if config.executor == RAY else config.devices)
+    images = run_images.load(config, devices[0], given)
     for note in images.notes:
         log(f"images: {note}")
     count = images.data.train.labels.shape[0]
     if config.batch_size > count:
         raise InputError(f"--batch-size {config.batch_size} is larger than the {count} training images")
     return images
+
+
+def prepare_where(
+    config: SearchConfig, images: RunImages, log: Callable[[str], None], folder: Path, known: dict | None = None
+) -> Prepared:
+    """`prepare` on the devices of the run's executor, which may be elsewhere.
+
+    Args:
+        config: of the run.
+        images: to learn.
+        log: told what takes long.
+        folder: of the run, which other machines must see; it need not be there yet.
+        known: see `prepare`.
+
+    Raises:
+        InputError: see `prepare`, and where there is no cluster or an unfit one.
+    """
+    if config.executor != RAY:
+        return prepare(config, images, log, known)
+    from jcenas.live.executors.cluster import prepare_cluster
+
+    return prepare_cluster(config, images, log, folder, known)
 
 
 def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None], known: dict | None = None) -> Prepared:
@@ -133,25 +176,44 @@ def prepare(config: SearchConfig, images: RunImages, log: Callable[[str], None],
         programs = [first, *(_copied(first, device) for device in devices[1:])]
         count = _at_once(config, devices, known)
         _slots(programs, count or 1)
-        compiled_s = watch.read()[0]
+        compiled_s = watch.read().ran
         joules = {"compiling": [meter.take(device) for device in every]}
         meter.end(every[1:])
         log(f"compiled in {compiled_s:.1f} s")
         timing = Stopwatch()  # begins when nothing more of the compiling is to be read
         problem = make_problem(config, images.data)
         found = measure(config, images, problem, programs, count, meter) if known is None else known
-        seconds, watch = {"compiling": compiled_s, "timing": timing.read()[0]}, Stopwatch()
+        timing_s, watch = timing.read().ran, Stopwatch()
         joules["timing"] = [meter.take(device) for device in every]
         slots = _slots(programs, count or found["side_by_side"])
-        seconds["compiling"] += watch.read()[0]  # of what was measured on the first device, for the others
+        compiled_s += watch.read().ran  # of what was measured on the first device, for the others
         meter.end(every)
         undo.pop_all()
     if slots[0].count > 1:
         log(f"{slots[0].count} candidates train at once on each device")
-    facts = {name: tuple(found[name]) for name in _OF_PROBLEM if name in found}
-    problem, names = dataclasses.replace(problem, **facts), sharding.describe(devices)
-    at_once_s = found.get("at_once_s") or {}
-    return Prepared(images, programs, slots, problem, found["supernet_s"], seconds, at_once_s, names, meter, joules)
+    names = sharding.describe(devices)
+    at_once_s, stage = found.get("at_once_s") or {}, stage_from_name(config.stage)
+    supernet = SupernetWeights(config, programs, few_shot=stage.score == "few-shot") if stage.supernet else None
+    at_work = [LocalDevice(config, *both, supernet) for both in zip(programs, slots, strict=True)]
+    return Prepared(
+        images=images,
+        at_work=at_work,
+        problem=problem_of(config, images, found),
+        supernet_s=found["supernet_s"],
+        compiling_s=[compiled_s] * len(devices),
+        timing_s=timing_s,
+        at_once_s=at_once_s,
+        device_names=names,
+        meter=meter,
+        joules=joules,
+        shares=len(devices) if sharding.on_cpu(devices) else None,
+    )
+
+
+def problem_of(config: SearchConfig, images: RunImages, measured: dict) -> NetworkProblem:
+    """The problem of a run, with what was measured, by the names of `MEASURED`."""
+    facts = {name: tuple(measured[name]) for name in _OF_PROBLEM if name in measured}
+    return dataclasses.replace(make_problem(config, images.data), **facts)
 
 
 def _at_once(config: SearchConfig, devices: list[sharding.Device], known: dict | None) -> int | None:
@@ -191,20 +253,25 @@ def prepare_function(
     names = functions.device_names(config)
     meter = open_metering(config, of_workers(names), log, goes_on=reference is not None)
     nothing: list[float | None] = [0.0] * len(names)
-    seconds, joules = {"compiling": 0.0, "timing": 0.0}, {"compiling": nothing, "timing": nothing}
-    return Prepared(None, [], [], problem, 0.0, seconds, {}, names, meter, joules)
+    joules = {"compiling": nothing, "timing": nothing}
+    return Prepared(None, [], problem, 0.0, [0.0] * len(names), 0.0, {}, names, meter, joules)
 
 
 def power_of_each(power: PowerModel, devices: Sequence[sharding.Device], *, shared_by: int = 1) -> PowerModel:
+    """Power of each of these devices, see `shared_power`."""
+    return shared_power(power, len(devices) if sharding.on_cpu(devices) else None, shared_by=shared_by)
+
+
+def shared_power(power: PowerModel, shares: int | None, *, shared_by: int = 1) -> PowerModel:
     """Power of each device: the usual one is of a whole device, of which a CPU's cores are parts.
 
     Args:
         power: as the user gave it; where a run goes on, of each of its devices at its start.
-        devices: that are in use now.
+        shares: devices in use now that are parts of one; None where each is whole.
         shared_by: how many there were at the start.
     """
     usual = PowerModel()
-    return usual.shared_by(len(devices)) if sharding.on_cpu(devices) and power == usual.shared_by(shared_by) else power
+    return power if shares is None or power != usual.shared_by(shared_by) else usual.shared_by(shares)
 
 
 @functools.lru_cache(maxsize=16)

@@ -30,7 +30,7 @@ class RunFolder:
     """An open run folder. The lock lives as long as the process, so a killed run never leaves it locked."""
 
     path: Path
-    lock: IO
+    lock: IO | None  # None where another process holds it
 
     @property
     def database(self) -> Path:
@@ -47,7 +47,8 @@ class RunFolder:
 
     def close(self) -> None:
         """Let others write the folder."""
-        self.lock.close()
+        if self.lock is not None:
+            self.lock.close()
 
 
 def planned_path(config: SearchConfig) -> Path:

@@ -22,6 +22,7 @@ from jcenas.live import finish, functions, grid_start, prepare, run_folder, trac
 from jcenas.live.changes import as_changed, check_changes, differences, said
 from jcenas.live.config import ARRAYS, SearchConfig
 from jcenas.live.database import RunDatabase, write_error
+from jcenas.live.device_work import DeviceLostError
 from jcenas.live.executors.executor import Parts
 from jcenas.live.finish import SearchResult
 from jcenas.live.images import check_same
@@ -69,7 +70,7 @@ def run(
                 f"{began[1].how_to_resume(began[0].path)}"
             ) from error
         finally:
-            began[3].meter.close()
+            began[3].close()
             began[0].close()
 
 
@@ -92,7 +93,8 @@ def _new(
     if problem is not None:
         prepared = prepare.prepare_function(config, problem, watched.log)
     else:
-        prepared = prepare.prepare(config, prepare.load_images(config, watched.log, given), watched.log)
+        images = prepare.load_images(config, watched.log, given)
+        prepared = prepare.prepare_where(config, images, watched.log, path)
         config = _with_power(config, prepared, shared_by=1)
     try:
         prepare.check_budget(config, prepared, hours)
@@ -105,15 +107,15 @@ def _new(
             fill=lambda part: _fill(part, config, grid, prepared),
         )
     except BaseException:
-        prepared.meter.close()
+        prepared.close()
         raise
     return folder, config, grid, prepared
 
 
 def _with_power(config: SearchConfig, prepared: Prepared, *, shared_by: int) -> SearchConfig:
-    """The configuration with the power of each of the devices, see `prepare.power_of_each`."""
-    devices = [of.device for of in prepared.programs]
-    return dataclasses.replace(config, power=prepare.power_of_each(config.power, devices, shared_by=shared_by))
+    """The configuration with the power of each of the devices, see `prepare.shared_power`."""
+    power = prepare.shared_power(config.power, prepared.shares, shared_by=shared_by)
+    return dataclasses.replace(config, power=power)
 
 
 def _grid(config: SearchConfig, watched: Observer) -> Grid:
@@ -174,7 +176,7 @@ def _resumed(
             return folder, config, grid, prepare.prepare_function(config, problem, watched.log, known["reference"])
         images = prepare.load_images(config, watched.log, given)
         check_same(record.get("images"), images)
-        prepared = prepare.prepare(config, images, watched.log, known)
+        prepared = prepare.prepare_where(config, images, watched.log, path, known)
         config = _with_power(config, prepared, shared_by=len(record.get("devices") or [""]))
         return folder, config, grid, prepared
     except BaseException:
@@ -209,13 +211,7 @@ def _fill(part: Path, config: SearchConfig, grid: Grid, prepared: Prepared) -> N
     facts = {
         "files": sums(part),
         "costs": [{"name": name, "unit": "" if config.of_function else _unit(name)} for name in problem.cost_names],
-        "reference": problem.reference,
-        "seconds_at": getattr(problem, "seconds_at", None),
-        "latency_at": getattr(problem, "latency_at", None),
-        "energy_at": getattr(problem, "energy_at", None),
-        "supernet_s": prepared.supernet_s,
-        "side_by_side": prepared.side_by_side,
-        "at_once_s": prepared.at_once_s,
+        **prepared.measured(),
         "room": prepare.room_of(config, problem, prepared.devices),
     }
     with database.transaction():
@@ -241,7 +237,7 @@ def _run(
     try:
         ledger = _ledger(database, config, grid, prepared)
         watch = Stopwatch()
-        busy = range(devices if prepared.programs else 1)  # workers are not there yet: the machine compiles once
+        busy = range(devices if prepared.at_work else 1)  # workers are not there yet: the machine compiles once
         with ledger.working(*busy):
             state = RunState(
                 database,
@@ -252,7 +248,7 @@ def _run(
             )
             state.steps.compile(state.catalog())
         database.set_meta("side_by_side", prepared.side_by_side)  # may be another than at the last start
-        _charge_preparation(ledger, prepared, busy, compiled_s=watch.read()[0])
+        _charge_preparation(ledger, prepared, busy, compiled_s=watch.read().ran)
         if isinstance(grid, LiveGrid) and config.real_time:
             ledger.now_h = grid.now_h  # until here the clocks stood at the begin of the process
         limits = Limits(
@@ -264,8 +260,7 @@ def _run(
             evaluations=config.evaluations,
             power=config.power,
         )
-        programs, slots = prepared.programs, prepared.slots
-        work = Parts(config, folder, ledger, problem, programs, slots, state.steps.stage, devices)
+        work = Parts(config, folder, ledger, problem, prepared.at_work, state.steps.stage, devices)
         with contextlib.closing(registry.load("executor", str(config.executor))(work)) as executor:
             parts = {"ledger": ledger, "state": state, "executor": executor}
             loop = Loop(folder.path.name, limits, **parts, observer=watched, stop=stop)
@@ -304,13 +299,15 @@ def _charge_preparation(ledger: Ledger, prepared: Prepared, busy: Sequence[int],
         ledger: of the run, on which devices were compiling for the last `compiled_s` seconds.
         prepared: with the seconds, and the joules, of what came before.
         busy: devices that compiled; the first of them was timed.
-        compiled_s: of the engine's steps.
+        compiled_s: of the engine's steps; devices elsewhere wait for them.
     """
     for device in busy:
         ledger.meter.put_back(device, prepared.joules["compiling"][device])
-        ledger.standing(device, "compiling", "compiling", prepared.seconds["compiling"] + compiled_s)
+        own_s, waited_s = prepared.compiling_s[device], compiled_s if prepared.elsewhere else 0.0
+        ledger.standing(device, "compiling", "compiling", own_s + compiled_s - waited_s)
+        ledger.standing(device, "idle", "idle", waited_s)
     ledger.meter.put_back(busy[0], prepared.joules["timing"][busy[0]])
-    ledger.standing(busy[0], "training", "timing", prepared.seconds["timing"])
+    ledger.standing(busy[0], "training", "timing", prepared.timing_s)
 
 
 def _finish(
@@ -321,10 +318,10 @@ def _finish(
     status = "interrupted" if why == "interrupted" else "finished"
     if status == "finished":
         finish.prune(state, folder)
-        if prepared.programs:
-            with ledger.working(0):
-                programs, log = prepared.programs[0], loop.observer.log
-                finish.test_front(state, ledger, folder, programs, epochs=config.epochs, log=log)
+        for device, at_work in enumerate(prepared.at_work):
+            with ledger.working(device), contextlib.suppress(DeviceLostError):
+                finish.test_front(state, ledger, folder, at_work, device, log=loop.observer.log)
+                break
         loop.record_last_hours()
     wall = loop.wall_s()
     hours = grid.known(0)

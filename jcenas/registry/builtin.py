@@ -204,6 +204,7 @@ def _executors() -> Iterator[Entry]:
     one = functools.partial(_entry, "executor")
     home = "live.executors"
     yield one("local", f"{home}.local:LocalExecutor.of", "this machine's devices, a thread each", run="networks")
+    yield one("ray", f"{home}.remote:RemoteExecutor.of", "devices of many machines, by Ray", run="networks")
     yield one("workers", f"{home}.workers:WorkersExecutor.of", "processes that call your own function", run="function")
 
 

@@ -47,6 +47,13 @@ def use_cpu_devices(work: int | None = None) -> None:
         jax.config.update("jax_num_cpu_devices", cpu_count(work))
 
 
+def use_cpu_only() -> None:
+    """Have JAX use no accelerator in this process; it keeps those that it has where its back end runs already."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+
+
 def cpu_count(work: int | None = None) -> int:
     """Number of CPUs that this process may use at once: the least of affinity, cgroup quota and pieces of work.
 

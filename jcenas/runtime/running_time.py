@@ -7,10 +7,18 @@ any CPU time, it was not running: the thread would have read the clock meanwhile
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 _EVERY_S = 0.25
 _LONGEST_S = 3.0  # between two readings of a process that runs, on a machine with much else to do
 _BUSY_SHARE = 0.2  # of CPU time in the time between; a call that lets no other thread run uses all of it
+
+
+class Took(NamedTuple):
+    """Seconds of some work."""
+
+    ran: float  # in which the process ran
+    stood: float = 0.0  # in which it stood still
 
 
 class RunningTime:
@@ -77,7 +85,7 @@ class Stopwatch:
         """Start it."""
         self._began = read()
 
-    def read(self) -> tuple[float, float]:
+    def read(self) -> Took:
         """Seconds since the start in which the process ran, and in which it stood still."""
         now = read()
-        return now[0] - self._began[0], now[1] - self._began[1]
+        return Took(now[0] - self._began[0], now[1] - self._began[1])

@@ -230,7 +230,7 @@ def test_weights_that_are_not_what_was_evaluated_are_left_out_of_the_test_with_a
     first, *others = finished.pareto["proposal"]
     weights = folder / "checkpoints" / f"candidate-{first}"
     if damage == "other":
-        programs = prepare.prepare(*prepared_again(folder)).programs[0]
+        programs = prepare.prepare(*prepared_again(folder)).at_work[0].programs
         checkpoint.save(weights, programs.init(jax.random.key(9), 1))
     else:
         damage(weights)

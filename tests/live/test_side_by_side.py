@@ -131,7 +131,7 @@ def alone(programs, state, genome, chunks):
 
 @pytest.mark.slow
 def test_members_that_come_and_go_are_each_as_alone(prepared):
-    programs, slots = prepared.programs[0], prepared.slots[0]
+    programs, slots = prepared.at_work[0].programs, prepared.at_work[0].slots
     assert slots.count == prepared.side_by_side == 3
 
     def fresh(number):

@@ -13,10 +13,9 @@ from typing import NamedTuple, Protocol
 
 from jcenas.engine.stages import Stage
 from jcenas.live.config import SearchConfig
+from jcenas.live.device_work import DeviceWork
 from jcenas.live.ledger import Ledger
-from jcenas.live.programs import DevicePrograms
 from jcenas.live.run_folder import RunFolder
-from jcenas.live.side_by_side import Slots
 from jcenas.live.state import Job, Outcome
 from jcenas.problems.problem import Problem
 
@@ -28,8 +27,7 @@ class Parts(NamedTuple):
     folder: RunFolder
     ledger: Ledger
     problem: Problem
-    programs: Sequence[DevicePrograms]  # one a device; none where a function is searched
-    slots: Sequence[Slots]  # of each device, for the candidates that it trains at once
+    at_work: Sequence[DeviceWork]  # one a device; none where a function is searched
     stage: Stage
     devices: int
 
@@ -76,7 +74,7 @@ class Executor(Protocol):
 
     @property
     def devices(self) -> int:
-        """How many."""
+        """How many are there, `Parts.devices` at most: as many as an hour's plan has; one at least when it begins."""
         ...
 
     def begin(self, hooks: Hooks) -> None:

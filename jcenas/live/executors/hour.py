@@ -27,11 +27,22 @@ class Hour:
             self.started.add(job.row)
             return job
 
+    def give_back(self, job: Job, left_s: float) -> None:
+        """A device that trained is gone: somebody else goes on with it next, in this hour or another."""
+        with self._lock:
+            self._jobs.insert(0, job)
+            self.left_s[job.row] = left_s
+
     def next_batch(self, size: int) -> list[Job]:
         """Take the next proposals to score."""
         with self._lock:
             batch, self._to_score = self._to_score[:size], self._to_score[size:]
             return batch
+
+    def give_back_batch(self, batch: list[Job]) -> None:
+        """A device that scored is gone: somebody else does it."""
+        with self._lock:
+            self._to_score[:0] = batch
 
     def report(self) -> Report:
         """What became of it; a training that ended after it was cut has ended."""

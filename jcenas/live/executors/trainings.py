@@ -1,32 +1,29 @@
 """The trainings of one device: as many at once as it has slots; each begins, goes on, ends, fails or is cut by itself.
 
 A training that was cut lies in its slot and in a checkpoint. It goes on from the slot where this device was the last
-to train it and has trained nothing since, else from the checkpoint, on whatever device takes it.
+to train it and has trained nothing since, else from the checkpoint, on whatever device takes it. So does one whose
+device is gone.
 """
 
 import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from jcenas.live.config import SearchConfig
+from jcenas.live.device_work import DeviceLostError, DeviceWork
 from jcenas.live.executors.executor import Hooks
 from jcenas.live.executors.hour import Hour
-from jcenas.live.executors.interrupted import load_or_begin
-from jcenas.live.executors.supernet import CHECKPOINT_EVERY_S
+from jcenas.live.interrupted import CHECKPOINT_EVERY_S
 from jcenas.live.ledger import Ledger
-from jcenas.live.programs import DevicePrograms
 from jcenas.live.run_folder import RunFolder
-from jcenas.live.side_by_side import Slots
 from jcenas.live.state import Job, Outcome
-from jcenas.problems.network import NetworkProblem
+from jcenas.problems.problem import Problem
 from jcenas.runtime import checkpoint
-from jcenas.runtime.running_time import Stopwatch
-from jcenas.train.training import TrainState
+from jcenas.runtime.running_time import Took
 
 
 class Shared(NamedTuple):
@@ -35,8 +32,8 @@ class Shared(NamedTuple):
     config: SearchConfig
     folder: RunFolder
     ledger: Ledger
-    problem: NetworkProblem
-    spend: Callable[[int, str, str, Stopwatch, Sequence[int]], None]  # device, state, purpose, watch, proposals
+    problem: Problem
+    spend: Callable[[int, str, str, Took, Sequence[int]], None]  # device, state, purpose, seconds, proposals
     cut_on: dict[int, int]  # row of a cut training -> the device that trained it last
 
 
@@ -47,6 +44,7 @@ class _Member:
     job: Job
     steps: int
     total: int
+    saved_steps: int  # in its checkpoint
     saved: float = dataclasses.field(default_factory=time.perf_counter)  # when its checkpoint was written, or it began
     loss: float | None = None  # of the last chunk; None: all steps were done before an interruption
 
@@ -59,10 +57,9 @@ class _Member:
 class DeviceTrainings:
     """The slots of one device and who trains in them."""
 
-    def __init__(self, device: int, programs: DevicePrograms, slots: Slots, shared: Shared):
+    def __init__(self, device: int, at_work: DeviceWork, shared: Shared):
         """Bind; all slots are free."""
-        self._device, self._programs, self._slots, self._shared = device, programs, slots, shared
-        self._states: Any = None
+        self._device, self._at_work, self._shared = device, at_work, shared
         self._members: dict[int, _Member] = {}  # by slot
         self._cut: dict[int, _Member] = {}  # that still lie in their slots
         self._fractions: dict[int, tuple[int, float]] = {}
@@ -76,7 +73,11 @@ class DeviceTrainings:
         return dict(self._fractions)
 
     def work(self, is_open: Callable[[], bool], hour: Hour) -> None:
-        """Train what the hour has left until that is done, or `is_open` says that the hour or the search ends."""
+        """Train what the hour has left until that is done, or `is_open` says that the hour or the search ends.
+
+        Raises:
+            DeviceLostError: the device is gone; what it trained is given back to the hour.
+        """
         try:
             while is_open() and self._fill(hour):
                 self._advance()
@@ -84,20 +85,37 @@ class DeviceTrainings:
                     self._finish(slot, hour)
             for slot in list(self._members):
                 self._stop(slot, hour)
+        except DeviceLostError:
+            for member in self._members.values():
+                self._give_back(member.job, member.saved_steps / member.total, hour)
+            raise
         finally:
             self._members.clear()
             self._fractions.clear()
 
+    def _give_back(self, job: Job, done: float, hour: Hour) -> None:
+        """Let another device go on from the last checkpoint, in which a share was done."""
+        self._hooks.cut(job)
+        hour.give_back(job, self._left_s(job, done))
+
+    def _left_s(self, job: Job, done: float) -> float:
+        """Device-seconds that a training still needs when a share is done."""
+        return float(self._shared.problem.seconds(np.array([job.genome]))[0]) * (1 - done)
+
     def _fill(self, hour: Hour) -> bool:
         """Give the free slots to the next trainings; whether any slot is taken then."""
-        while len(self._members) < self._slots.count and (job := hour.next_job()) is not None:
+        while len(self._members) < self._at_work.count and (job := hour.next_job()) is not None:
             self._hooks.begin(job)
-            self._enter(job)
+            try:
+                self._enter(job)
+            except DeviceLostError:
+                self._give_back(job, 0.0, hour)
+                raise
         return bool(self._members)
 
     def _enter(self, job: Job) -> None:
         """Go on where the training was cut, or begin it."""
-        free = [slot for slot in range(self._slots.count) if slot not in self._members]
+        free = [slot for slot in range(self._at_work.count) if slot not in self._members]
         here = self._shared.cut_on.pop(job.row, None) == self._device
         for slot in free if here else []:
             if slot in self._cut and self._cut[slot].job.row == job.row:
@@ -105,18 +123,10 @@ class DeviceTrainings:
                 return
         slot = min(free, key=lambda slot: slot in self._cut)
         self._cut.pop(slot, None)
-        if self._states is None:
-            self._states = self._slots.empty()
-        train = self._load_or_begin(job)
-        self._members[slot] = _Member(job, int(train.step), int(train.total))
-        self._states = self._slots.put(self._states, slot, train)
-
-    def _load_or_begin(self, job: Job) -> TrainState:
-        """The state of a cut training from its checkpoint; fresh weights for a new one."""
-        config, folder = self._shared.config, self._shared.folder
-        key = jax.random.fold_in(jax.random.key(config.seed), job.proposal)
-        train = self._programs.init(key, config.epochs)
-        return load_or_begin(folder.candidate(job.proposal), train, f"candidate {job.proposal}", self._hooks.notify)
+        entered = self._at_work.enter(slot, job.proposal)
+        for line in entered.said:
+            self._hooks.notify(line)
+        self._members[slot] = _Member(job, entered.steps, entered.total, saved_steps=entered.steps)
 
     def _advance(self) -> None:
         """Train a chunk of everyone who has steps left, charged once."""
@@ -124,47 +134,42 @@ class DeviceTrainings:
         if not busy:
             return
         self._cut.clear()  # what lies in free slots is computed too, and is a training no more
-        genomes = [busy[slot].job.genome if slot in busy else None for slot in range(self._slots.count)]
-        watch = Stopwatch()
-        self._states, losses = self._slots.train(self._states, genomes)
+        genomes = [busy[slot].job.genome if slot in busy else None for slot in range(self._at_work.count)]
+        losses, took = self._at_work.train(genomes)
         proposals = [member.job.proposal for member in busy.values()]
-        self._shared.spend(self._device, "training", "candidate", watch, proposals)
+        self._shared.spend(self._device, "training", "candidate", took, proposals)
         for slot, member in busy.items():
             member.loss = losses[slot]
-            member.steps += self._programs.trainer.chunk_steps
+            member.steps += self._at_work.chunk_steps
             self._fractions[member.job.row] = (self._device, member.steps / member.total)
         self._hooks.notify("")
         for slot, member in busy.items():
             if time.perf_counter() - member.saved > CHECKPOINT_EVERY_S and not member.over:
-                self._save(slot, member.job)
-                member.saved = time.perf_counter()
+                self._save(slot, member)
 
-    def _save(self, slot: int, job: Job) -> TrainState:
-        train = self._slots.take(self._states, slot)
-        checkpoint.save(self._shared.folder.candidate(job.proposal), train)
-        return train
+    def _save(self, slot: int, member: _Member) -> None:
+        self._at_work.save(slot, member.job.proposal)
+        member.saved, member.saved_steps = time.perf_counter(), member.steps
 
     def _stop(self, slot: int, hour: Hour) -> None:
         """Cut a training; it stays in its slot until another wants that."""
-        member = self._members.pop(slot)
-        self._save(slot, member.job)
+        member = self._members[slot]
+        self._save(slot, member)
+        del self._members[slot]
         self._cut[slot], self._shared.cut_on[member.job.row] = member, self._device
         self._fractions.pop(member.job.row, None)
         self._hooks.cut(member.job)
-        expected_s = float(self._shared.problem.seconds(np.array([member.job.genome]))[0])
-        hour.left_s[member.job.row] = expected_s * (1 - member.steps / member.total)
+        hour.left_s[member.job.row] = self._left_s(member.job, member.steps / member.total)
 
     def _finish(self, slot: int, hour: Hour) -> None:
         """Measure a training that is over, record it, and free its slot."""
-        member, problem = self._members.pop(slot), self._shared.problem
+        member, problem = self._members[slot], self._shared.problem
         job, reason = member.job, None
         error, costs = math.nan, (math.nan,) * len(problem.cost_names)
         latencies: dict[int, float] = {}
-        train = self._slots.take(self._states, slot)
         if member.loss is None or math.isfinite(member.loss):
-            watch = Stopwatch()
-            error = self._programs.validation_error(train, job.genome)
-            self._shared.spend(self._device, "training", "candidate", watch, [job.proposal])
+            error, took = self._at_work.validation_error(slot, job.genome)
+            self._shared.spend(self._device, "training", "candidate", took, [job.proposal])
             costs, latencies = self._costs(job)
             if any(map(math.isnan, costs)):
                 meter = self._shared.ledger.meter.name
@@ -173,30 +178,28 @@ class DeviceTrainings:
             reason = f"loss {member.loss} after {member.steps} steps"
         spent = self._shared.ledger.job(job.proposal)
         outcome = Outcome(error, costs, member.steps, member.loss, *spent, reason, latencies)
-        folder = self._shared.folder.candidate(job.proposal)
         if reason is None:
-            checkpoint.save(folder, train)  # before the row: a recorded evaluation always has its weights
+            self._save(slot, member)  # before the row: a recorded evaluation always has its weights
+        del self._members[slot]
         if not self._hooks.record(job, outcome, self._shared.ledger.clock[self._device]):
-            checkpoint.delete(folder)
+            checkpoint.delete(self._shared.folder.candidate(job.proposal))
         self._hooks.notify(_message(job, outcome, problem.cost_names))
         hour.ended.add(job.row)
         self._fractions.pop(job.row, None)
 
     def _costs(self, job: Job) -> tuple[tuple[float, ...], dict[int, float]]:
         """The exact costs; latencies by batch size and an inference's energy are measured, and charged as scoring."""
-        problem, programs, spend = self._shared.problem, self._programs, self._shared.spend
+        problem, at_work, spend = self._shared.problem, self._at_work, self._shared.spend
         costs = dict(zip(problem.cost_names, problem.costs(np.array([job.genome]))[0].tolist(), strict=True))
-        latencies, batch = {}, self._shared.config.latency_batch
-        if problem.clocked:
-            watch = Stopwatch()
-            latencies = programs.latencies_s(job.genome)
-            spend(self._device, "scoring", "latency", watch, [])
-            costs |= dict.fromkeys(problem.clocked, latencies[batch])
-        if problem.metered:
-            watch = Stopwatch()
-            joules = programs.inference_energy_j(job.genome, batch, self._shared.ledger.meter, self._device)
-            spend(self._device, "scoring", "inference-energy", watch, [])
-            costs |= dict.fromkeys(problem.metered, joules)
+        latencies = {}
+        if clocked := getattr(problem, "clocked", ()):
+            latencies, took = at_work.latencies_s(job.genome)
+            spend(self._device, "scoring", "latency", took, [])
+            costs |= dict.fromkeys(clocked, latencies[self._shared.config.latency_batch])
+        if metered := getattr(problem, "metered", ()):
+            joules, took = at_work.inference_energy_j(job.genome, self._shared.ledger.meter, self._device)
+            spend(self._device, "scoring", "inference-energy", took, [])
+            costs |= dict.fromkeys(metered, joules)
         return tuple(costs.values()), latencies
 
 

@@ -109,3 +109,41 @@ def test_a_campaign_counts_kills_and_what_does_not_go_on(tmp_path, monkeypatch):
 @pytest.mark.study
 def test_a_small_campaign(tmp_path):
     assert faults.main(["--smoke", "--runs", str(tmp_path)]) == 0
+
+
+@pytest.mark.study
+def test_a_small_campaign_over_ray(tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'jcenas[ray]'")
+    assert faults.main(["--smoke", "--executor", "ray", "--runs", str(tmp_path)]) == 0
+
+
+def test_over_ray_the_search_goes_on_by_itself_after_the_kill_of_an_actor(tmp_path, monkeypatch):
+    known = iter([books(status="running")] * 4 + [books(status="finished")])
+    monkeypatch.setattr(faults, "read_books", lambda run: next(known))
+    monkeypatch.setattr(faults, "wait", lambda *arguments: None)
+    words, killed = [], []
+
+    class Search(Ends):
+        def send_signal(self, number):
+            killed.append("search")
+
+        def wait(self, seconds=None):
+            self.code = 0 if seconds == faults.PATIENCE_S else None
+
+    class Raylets:
+        address = "127.0.0.1:6379"
+
+        def kill(self, victim, draw):
+            killed.append(victim)
+            return True
+
+    def start(folder, given):
+        words.append(given)
+        return Search()
+
+    monkeypatch.setattr(faults, "start", start)
+    counts = faults.campaign(tmp_path, 4, 0, 8.0, Raylets())
+    assert counts["kills"] == 4 == sum(counts[f"kills of {victim}"] for victim in faults.VICTIMS)
+    assert {"actor", "node", "search"} >= set(killed)
+    assert len(words) == 1 + killed.count("search")  # nobody starts it again after other kills
+    assert "--executor ray --address 127.0.0.1:6379" in " ".join(words[0])

@@ -21,6 +21,16 @@ NAMES = list(registry.built_in("executor"))
 HOUR_S = 3.0
 
 
+class Device:
+    """A device that has nothing to do, and where it can be lost a place in a cluster."""
+
+    score_batch, count, there = 4, 1, True
+    cluster = SimpleNamespace(joined=lambda numbers=None: {})
+
+    def open(self, folder):
+        pass
+
+
 @pytest.fixture(params=NAMES)
 def executor(request, kit, database, tmp_path, monkeypatch):
     """One of two devices, with a ledger of its own."""
@@ -30,15 +40,15 @@ def executor(request, kit, database, tmp_path, monkeypatch):
     if entry.options["run"] == "networks":
         config = SearchConfig(devices=2)
         skeleton = Skeleton(image_size=8, image_channels=1, classes=10, channels=4, cells=1)
-        problem, programs = NasBench201Problem(skeleton=skeleton), [SimpleNamespace(score_batch=4)] * 2
+        problem, at_work = NasBench201Problem(skeleton=skeleton), [Device() for _ in range(2)]
     else:
         monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[1]))
         toy = importlib.import_module("toy_functions")
-        config, programs = SearchConfig(problem=FUNCTION, cost=("cost",), devices=2), []
+        config, at_work = SearchConfig(problem=FUNCTION, cost=("cost",), devices=2), []
         problem = Problem.from_function(toy.SPACE, toy.evaluate, costs={"cost": toy.cost}, reference=(1.0, 5.0))
     stage = stage_from_name("none")
-    slots, folder = [SimpleNamespace(count=1) for _ in programs], RunFolder(tmp_path, None)
-    made = registry.load_entry(entry)(Parts(config, folder, ledger, problem, programs, slots, stage, 2))
+    folder = RunFolder(tmp_path, None)
+    made = registry.load_entry(entry)(Parts(config, folder, ledger, problem, at_work, stage, 2))
     yield made
     made.close()
 

@@ -5,7 +5,8 @@ import types
 import numpy as np
 import pytest
 
-from jcenas.live.executors import trainings
+from jcenas.live import device_work
+from jcenas.live.device_work import LocalDevice
 from jcenas.live.executors.executor import Hooks
 from jcenas.live.executors.trainings import DeviceTrainings, Shared
 from jcenas.live.state import Job
@@ -59,10 +60,11 @@ def devices(monkeypatch):
     def begin_or_load(folder, fresh, name, notify):
         return saved.get(folder, fresh)
 
-    monkeypatch.setattr(trainings, "load_or_begin", begin_or_load)
-    monkeypatch.setattr(trainings.checkpoint, "save", lambda folder, state: saved.update({folder: state}))
+    monkeypatch.setattr(device_work, "load_or_begin", begin_or_load)
+    monkeypatch.setattr(device_work.checkpoint, "save", lambda folder, state: saved.update({folder: state}))
     programs = types.SimpleNamespace(
         init=lambda key, epochs: State(step=0, by=[]),
+        score_batch=8,
         trainer=types.SimpleNamespace(chunk_steps=1),
         validation_error=lambda state, genome: finished.update({genome[0]: state}) or 0.1,
     )
@@ -82,7 +84,10 @@ def devices(monkeypatch):
         cut_on={},
     )
     hooks = Hooks(lambda: False, lambda job: None, lambda *done: True, lambda job: None, lambda line: None)
-    found = [DeviceTrainings(device, programs, Slots(2), shared) for device in range(2)]
+    at_work = [LocalDevice(shared.config, programs, Slots(2), None) for _ in range(2)]
+    for device in at_work:
+        device.open(shared.folder)
+    found = [DeviceTrainings(device, at_work[device], shared) for device in range(2)]
     for device in found:
         device.begin(hooks)
     return found, finished

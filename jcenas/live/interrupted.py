@@ -7,6 +7,8 @@ from jcenas.live.ledger import Ledger
 from jcenas.runtime import checkpoint
 from jcenas.train.training import TrainState
 
+CHECKPOINT_EVERY_S = 10.0
+
 
 def load_or_begin(folder: Path, fresh: TrainState, name: str, notify: Callable[[str], None]) -> TrainState:
     """The saved state of a training; where there is none, or it is damaged, the fresh one of one that begins (again).
