@@ -80,7 +80,7 @@ def test_kill_dash_nine_loses_no_evaluation_and_repeats_none(tmp_path):
 
 @pytest.mark.slow
 def test_kill_dash_nine_while_two_train_side_by_side(tmp_path):
-    pair = SMALL.replace("one-shot", "none").replace("static:0.7", "evaluate-all")
+    pair = SMALL.replace("one-shot", "none").replace("static:0.7", "evaluate-all").replace("0.3", "5")
     process = start(tmp_path, f"{pair} --side-by-side 2 --evaluations 7")
     known = {}
     moments = (

@@ -125,10 +125,29 @@ def at_call(number, what="train"):
     return dies
 
 
+def meet(one):
+    """Let two devices begin to train together: else one of them may do everything before the other has begun."""
+    both = threading.Barrier(2)
+
+    def waiting(dies):
+        first = []
+
+        def waits(name):
+            if name == "train" and not first:
+                first.append(both.wait(60))
+            return dies(name)
+
+        return waits
+
+    for device in one.fleet.devices:
+        device.dies = waiting(device.dies)
+
+
 def test_a_lost_training_goes_on_elsewhere_in_the_same_hour_and_the_lost_device_costs_nothing(bench):
     one = bench()
     one.fleet.comes_back = lambda: False
     one.fleet.devices[1].dies = at_call(4)
+    meet(one)
     report = one.work(JOBS[:2])
     # One of the two is lost after three chunks, and trained again by the other, which has time for both: 3375 s.
     assert (report.started, report.ended, report.left_s) == ({0, 1}, {0, 1}, {})
@@ -166,6 +185,7 @@ def test_where_all_are_lost_the_hour_ends_and_the_next_waits_for_one(bench, monk
     one = bench()
     for device in one.fleet.devices:
         device.dies = at_call(3)
+    meet(one)
     times = iter([False, False, False, True])  # of two devices in two looks: the second comes in the second
     one.fleet.comes_back = lambda: next(times, False)
     report = one.work(JOBS[:2])
@@ -261,6 +281,7 @@ def test_a_resumed_run_does_not_pay_for_the_hours_of_an_absent_device(kit, datab
     one = bench()
     one.fleet.comes_back = lambda: False
     one.fleet.devices[1].dies = at_call(1)
+    meet(one)
     for hour in range(3):
         one.work([], hour) if hour else one.work(JOBS, hour)
     again = Ledger(database, one.ledger.trace, kit.POWER, devices=2, hour_seconds=3600.0)
