@@ -10,6 +10,7 @@ from jcenas.cli.printing import print_table
 from jcenas.errors import InputError, check_integer
 from jcenas.live.greener.child import PAUSE_CODE, Child, check_command, signal_named
 from jcenas.live.greener.config import GreenerConfig
+from jcenas.runtime.paths import check_file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class RunCommand:
 
     def __post_init__(self):
         check_integer("--pause-code", self.pause_code, 1, 125)
+        if self.plot is not None:
+            check_file("--plot", self.plot, ".png")
         if self.pause_signal is not None and self.config.uninterrupted:
             raise InputError("--pause-signal and --uninterrupted contradict each other; leave one out")
 

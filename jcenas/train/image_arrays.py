@@ -14,6 +14,7 @@ from jcenas.errors import InputError
 Arrays = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C) uint8, labels (N,)
 PARTS = ("train", "validation", "test")
 MANY_CLASSES = 1000
+_TOGETHER = 256  # images that are compared at once
 
 
 def checked_parts(parts: Mapping[str, tuple[Any, Any]], where: str, names: Sequence[str] = ()) -> dict[str, Arrays]:
@@ -37,6 +38,7 @@ def checked_parts(parts: Mapping[str, tuple[Any, Any]], where: str, names: Seque
         said = ", ".join(f"{part} {' x '.join(map(str, shape))}" for part, shape in shapes.items())
         raise InputError(f"{where}: the parts hold images of different shapes ({said}); bring them to one")
     _check_classes({part: labels for part, (_, labels) in found.items()}, where, names)
+    _check_different(found["train"][0], where)
     return found
 
 
@@ -112,6 +114,14 @@ def _array(values: Any, where: str, what: str) -> np.ndarray:
     if array.dtype == object:
         raise InputError(f"{where}: {what} are Python objects; give plain numbers of one shape")
     return array
+
+
+def _check_different(images: np.ndarray, where: str) -> None:
+    """At least two different images; a set as it should be is told by its first few."""
+    for first in range(0, len(images), _TOGETHER):
+        if (images[first : first + _TOGETHER] != images[0]).any():
+            return
+    raise InputError(f"{where}: all images are the same; there is nothing to learn: look at how they were saved")
 
 
 def _check_classes(labels: Mapping[str, np.ndarray], where: str, names: Sequence[str]) -> None:

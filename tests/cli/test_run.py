@@ -76,6 +76,10 @@ def test_words_behind_the_dashes_are_the_command():
         (["--work", "1h", "--deadline", "3h", "--pause-signal", "KILL", "--", "true"], "--pause-signal KILL"),
         (["--work", "1h", "--deadline", "3h", "--pause-code", "0", "--", "true"], "--pause-code 0"),
         (["--work", "1h", "--deadline", "3h", "--pause-signal=USR1", "--uninterrupted", "--", "true"], "contradict"),
+        (
+            ["--work", "1h", "--deadline", "3h", "--plot", "plan.jpg", "--", "true"],
+            "--plot plan.jpg: the file's name must",
+        ),
         (["--deadline", "3h", "--", "true"], "--work"),
     ],
 )

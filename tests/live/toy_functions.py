@@ -63,6 +63,14 @@ def leaves(genome, seed, budget, folder):
     sys.exit("enough")
 
 
+def percent(genome, seed, budget, folder):
+    return 100 * error(genome)
+
+
+def negative(genome, seed, budget, folder):
+    return -error(genome)
+
+
 def nothing(genome, seed, budget, folder):
     return None
 

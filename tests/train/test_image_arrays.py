@@ -65,6 +65,8 @@ def test_three_images_a_class_are_enough(rng, pictures):
         (lambda x, y: (x, y + 1), "no image has label 0, though labels go up to 3"),
         (lambda x, y: (x, 10**12 * y), "label 2000000000000 is too large"),
         (lambda x, y: (x, y.astype(str)), "labels of type"),
+        (lambda x, y: (0 * x + 7, y), "all images are the same; there is nothing to learn"),
+        (lambda x, y: (np.broadcast_to(x[:1], x.shape), y), "all images are the same"),
         (lambda x, y: (x, 0 * y), "all images are of one class"),
         (lambda x, y: (x, np.where(np.arange(30) < 2, 2, y % 2)), "class 2 has 2 images; it needs 3 or more .one for"),
     ],

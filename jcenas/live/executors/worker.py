@@ -202,14 +202,24 @@ def _numbers(values: Any) -> list[float]:
         raise TypeError(f"evaluate returned {str(values)[:80]!r}; it must return a number or several") from None
 
 
-def problem_with(values: list[float], names: tuple[str, ...]) -> str | None:
-    """Why returned values are of no use, or None; `names`: the costs behind the error."""
+def problem_with(values: list[float], names: tuple[str, ...], largest_error: float = 1.0) -> str | None:
+    """Why returned values are of no use, or None.
+
+    Args:
+        values: error, and costs behind it.
+        names: of those costs.
+        largest_error: of the reference point; above 1 the user's errors are no fractions.
+    """
     expected = ("error", *names)
     if len(values) != len(expected):
         return f"evaluate returned {len(values)} values, not {len(expected)} ({', '.join(expected)})"
     for name, value in zip(expected, values, strict=True):
         if not math.isfinite(value):
             return f"{name} is {value}"
+    if values[0] < 0:
+        return f"error is {values[0]:g}; it must not be negative"
+    if values[0] > 1 >= largest_error:
+        return f"error is {values[0]:g}, no fraction of 1; return one, or give a reference with an error above 1"
     return None
 
 

@@ -242,7 +242,7 @@ class WorkersExecutor:
         if answer.done is not None:
             self._cut(job, answer.done, hour)
         elif answer.values is not None:
-            wrong = problem_with(answer.values, self.problem.returned)
+            wrong = problem_with(answer.values, self.problem.returned, self.problem.reference[0])
             if wrong is None:
                 self._finish(device, job, answer.values, hour)
             else:

@@ -111,6 +111,8 @@ def test_an_evaluation_pauses_at_the_end_of_the_hour_and_goes_on_from_its_checkp
         ("nothing", "TypeError: evaluate returned 'None'; it must return a number or several"),
         ("leaves", "SystemExit: enough"),
         ("killed", "the worker process died (signal SIGKILL, perhaps for want of memory)"),
+        ("percent", "error is 45, no fraction of 1; return one, or give a reference with an error above 1"),
+        ("negative", "error is -0.45; it must not be negative"),
         ("evaluate_with_cost", "evaluate returned 2 values, not 1 (error)"),
     ],
 )
@@ -120,6 +122,12 @@ def test_a_failure_is_recorded_with_its_reason(bench, function, reason):
     assert report.ended == {4}
     assert here.outcomes[4].reason == reason
     assert math.isnan(here.outcomes[4].validation_error)
+
+
+def test_an_error_of_another_scale_needs_a_reference_of_it(bench):
+    here = bench("percent", reference=(50.0, 5.0))
+    here.work([job(1)], hours=100)
+    assert here.outcomes[4].validation_error == pytest.approx(45)
 
 
 def test_the_work_goes_on_after_exceptions_nan_and_dead_workers(bench):
