@@ -54,3 +54,9 @@ def check_integer(flag: str, value: int | None, least: int, most: int) -> None:
     if least <= value <= most:
         return
     raise InputError(f"{flag} {value}: must be at {f'least {least}' if value < least else f'most {most}'}")
+
+
+def check_column(column: str | None, file: object) -> None:
+    """Raise InputError where a column is named and there is no trace file that could have it."""
+    if column and file is None:
+        raise InputError(f"--column {column}: there is no trace file to take it from; name one, or leave --column out")

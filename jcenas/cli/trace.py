@@ -7,10 +7,11 @@ from typing import ClassVar
 import tyro
 
 from jcenas.cli.printing import print_table, warn
-from jcenas.errors import InputError, check_integer
+from jcenas.errors import InputError, check_column, check_integer
 from jcenas.runtime.paths import check_file
 
 _MOST_DAYS = 3660
+_DAYS = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Trace:
     column: str = ""
     zones: bool = False
     provider: str = ""
-    days: int = 30
+    days: int = _DAYS
     start: str = ""
     out: Path | None = None
 
@@ -51,9 +52,11 @@ class Trace:
             raise InputError(f"jcenas trace --provider reads no file and lists no zones; leave {other} out")
         if self.provider and self.out is not None:
             check_file("--out", self.out, ".csv")
-        if not self.provider and (self.out is not None or self.start):
-            flag = "--out" if self.out is not None else "--start"
+        needing = {"--out": self.out is not None, "--start": bool(self.start), "--days": self.days != _DAYS}
+        if not self.provider and (flag := next((flag for flag, given in needing.items() if given), None)):
             raise InputError(f"{flag} needs --provider; name who is asked, such as --provider gb --zone GB")
+
+        check_column(self.column, self.file)
 
     def run(self) -> int:
         """Print the zones, or the facts of one trace."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from jcenas import units
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.errors import InputError
+from jcenas.errors import InputError, check_column
 
 Forecast = Literal["model", "persistence", "none", "actual"]
 
@@ -149,8 +149,10 @@ def choose(*, trace: Path | None, zone: str, start: str, hours: int, column: str
       wrap: repeat a file that is too short from its begin.
 
     Raises:
-      InputError: unknown zone, unreadable file, a start outside it, or a trace shorter than the run.
+      InputError: unknown zone, unreadable file, a start outside it, a trace shorter than the run, or a column without a
+        file.
     """
+    check_column(column, trace)
     if trace is None:
         from jcenas.carbon.typical_year import typical_year
 

@@ -80,6 +80,7 @@ def test_words_behind_the_dashes_are_the_command():
             ["--work", "1h", "--deadline", "3h", "--plot", "plan.jpg", "--", "true"],
             "--plot plan.jpg: the file's name must",
         ),
+        (["--work", "1h", "--deadline", "3h", "--column", "x", "--", "true"], "--column x: there is no trace file"),
         (["--deadline", "3h", "--", "true"], "--work"),
     ],
 )
@@ -118,6 +119,19 @@ def test_the_plan_alone(trace, tmp_path, monkeypatch, capsys):
     assert "Tue 02 Jan 05:00  Tue 06:00  50" in out
     assert "100 gCO2eq spent, 700 g (88%) saved against starting at once (800 g)" in out
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_plan_is_charged_for_the_work_and_not_for_whole_steps(trace, monkeypatch, capsys):
+    # Steps of two minutes until a deadline beyond ten hours: 61 min in green hours, of which 1 min needs a pause.
+    words = flags(trace, **{"work": "61m", "deadline": "15h", "power": 1000, "pue": 1})
+    monkeypatch.setattr(sys, "argv", ["jcenas", "run", *words, "--dry-run"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert "Tue 02 Jan 02:00  Tue 03:00  50" in out
+    assert "Tue 05:01  50" in out
+    assert f"{50 * 61 / 60:.3g} gCO2eq spent" in out
 
 
 def test_a_command_runs_in_green_hours_only(trace, tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 
 from jcenas.cli.main import command_of
+from jcenas.engine.grid import choose
 from jcenas.errors import InputError
 from jcenas.sim.config import SimulateConfig
 from jcenas.sim.run import simulate
@@ -23,6 +24,25 @@ def test_trace_asks_for_the_zone_and_takes_it(two_zones, capsys):
         command_of(["trace", str(two_zones)]).run()
     assert command_of(["trace", str(two_zones), "--zone", "FR"]).run() == 0
     assert "514.5" in capsys.readouterr().out  # the mean of 500 to 529
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trace", "--column", "DE"], "--column DE: there is no trace file to take it from"),
+        (["trace", "--days", "5"], "--days needs --provider"),
+        (["trace", "--start", "2023-01-01T00:00Z"], "--start needs --provider"),
+        (["forecast", "--column", "DE"], "--column DE: there is no trace file to take it from"),
+    ],
+)
+def test_flags_that_would_have_no_effect_are_refused(words, message):
+    with pytest.raises(InputError, match=message):
+        command_of(words).run()
+
+
+def test_the_hours_of_a_run_take_no_column_without_a_file():
+    with pytest.raises(InputError, match="--column DE: there is no trace file"):
+        choose(trace=None, zone="", start="", hours=4, column="DE")
 
 
 @pytest.mark.slow

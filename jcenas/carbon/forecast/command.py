@@ -23,7 +23,7 @@ from jcenas.carbon.text_file import shown
 from jcenas.carbon.trace import FIRST_YEAR, LAST_YEAR, CarbonTrace
 from jcenas.carbon.trace_file import read_trace
 from jcenas.carbon.typical_year import typical_year
-from jcenas.errors import InputError
+from jcenas.errors import InputError, check_column
 
 BACKTEST_DAYS = 60
 HISTORY_DAYS = 35  # that a provider is asked for: a week before the first of four weeks of origins
@@ -74,8 +74,9 @@ def history_of(
       trace_zone: zone to take from the file; see `read_trace`.
 
     Raises:
-      InputError: unreadable file or unknown zone.
+      InputError: unreadable file, unknown zone, or a column without a file.
     """
+    check_column(column, trace)
     if trace is None:
         return typical_year(zone, key=jax.random.key(seed))
     read = read_trace(trace, column=column, zone=trace_zone)

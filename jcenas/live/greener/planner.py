@@ -26,11 +26,23 @@ class Timetable(NamedTuple):
         changes = np.flatnonzero(self.run != self.run[0])
         return self.begin_s + self.step_s * int(changes[0]) if len(changes) else math.inf
 
-    def spans(self) -> list[tuple[float, float]]:
-        """Begin and end of every time in which it runs, s."""
+    def spans(self, left_s: float, pause_cost_s: float) -> list[tuple[float, float]]:
+        """Begin and end of every time in which it runs, s: as long as the work and its pauses cost, in no whole steps.
+
+        Args:
+            left_s: work that is left, s.
+            pause_cost_s: work that every pause adds, s.
+        """
         edges = np.flatnonzero(np.diff(np.concatenate(([0], self.run.astype(int), [0]))))
         times = self.begin_s + self.step_s * edges
-        return list(zip(times[::2].tolist(), times[1::2].tolist(), strict=True))
+        spans = []
+        for first, last in zip(times[::2].tolist(), times[1::2].tolist(), strict=True):
+            if left_s <= 0:
+                break
+            left_s += pause_cost_s if spans else 0.0
+            spans.append((first, min(last, first + left_s)))
+            left_s -= last - first
+        return spans
 
 
 class Planner:

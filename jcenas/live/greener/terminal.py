@@ -69,7 +69,7 @@ def dry_run(config: GreenerConfig, say: Callable[[str], None]) -> tuple[list[tup
     plan = Planner(config, view, begin_s).plan(begin_s, config.work_s, running=False, started=False)
     expected = view.expected(0)
     trace = expected_trace(view.grid, expected)
-    spans = plan.spans()
+    spans = plan.spans(config.work_s, config.pause_cost_s)
     rows = [("from, UTC", "until", "g/kWh, expected")]
     for first, last in spans:
         mean = account_of(config, trace, [(first, last)], begin_s=first, pauses=0)
