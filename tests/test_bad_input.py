@@ -249,6 +249,8 @@ def test_what_is_never_taken(stopped):
         *([name, *BEGIN[name], "--seed=-1"] for name in BEGIN if any(flag.name == "--seed" for flag in FLAGS[name])),
         ["search", "--start", "9999-12-31T23:00Z"],
         ["search", "--start", "0001-01-01T00:00Z"],
+        ["search", "--provider", "typical-year", "--start", "9999-12-31T23:00Z"],
+        ["search", "--provider", "typical-year", "--start", "0001-01-01T00:00Z"],
         ["simulate", "--table", "toy", "--start", "9999-12-31T23:00Z"],
     ]
     for arguments in refused:

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from jcenas import units
-from jcenas.carbon.trace import CarbonTrace
+from jcenas.carbon.trace import FIRST_YEAR, LAST_YEAR, CarbonTrace
 from jcenas.errors import InputError, check_column
 
 Forecast = Literal["model", "persistence", "none", "actual"]
@@ -158,10 +158,7 @@ def choose(*, trace: Path | None, zone: str, start: str, hours: int, column: str
 
         zone = zone or DEFAULT_ZONE
         begin = parse_start(start) if start else TYPICAL_START
-        try:
-            first = begin - timedelta(hours=WEEK_H)
-        except OverflowError as error:
-            raise InputError(f"--start {start}: too early for a calendar; write it like 2023-06-01T00:00Z") from error
+        first = begin - timedelta(hours=WEEK_H)
         whole = typical_year(zone, start=first, hours=WEEK_H + hours + LEAD_H)
         return GridHours(whole.slice(WEEK_H), whole.hourly()[:WEEK_H], typical_year(zone).mean())
     from jcenas.carbon.trace_file import read_trace
@@ -195,7 +192,7 @@ def parse_start(text: str) -> datetime:
     """The UTC time that a user wrote.
 
     Raises:
-      InputError: no time, or one without a zone.
+      InputError: no time, one without a zone, or one near the ends of the calendar.
     """
     try:
         when = datetime.fromisoformat(text)
@@ -203,7 +200,6 @@ def parse_start(text: str) -> datetime:
         raise InputError(f"--start {text}: not a time; write it like 2023-06-01T00:00Z") from error
     if when.tzinfo is None:
         raise InputError(f"--start {text}: has no time zone; write {when.isoformat(timespec='minutes')}Z for UTC")
-    try:
-        return when.astimezone(UTC)
-    except OverflowError as error:
-        raise InputError(f"--start {text}: outside the calendar; write it like 2023-06-01T00:00Z") from error
+    if not FIRST_YEAR < when.year < LAST_YEAR:  # so that hours can be taken off and added
+        raise InputError(f"--start {text}: is not between the years {FIRST_YEAR} and {LAST_YEAR}; correct it")
+    return when.astimezone(UTC)
