@@ -9,7 +9,8 @@ import numpy as np
 
 from jcenas.carbon.providers import partial
 from jcenas.carbon.providers.base import Fallback, ProviderError, RefusedError
-from jcenas.engine.grid import DEFAULT_ZONE, PAST_H, WEEK_H, parse_start
+from jcenas.carbon.providers.names import zone_to_ask
+from jcenas.engine.grid import PAST_H, WEEK_H, parse_start
 from jcenas.errors import InputError
 from jcenas.live import live_grid, trace_files
 from jcenas.live.config import SearchConfig
@@ -27,7 +28,7 @@ def begin(config: SearchConfig, log: Callable[[str], None]) -> LiveGrid:
     """
     chain = chain_of(config, log)
     start = _hour_of(parse_start(config.start) if config.start else live_grid.utc_now())
-    before = ask_all(chain, config.zone or DEFAULT_ZONE, start, WEEK_H, log)
+    before = ask_all(chain, zone_to_ask(config.provider, config.zone), start, WEEK_H, log)
     grid = LiveGrid(config, start, before, log=log, chain=chain)
     try:
         trace = grid.known(0).trace
@@ -64,7 +65,7 @@ def go_on(
     hours = [hour._replace(estimated=bool(hour.estimated)) for hour in hours]
     chain = chain_of(config, log)
     latest = _hour_of(live_grid.utc_now()) if config.real_time else start
-    ask_all(chain, config.zone or DEFAULT_ZONE, latest, PAST_H, log)
+    ask_all(chain, zone_to_ask(config.provider, config.zone), latest, PAST_H, log)
     grid = LiveGrid(config, start, trace_files.recall_past(folder), log=log, hours=hours, chain=chain)
     if grid.began_h >= config.hours:
         log(f"grid: {grid.began_h:.1f} h have passed since the run began, and --hours is {config.hours}; give it more")

@@ -14,9 +14,9 @@ import numpy as np
 from jcenas import units
 from jcenas.carbon.providers import partial
 from jcenas.carbon.providers.base import Fallback, Provider, ProviderError
-from jcenas.carbon.providers.names import chain_from_name, services
+from jcenas.carbon.providers.names import chain_from_name, services, zone_to_ask
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.engine.grid import DEFAULT_ZONE, LEAD_H, Forecast, GridHours
+from jcenas.engine.grid import LEAD_H, Forecast, GridHours
 from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
 from jcenas.live.grid_facts import HELD
@@ -73,7 +73,7 @@ class LiveGrid:
             chain: instead of what the configuration names.
             now: the clock; the machine's if None.
         """
-        self.zone, self.start = config.zone or DEFAULT_ZONE, start
+        self.zone, self.start = zone_to_ask(config.provider, config.zone), start
         self._forecast: Forecast = config.forecast
         self.chain = chain or chain_of(config, log)
         self._services = services(config.provider, self.chain.providers)

@@ -11,9 +11,11 @@ from jcenas.carbon.providers.electricity_maps import ElectricityMaps
 from jcenas.carbon.providers.great_britain import GreatBritain
 from jcenas.carbon.providers.http_client import HttpClient
 from jcenas.carbon.providers.local import File, TypicalYear
-from jcenas.carbon.providers.names import chain_from_name, needs_service, provider_from_name
+from jcenas.carbon.providers.names import chain_from_name, needs_service, provider_from_name, zone_to_ask
+from jcenas.carbon.providers.record import record
 from jcenas.carbon.providers.watttime import WattTime
 from jcenas.carbon.typical_year import typical_year
+from jcenas.carbon.zones import DEFAULT_ZONE
 from jcenas.errors import InputError
 
 START = datetime.datetime(2024, 3, 1, tzinfo=datetime.UTC)
@@ -319,6 +321,25 @@ def test_names():
         False,
         True,
     ]
+
+
+def test_the_zone_of_a_file_is_its_own(tmp_path):
+    rows = [(t, level(t)) for t in times(START, START + 4 * HOUR, HOUR)]
+    named, plain, both = (tmp_path / f"{name}.csv" for name in ("named", "plain", "both"))
+    named.write_text("time_utc,zone,carbon_intensity\n" + "".join(f"{t},FR,{value}\n" for t, value in rows))
+    plain.write_text("time_utc,carbon_intensity\n" + "".join(f"{t},{value}\n" for t, value in rows))
+    both.write_text("time_utc,DE,FR\n" + "".join(f"{t},{value},{value}\n" for t, value in rows))
+    assert zone_to_ask(f"file:{named}", "") == "FR"
+    assert zone_to_ask(f"typical-year,file:{named}", "") == "FR"
+    assert zone_to_ask(f"file:{plain}", "") == "plain"  # its name, as where the file is a trace
+    assert zone_to_ask(f"file:{both}", "DE") == "DE"
+    assert zone_to_ask("typical-year", "") == DEFAULT_ZONE
+    with pytest.raises(InputError, match=r"a column for each zone \(DE, FR\); choose one with --zone"):
+        zone_to_ask(f"file:{both}", "")
+    with pytest.raises(InputError, match="needs a --zone"):
+        zone_to_ask(f"gb,file:{named}", "")
+    asked = record(f"file:{named}", "", days=1, start=START, warn=pytest.fail)
+    assert asked.trace.zone == "FR"
 
 
 def test_a_chain_tells_whoever_it_is_given(client, monkeypatch):

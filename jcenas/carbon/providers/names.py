@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 from jcenas import registry
 from jcenas.carbon.providers.base import Fallback, Provider
+from jcenas.carbon.trace_file import read_trace
+from jcenas.carbon.zones import DEFAULT_ZONE
 from jcenas.errors import InputError
 from jcenas.registry import Choice
 
@@ -62,6 +64,19 @@ def check_zone_given(text: str, zone: str) -> None:
     """
     if not zone and needs_service(text):
         raise InputError(f"--provider {text} needs a --zone, as the service writes it, such as DE (gb knows GB only)")
+
+
+def zone_to_ask(text: str, zone: str) -> str:
+    """The zone that the providers which a text names are asked for: as given, else that of a file among them.
+
+    Raises:
+      InputError: no zone is given and none is usual, or the file cannot be read or has several zones.
+    """
+    check_zone_given(text, zone)
+    files = [choice.arguments[0] for choice in choices(text) if choice.entry.name == "file"]
+    if zone or not files:
+        return zone or DEFAULT_ZONE
+    return read_trace(files[0]).zone
 
 
 def _made(choice: Choice) -> Provider:

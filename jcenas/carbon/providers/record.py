@@ -9,9 +9,8 @@ import numpy as np
 
 from jcenas.carbon.providers import partial
 from jcenas.carbon.providers.base import Provider
-from jcenas.carbon.providers.names import chain_from_name, check_zone_given, services
+from jcenas.carbon.providers.names import chain_from_name, services, zone_to_ask
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.carbon.zones import DEFAULT_ZONE
 from jcenas.errors import InputError
 from jcenas.runtime.paths import replacing
 
@@ -38,7 +37,7 @@ def record(
 
     Args:
       names: of the providers, with commas between them.
-      zone: of the grid; empty: `DEFAULT_ZONE` where no service is asked.
+      zone: of the grid; empty: the usual one where no service is asked, see `zone_to_ask`.
       days: length of the period.
       start: its begin, a full hour; None: it ends with the last hour that is over.
       warn: told of each provider that fails.
@@ -46,14 +45,14 @@ def record(
     Raises:
       InputError: an unknown name, no zone, a period that is not over, or no provider that answers.
     """
-    check_zone_given(names, zone)
+    zone = zone_to_ask(names, zone)
     now = this_hour()
     begin = now - days * 24 * HOUR if start is None else start
     if begin >= now:
         raise InputError(f"--start {begin:%Y-%m-%dT%H:%MZ}: is not past; give an earlier time")
     end = min(now, begin + days * 24 * HOUR)
     chain = chain_from_name(names, warn)
-    provider, trace = chain.first(lambda one: partial.recorded(one, zone or DEFAULT_ZONE, begin, end))
+    provider, trace = chain.first(lambda one: partial.recorded(one, zone, begin, end))
     return Recorded(trace, provider, provider.name in services(names, chain.providers))
 
 
