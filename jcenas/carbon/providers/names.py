@@ -73,7 +73,7 @@ def zone_to_ask(text: str, zone: str) -> str:
       InputError: no zone is given and none is usual, or the file cannot be read or has several zones.
     """
     check_zone_given(text, zone)
-    files = [choice.arguments[0] for choice in choices(text) if choice.entry.name == "file"]
+    files = [str(choice.arguments[0]) for choice in choices(text) if choice.entry.name == "file"]
     if zone or not files:
         return zone or DEFAULT_ZONE
     return read_trace(files[0]).zone
