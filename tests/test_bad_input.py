@@ -48,6 +48,7 @@ BEGIN = {  # what a command must be told beside the flag in question
     "train-policy": ["--quiet"],
     "ecnas": ["search"],
     "list": [],
+    "run": ["--work", "3h", "--deadline", "24h", "--dry-run"],
 }
 
 
@@ -191,6 +192,7 @@ def stopped(monkeypatch, place, tmp_path):
         "jcenas.carbon.forecast.command.forecast_trace",
         "jcenas.carbon.forecast.command.train_on_trace",
         "jcenas.tables.ecnas.text.make_search",
+        "jcenas.live.greener.terminal.ForecastProcess",
     ):
         monkeypatch.setattr(name, reached)
     monkeypatch.setattr("jcenas.report.page.save_png", lambda *arguments: None)  # drawing takes most of the time

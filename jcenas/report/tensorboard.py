@@ -6,6 +6,7 @@ An observer beside the one that the user looks at. Needs the extra `jcenas[tenso
 
 import contextlib
 import math
+import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -76,7 +77,9 @@ class TensorBoard(Quiet):
         self._last = landmark(progress)
         if self._writer is None:
             self._folder = self._folder_of(progress.run)
-            self._writer = self._library.SummaryWriter(str(self._folder / FOLDER))
+            # The name of a file holds whole seconds only, and a second start must not write over the first one's.
+            suffix = f".{secrets.token_hex(4)}"
+            self._writer = self._library.SummaryWriter(str(self._folder / FOLDER), filename_suffix=suffix)
         p = progress
         self._group(
             "hour",

@@ -90,7 +90,7 @@ def test_what_is_too_large_stays_on_the_host_and_is_the_same(archive, tmp_path, 
         load(
             SearchConfig(images_on_device="no"),
             sharding.local_devices()[0],
-            image_set(np.zeros((9, 4, 4)), [0, 1, 2] * 3),
+            image_set(np.arange(9.0)[:, None, None] * np.ones((4, 4)) / 9, [0, 1, 2] * 3),
         )
 
 
