@@ -300,7 +300,9 @@ def test_interrupted_again_and_again_nothing_is_lost_or_repeated(tmp_path, stage
     while status != "finished":
         watcher = StopAfter(next(moments))
         if resume is None:
-            result = search(config(tmp_path, epochs=3, stage=stage), observer=watcher, stop=watcher.stop)
+            result = search(
+                config(tmp_path, epochs=3, stage=stage, hour_seconds=0.6), observer=watcher, stop=watcher.stop
+            )
         else:
             result = search(resume=resume, observer=watcher, stop=watcher.stop)
         resume, status = result.folder, result.status
