@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -109,6 +110,14 @@ def data() -> pathlib.Path:
     folder = data_folder()
     assert folder is not None, "mark the test with @pytest.mark.data"
     return folder
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C works, also where the tests run in the background of a shell, which ignores it for them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -160,6 +160,18 @@ class CarbonTrace:
             **self._extras(lambda series: series[first:stop].copy()),
         )
 
+    def followed_by(self, values: np.ndarray) -> "CarbonTrace":
+        """The trace with more intensities (n,) behind its end; the series beside the intensities and the notes go."""
+        return CarbonTrace(
+            start=self.start,
+            intensity_g_per_kwh=np.concatenate([self.intensity_g_per_kwh, values]),
+            step_seconds=self.step_seconds,
+            zone=self.zone,
+            source=self.source,
+            kind=self.kind,
+            factors=self.factors,
+        )
+
     def resample(self, step_seconds: int) -> "CarbonTrace":
         """The trace in other steps: means over longer ones, repeated values in shorter ones; an odd end is cut off.
 

@@ -170,16 +170,7 @@ def choose(*, trace: Path | None, zone: str, start: str, hours: int, column: str
     ahead = whole.slice(first)
     if wrap and ahead.hours < hours:
         times = -(-hours * per_hour // len(whole))
-        values = np.concatenate([ahead.intensity_g_per_kwh, np.tile(whole.intensity_g_per_kwh, times)])
-        ahead = CarbonTrace(
-            start=ahead.start,
-            intensity_g_per_kwh=values,
-            step_seconds=whole.step_seconds,
-            zone=whole.zone,
-            source=whole.source,
-            kind=whole.kind,
-            factors=whole.factors,
-        )
+        ahead = ahead.followed_by(np.tile(whole.intensity_g_per_kwh, times))
     if ahead.hours < hours:
         raise InputError(
             f"{trace}: {ahead.hours} h from {ahead.start:%Y-%m-%dT%H:%MZ} on, but --hours {hours}; run shorter, start "

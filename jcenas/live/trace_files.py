@@ -91,5 +91,4 @@ def _read(path: Path, step_seconds: int) -> CarbonTrace:
 
 def extended(trace: CarbonTrace) -> CarbonTrace:
     """The trace with its last intensity held, so that the job in flight at the end of the run can be charged."""
-    values = np.pad(trace.intensity_g_per_kwh, (0, _AFTER_H * trace.steps_per_hour), mode="edge")
-    return CarbonTrace(start=trace.start, intensity_g_per_kwh=values, step_seconds=trace.step_seconds, zone=trace.zone)
+    return trace.followed_by(np.repeat(trace.intensity_g_per_kwh[-1], _AFTER_H * trace.steps_per_hour))

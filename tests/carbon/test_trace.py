@@ -67,6 +67,19 @@ def test_nothing_outside_the_trace(call):
         call(trace([1, 2, 3]))
 
 
+def test_a_trace_followed_by_more_keeps_its_labels_and_steps():
+    t = CarbonTrace(
+        start=START, intensity_g_per_kwh=np.array([1.0, 2.0]), step_seconds=1800, zone="DE", kind="marginal",
+        factors="direct", source="here", estimated=np.array([True, False]), notes=("odd",),
+    )  # fmt: skip
+    longer = t.followed_by(np.array([5.0, 7.0]))
+    np.testing.assert_array_equal(longer.intensity_g_per_kwh, [1, 2, 5, 7])
+    assert (longer.start, longer.step_seconds, longer.zone) == (t.start, 1800, "DE")
+    assert (longer.kind, longer.factors, longer.source) == ("marginal", "direct", "here")
+    assert longer.estimated is None
+    assert longer.notes == ()
+
+
 def test_resample_by_hand():
     t = trace([100, 300, 200, 400, 5], step_seconds=1800, estimated=[0, 1, 0, 0, 1], weather={"wind": [1, 3, 5, 7, 9]})
     hourly = t.resample(3600)

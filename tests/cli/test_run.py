@@ -14,15 +14,10 @@ from jcenas.errors import InputError
 
 TOY = pathlib.Path(__file__).parents[1] / "live" / "greener" / "toy_command.sh"
 START = "2024-01-02T00:00Z"
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop processes")
-
-
-@pytest.fixture(autouse=True)
-def interruptible():
-    """Ctrl-C works, also where the tests run in the background of a shell, which ignores it for them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop processes"),
+    pytest.mark.usefixtures("interruptible"),
+]
 
 
 @pytest.fixture

@@ -51,6 +51,16 @@ def wait_for(process, folder, query, limit_s=240):
     raise AssertionError(f"{query}: did not come to pass; {(folder / 'said').read_text()}")
 
 
+def kill_at(moment, process, folder, known):
+    """Kill a search when a query is true; its evaluations, with which all that were known must be."""
+    wait_for(process, folder, moment)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    rows = dict(ask(folder, "SELECT proposal, validation_error FROM evaluations"))
+    assert known.items() <= rows.items()
+    return rows
+
+
 @pytest.mark.slow
 def test_kill_dash_nine_loses_no_evaluation_and_repeats_none(tmp_path):
     process = start(tmp_path, SMALL)
@@ -61,11 +71,7 @@ def test_kill_dash_nine_loses_no_evaluation_and_repeats_none(tmp_path):
         "SELECT COUNT(*) >= 2 FROM evaluations",
     )
     for moment in moments:
-        wait_for(process, tmp_path, moment)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        rows = dict(ask(tmp_path, "SELECT proposal, validation_error FROM evaluations"))
-        assert known.items() <= rows.items()
+        rows = kill_at(moment, process, tmp_path, known)
         spent = ask(tmp_path, "SELECT SUM(emissions_g) FROM intervals")[0][0]
         assert spent >= emissions
         known, emissions = rows, spent
@@ -88,12 +94,7 @@ def test_kill_dash_nine_while_two_train_side_by_side(tmp_path):
         "SELECT COUNT(*) >= 3 FROM evaluations",
     )
     for moment in moments:
-        wait_for(process, tmp_path, moment)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        rows = dict(ask(tmp_path, "SELECT proposal, validation_error FROM evaluations"))
-        assert known.items() <= rows.items()
-        known = rows
+        known = kill_at(moment, process, tmp_path, known)
         process = start(tmp_path, "--resume runs/run")
     assert process.wait(240) == 0, (tmp_path / "said").read_text()
     rows = ask(tmp_path, "SELECT proposal, validation_error FROM evaluations")

@@ -152,7 +152,14 @@ class LocalExecutor:
         """
         self.present = [other for other in self.present if other != device]
         self.hooks.notify(f"device {device} is lost: {error}")
+        if self._filled(device, until):
+            return True
         self.ledger.pass_over(device, until)
+        return False
+
+    def _filled(self, device: int, until: float) -> bool:
+        """Whether another device takes the place of one that is gone, before a trace hour: none of this machine's."""
+        del device, until
         return False
 
     def _work(self, device: int, plan: DevicePlan, end: float, hour: Hour) -> None:

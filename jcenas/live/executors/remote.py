@@ -115,14 +115,11 @@ class RemoteExecutor(LocalExecutor):
         self._meet()
         return report
 
-    def _lost(self, device: int, until: float, error: DeviceLostError) -> bool:
-        """A device is gone; in real time its place is filled in this hour where that is possible."""
-        self.present = [other for other in self.present if other != device]
-        self.hooks.notify(f"device {device} is lost: {error}")
+    def _filled(self, device: int, until: float) -> bool:
+        """Whether another device takes the place of one that is gone, in this hour: in real time, if one comes."""
         while self.config.real_time and self.ledger.seconds_until(until) > 0 and not self.hooks.should_stop():
             if device in (joined := self._places[device].cluster.joined([device])):
                 self._take(joined)
                 return device in self.present
             time.sleep(POLL_S)
-        self.ledger.pass_over(device, until)
         return False

@@ -4,7 +4,6 @@
 an object with the same `trace` and `forecast`.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -101,21 +100,10 @@ def lengthened(trace: CarbonTrace, hours: int) -> CarbonTrace:
     if missing <= 0:
         return trace
     day = trace.intensity_g_per_kwh[-units.HOURS_PER_DAY * trace.steps_per_hour :]
-    values = np.concatenate((trace.intensity_g_per_kwh, np.tile(day, -(-missing // len(day)))))
-    return CarbonTrace(
-        start=trace.start,
-        intensity_g_per_kwh=values,
-        step_seconds=trace.step_seconds,
-        zone=trace.zone,
-        source=trace.source,
-        kind=trace.kind,
-        factors=trace.factors,
-    )
+    return trace.followed_by(np.tile(day, -(-missing // len(day))))
 
 
 def expected_trace(grid: GridHours, expected: np.ndarray) -> CarbonTrace:
     """Expected intensities from the grid's first hour on, as a trace."""
     flags = np.ones(len(expected), bool)
-    return dataclasses.replace(
-        CarbonTrace(start=grid.trace.start, intensity_g_per_kwh=expected, zone=grid.trace.zone), estimated=flags
-    )
+    return CarbonTrace(start=grid.trace.start, intensity_g_per_kwh=expected, zone=grid.trace.zone, estimated=flags)

@@ -1,5 +1,4 @@
 import datetime
-import signal
 
 import numpy as np
 import pytest
@@ -11,11 +10,8 @@ START = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 
 
 @pytest.fixture(autouse=True)
-def interruptible():
-    """Ctrl-C works, also where the tests run in the background of a shell, which ignores it for them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+def _interruptible(interruptible):
+    """All tests of this folder."""
 
 
 @pytest.fixture
