@@ -101,7 +101,9 @@ class Pair:
         self.simulate = jax.jit(make_search(self.sizes, table, make, policy, stage=self.stage))
         self.key = jax.random.key(3)
         optimiser = make(self.sizes.room)
-        self.steps = Steps(self.sizes, self.stage, policy, optimiser, reference=reference, hour_s=3600.0)
+        self.steps = Steps(
+            self.sizes, self.stage, policy, optimiser, space=table.space, reference=reference, hour_s=3600.0
+        )
         estimate = estimates(table, self.stage)
         self.benchmark = make_benchmark(table, cost=costs, reference=reference, estimate=estimate)
         largest = float(self.benchmark.largest)

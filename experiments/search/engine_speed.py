@@ -70,7 +70,13 @@ class Search:
             sizes = SearchSizes.of_stage(made, devices=self.devices, room=room, proposals=4 * self.devices, initial=0)
             make = optimizer_maker(optimizer, self.problem.space, batch=sizes.proposals, reference=REFERENCE)
             self._steps[room] = Steps(
-                sizes, made, policy_from_name(policy), make(room), reference=REFERENCE, hour_s=3600.0
+                sizes,
+                made,
+                policy_from_name(policy),
+                make(room),
+                space=self.problem.space,
+                reference=REFERENCE,
+                hour_s=3600.0,
             )
         return self._steps[room]
 

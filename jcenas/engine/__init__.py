@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jcenas.engine.observe import Budget as Budget
     from jcenas.engine.observe import Outlook as Outlook
     from jcenas.engine.observe import Status as Status
-    from jcenas.engine.predictor import Prediction as Prediction
+    from jcenas.engine.process import Prediction as Prediction
     from jcenas.engine.stages import Stage as Stage
     from jcenas.engine.stages import stage_from_name as stage_from_name
     from jcenas.engine.state import Catalog as Catalog

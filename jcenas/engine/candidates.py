@@ -1,6 +1,7 @@
-"""What a cheap stage is shown: the finished evaluations, and the proposals that might be trained next.
+"""What a cheap stage is shown: the finished evaluations, the proposals that might be trained next, and the moment.
 
-Letters: c room for evaluations, k candidates, w numbers that stand for what an architecture computes, m objectives.
+Letters: c room for evaluations, k candidates, g trainings that were cut, w numbers that stand for what an architecture
+computes, m objectives.
 """
 
 from typing import NamedTuple
@@ -41,3 +42,17 @@ class Candidates(NamedTuple):
         return Candidates(
             self.inputs.at(rows), self.costs[rows], self.estimate[rows], self.seconds[rows], self.mask[rows]
         )
+
+
+class Goal(NamedTuple):
+    """What the search is after, and how much it has left for it."""
+
+    reference: jax.Array  # (m,) float32, of the hypervolume
+    left: jax.Array  # () float32, share of the scarcest budget, time or carbon, that is not spent
+
+
+class Moment(NamedTuple):
+    """What a ranking depends on beside evaluations and candidates."""
+
+    goal: Goal
+    pending: Candidates  # (g, ...), trainings that were cut and go on: nobody knows their errors yet

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jcenas.engine.candidates import Candidates, Evaluated
+from jcenas.engine.candidates import Evaluated, Goal, Moment
 from jcenas.engine.queue import EMPTY, among, compact, distinct
 from jcenas.engine.split import Split
 from jcenas.engine.stages import Stage
@@ -116,7 +116,7 @@ def rank(
     state: SearchState,
     catalog: Catalog,
     rows: jax.Array,
-    reference: jax.Array,
+    goal: Goal,
     rooms: Sequence[int],
 ) -> jax.Array:
     """The best Q of those that wait and those that were scored, best first, int32 (Q,).
@@ -127,20 +127,16 @@ def rank(
       state: what was evaluated.
       catalog: what is known of the architectures.
       rows: int32 (k,), those that wait and then those that were scored; EMPTY in free places.
-      reference: (m,) of the hypervolume.
+      goal: reference point of the hypervolume, and budget left.
       rooms: ascending numbers of evaluations for which a stage that refits is compiled (`jcenas.moo.sized`).
     """
-    mask = rows != EMPTY
-    places = jnp.maximum(rows, 0)
-    candidates = Candidates(
-        catalog.inputs.at(places), catalog.costs[places], catalog.estimate[places], catalog.seconds[places], mask
-    )
+    candidates, moment = catalog.candidates(rows), Moment(goal, catalog.candidates(state.half))
 
     def order_on(size: int):
         def run(state: SearchState):
             past = jnp.maximum(state.rows[:size], 0)
             evaluated = Evaluated(catalog.inputs.at(past), state.observed[:size], state.evaluated[:size])
-            return stage.rank(evaluated, candidates, reference, sizes.queue)
+            return stage.rank(evaluated, candidates, moment, sizes.queue)
 
         return run
 

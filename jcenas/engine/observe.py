@@ -46,6 +46,13 @@ class Budget(struct.PyTreeNode):
     idle_kw: jax.Array  # () float32, all devices idle
 
 
+def budget_left(budget: Budget) -> jax.Array:
+    """Share of the scarcer one of the time and carbon budgets that is not spent, float32 () in [0, 1]."""
+    limited = jnp.isfinite(budget.carbon_g)
+    carbon = jnp.where(limited, budget.carbon_left_g / jnp.where(limited, budget.carbon_g, 1.0), 1.0)
+    return jnp.clip(jnp.minimum(budget.left_s / budget.duration_s, carbon), 0.0, 1.0)
+
+
 def observe(status: Status, outlook: Outlook, budget: Budget) -> Observation:
     """The observation of one hour; traces under `jit` and `vmap`."""
     limited = jnp.isfinite(budget.carbon_g)

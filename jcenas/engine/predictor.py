@@ -1,105 +1,52 @@
 """The predictor stage: expected hypervolume improvement under a Gaussian process fitted to the finished trainings.
 
-The process sees an architecture in two ways and adds their covariances: the *scores* that need no training (synflow,
-multiply-adds) give a smooth trend over the whole space, and what the architecture *computes* (path encoding of
-NAS-Bench-201, else the genome) gives what the neighbours differ by. Its target is the logarithm of the error over the
-best one, scaled by the better part of the evaluations, since that is where the front is.
+The process is `jcenas.engine.process`, and `jcenas.engine.improvement` the expectation: the costs are known without
+training, so that it is over the error alone.
+
+Proposals are picked one after the other by their improvement; after each the process is conditioned on its own
+prediction ("kriging believer": Ginsbourger et al. 2010), so that the picks of one hour differ. What still trains counts
+as picked. At first improvement counts for each second of training (Snoek et al. 2012, section 3.2, divide in the same
+way); as the budget runs out, the exponent of the seconds falls to 0 (cost cooling: Lee et al. 2020), since a plain
+division never leaves the cheap end of the front.
 
 Trainings fail: an error above `FAILED` times the lower quartile is set aside, and nothing that computes the same is
 proposed again. CE-NAS's own table holds thousands of such accuracies (seeds that are missing count as 0).
 
-Proposals are picked one after the other by expected hypervolume improvement for each second of training (Snoek et al.
-2012, section 3.2, divide in the same way); after each the process is conditioned on its own prediction ("kriging
-believer": Ginsbourger et al. 2010), so that the picks of one hour differ. The costs are known without training, so that
-the expectation is over the error alone (`jcenas.engine.improvement`).
+A process can be wrong. Each time it is asked what it would have said of the last evaluations without having seen them;
+where that does not rank them (`HOLDS`), the proposals keep the optimiser's order.
 
-Letters: c room for evaluations, k candidates, s short list, f places for the front, m objectives.
+Letters: c room for evaluations, k candidates, s short list, f places for the front, g trainings, m objectives.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jcenas.engine import queue
-from jcenas.engine.candidates import Candidates, Evaluated, Inputs
+from jcenas.engine import process, queue
+from jcenas.engine.candidates import Candidates, Evaluated, Moment
 from jcenas.engine.improvement import Belief, Front, improvement
+from jcenas.engine.process import Process
 from jcenas.moo import choice, linalg
 from jcenas.moo.kernels import squared_distances
 from jcenas.moo.pareto import dominance_number, first_of_equals, non_dominated
 from jcenas.moo.sized import by_size
-from jcenas.moo.surrogate import Warp
 
-TREND = 7.4  # variance of the part that follows the scores
-TREND_RATE = 0.074  # a squared distance of 1 (one deviation of one score) costs this much of its logarithm
-LOCAL = 0.34  # variance of the part that follows the computation
-LOCAL_RATE = 0.82
-NOISE = 6.7e-3
 FAILED = 3.0
 START = 10  # evaluations before the process is asked
 SAME = 1e-3  # squared distance below which two architectures compute the same
 FRONT = 64  # places for the front, more where it is longer; NAS-Bench-201's own, error against energy, has 29 points
 LONG = 1024  # evaluations, for which one more size of the front is worth its compilation
 SHORT_LIST = 4
-ROOM = 384  # evaluations that the process holds
-
-
-class Prediction(NamedTuple):
-    """Posterior of the Gaussian process at the candidates, as `warp` scales errors."""
-
-    mean: jax.Array  # (k,)
-    deviation: jax.Array  # (k,) positive
-    half: jax.Array  # (c, k), inverse of the Cholesky factor times the covariance with the evaluations
-    warp: Warp
-
-    def error(self) -> jax.Array:
-        """Predicted median error, float32 (k,), %."""
-        return self.warp.backward(self.mean)
-
-    def at(self, rows: jax.Array) -> "Prediction":
-        """Those of some candidates."""
-        return Prediction(self.mean[rows], self.deviation[rows], self.half[:, rows], self.warp)
-
-
-def covariance(a: Inputs, b: Inputs) -> jax.Array:
-    """Prior covariance of architectures, float32 (n, k): the sum of two squared-exponential kernels."""
-    trend = TREND * jnp.exp(-TREND_RATE * squared_distances(a.scores, b.scores))
-    return trend + LOCAL * jnp.exp(-LOCAL_RATE * squared_distances(a.computes, b.computes))
-
-
-def quantile(values: jax.Array, mask: jax.Array, share: float) -> jax.Array:
-    """Quantile of the valid values (n,), (): the value with `share` of them below; 0 without any."""
-    last = jnp.maximum(jnp.sum(mask) - 1, 0)
-    place = jnp.round(share * last).astype(jnp.int32)
-    return jnp.where(jnp.any(mask), jnp.sort(jnp.where(mask, values, jnp.inf))[place], 0)
+ROOM = 512  # evaluations that the process holds
+WATCHED = 64  # evaluations, the last ones, that the process must rank
+HOLDS = 0.1  # Kendall's tau that it must reach, once there are half so many
 
 
 def failed(errors: jax.Array, mask: jax.Array) -> jax.Array:
     """Evaluations, bool (c,), whose error is more than `FAILED` times the lower quartile."""
-    return mask & (errors > FAILED * quantile(errors, mask, 0.25))
-
-
-def warp_of(errors: jax.Array, mask: jax.Array) -> Warp:
-    """Logarithmic warp of errors to the process's targets: 0 is the 40 % quantile, and the best one lies at -1.2."""
-    low = quantile(errors, mask, 0.0)
-    shift = jnp.maximum((quantile(errors, mask, 0.25) - low) / 2, 0.02 * low + 1e-3)
-    mean = jnp.log(quantile(errors, mask, 0.4) - low + shift)
-    deviation = (mean - jnp.log(shift)) / 1.2
-    return Warp(low, shift, mean, jnp.where(deviation > 1e-3, deviation, 1.0))
-
-
-def predict(known: Inputs, errors: jax.Array, mask: jax.Array, asked: Inputs) -> Prediction:
-    """Posterior of the process given errors (c,), %, of known architectures where the mask (c,) is True."""
-    scale = warp_of(errors, mask)
-    targets = jnp.where(mask, scale.forward(jnp.where(mask, errors, scale.low)), 0)
-    matrix = jnp.where(mask[:, None] & mask[None, :], covariance(known, known), 0)
-    factor = linalg.cholesky(matrix + jnp.diag(jnp.where(mask, NOISE, 1.0)))
-    cross = jnp.where(mask[:, None], covariance(known, asked), 0)
-    half = linalg.solve_lower(factor, cross)
-    mean = linalg.product(half.T, linalg.solve_lower(factor, targets[:, None])[:, 0])
-    variance = TREND + LOCAL - jnp.sum(half**2, axis=0)
-    return Prediction(mean, jnp.sqrt(jnp.maximum(variance, 1e-6)), half, scale)
+    return mask & (errors > FAILED * process.quantile(errors, mask, 0.25))
 
 
 def on_front(seen: jax.Array, told: jax.Array) -> jax.Array:
@@ -114,18 +61,16 @@ def front_of(seen: jax.Array, best: jax.Array, f: int) -> Front:
     return Front(seen[places], jnp.arange(f) < jnp.sum(best))
 
 
-def by_improvement(
-    evaluated: Evaluated, candidates: Candidates, reference: jax.Array, n: int
-) -> tuple[jax.Array, jax.Array]:
-    """The n best candidates by expected hypervolume improvement for each second of training, picked one by one.
+def by_improvement(evaluated: Evaluated, candidates: Candidates, moment: Moment, n: int) -> tuple[jax.Array, jax.Array]:
+    """The n best candidates by expected hypervolume improvement, picked one by one.
 
-    Only the `SHORT_LIST` n candidates that improve most by themselves can be picked. Before `START` evaluations the
-    candidates keep their order.
+    Only the `SHORT_LIST` n candidates that improve most by themselves can be picked. Before `START` evaluations, and
+    while the process does not hold, the candidates keep their order.
 
     Args:
       evaluated: what the process is conditioned on, c evaluations.
       candidates: k proposals.
-      reference: float32 (m,).
+      moment: reference point, budget left, and what trains already.
       n: static number of picks, at most k.
 
     Returns:
@@ -134,21 +79,25 @@ def by_improvement(
     known, seen, told = evaluated
     bad = failed(seen[:, 0], told)
     repeated = squared_distances(known.computes, candidates.inputs.computes) < SAME
-    candidates = candidates._replace(mask=candidates.mask & ~jnp.any(repeated & bad[:, None], axis=0))
-    belief = _believe(evaluated._replace(mask=told & ~bad), candidates.inputs)
+    candidates = candidates._replace(
+        mask=candidates.mask & ~jnp.any(repeated & bad[:, None], axis=0),
+        seconds=candidates.seconds**moment.goal.left,
+    )
+    held = _held(seen, told & ~bad)
+    believed = process.condition(known.at(held), seen[held, 0], (told & ~bad)[held])
     best = on_front(seen, told)
 
     def choose(f: int) -> Callable[[], tuple[jax.Array, jax.Array]]:
-        return lambda: _from_short_list(belief, candidates, front_of(seen, best, f), reference, n)
+        return lambda: _from_short_list(believed, candidates, front_of(seen, best, f), moment, n)
 
     # A long front is rare and slow: all evaluations have a place only where they need one.
     sizes = _places(seen.shape[0], seen.shape[1])
     chosen, counts = by_size(sizes, jnp.sum(best), [choose(size) for size in sizes])
     in_order = jnp.argsort(~candidates.mask, stable=True)[:n]
-    early = jnp.sum(told) < START
+    plain = (jnp.sum(told) < START) | ~holds(believed, held)
     return (
-        jnp.where(early, in_order, chosen).astype(jnp.int32),
-        jnp.where(early, candidates.mask[in_order], counts),
+        jnp.where(plain, in_order, chosen).astype(jnp.int32),
+        jnp.where(plain, candidates.mask[in_order], counts),
     )
 
 
@@ -158,50 +107,84 @@ def _places(room: int, objectives: int) -> tuple[int, ...]:
     return (*(size for size in several if size < room), room)
 
 
-def _believe(evaluated: Evaluated, asked: Inputs) -> Prediction:
-    """Posterior given the valid evaluations; of more than `ROOM`, given those that the fewest dominate."""
-    known, seen, fine = evaluated
+def _held(seen: jax.Array, fine: jax.Array) -> jax.Array:
+    """Evaluations, int32 (at most `ROOM`,), that the process holds: half of them those that the fewest dominate.
+
+    The others are spread over the rest, so that the process does not forget where it is bad.
+    """
     if seen.shape[0] <= ROOM:
-        return predict(known, seen[:, 0], fine, asked)
-    held = jnp.argsort(dominance_number(seen, fine), stable=True)[:ROOM]
-    return predict(known.at(held), seen[held, 0], fine[held], asked)
+        return jnp.arange(seen.shape[0])
+    order, half = jnp.argsort(dominance_number(seen, fine), stable=True), ROOM // 2
+    rest = jnp.maximum(jnp.sum(fine) - half, ROOM - half)
+    return order[jnp.concatenate([jnp.arange(half), half + jnp.arange(ROOM - half) * rest // (ROOM - half)])]
+
+
+def holds(believed: Process, when: jax.Array) -> jax.Array:
+    """Whether the process ranks the last evaluations without having seen them, bool (); True while there are few.
+
+    Args:
+      believed: the process on c evaluations.
+      when: in which order they ended, int32 (c,).
+    """
+    last = choice.best_rows(when.astype(jnp.float32), believed.mask, min(WATCHED, when.shape[0]))
+    mask, said, was = believed.mask[last], process.leave_one_out(believed)[last], believed.targets[last]
+    pairs = mask[:, None] & mask[None, :] & (was[:, None] != was[None, :])
+    agree = jnp.sign(said[:, None] - said[None, :]) * jnp.sign(was[:, None] - was[None, :])
+    tau = jnp.sum(jnp.where(pairs, agree, 0)) / jnp.maximum(jnp.sum(pairs), 1)
+    return (tau >= HOLDS) | (jnp.sum(mask) < WATCHED // 2)
 
 
 def _from_short_list(
-    belief: Prediction, candidates: Candidates, front: Front, reference: jax.Array, n: int
+    believed: Process, candidates: Candidates, front: Front, moment: Moment, n: int
 ) -> tuple[jax.Array, jax.Array]:
     """The n picks, as of `by_improvement`, of the `SHORT_LIST` n candidates that improve a front most by themselves."""
-    costs = candidates.costs
-    alone = improvement(Belief(belief.mean, belief.deviation, belief.warp), costs, front, reference)
+    costs, seen = candidates.costs, process.predict(believed, candidates.inputs)
+    alone = improvement(Belief(seen.mean, seen.deviation, seen.warp), costs, front, moment.goal.reference)
     short = choice.best_rows(alone / candidates.seconds, candidates.mask, min(SHORT_LIST * n, costs.shape[0]))
-    picks, free = _pick(belief.at(short), candidates.at(short), front, reference, n)
+    listed = _joined(moment.pending, candidates.at(short))
+    picks, free = _pick(believed, listed, front, moment, n)
     return short[picks], free
 
 
-def _pick(
-    belief: Prediction, listed: Candidates, front: Front, reference: jax.Array, n: int
-) -> tuple[jax.Array, jax.Array]:
+def _joined(first: Candidates, then: Candidates) -> Candidates:
+    """Two lists as one."""
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, then)
+
+
+def _pick(believed: Process, listed: Candidates, front: Front, moment: Moment, n: int) -> tuple[jax.Array, jax.Array]:
     """Pick n of the short list as a kriging believer: each pick joins the front where the process expects it.
+
+    Args:
+      believed: the process.
+      listed: what trains already, g of them, and behind them the short list.
+      front: what is to be improved.
+      moment: of the decision.
+      n: static number of picks.
 
     Returns:
       Places in the short list, int32 (n,), and which of them count, bool (n,).
     """
-    f, expected = front.points.shape[0], jnp.concatenate([belief.error()[:, None], listed.costs], axis=1)
+    seen = process.predict(believed, listed.inputs)
+    expected = jnp.concatenate([seen.error()[:, None], listed.costs], axis=1)
+    f, g = front.points.shape[0], moment.pending.mask.shape[0]
+    noise = jnp.exp(believed.scales.noise)
 
     def pick(carry: Any, i: jax.Array):
         matrix, front, free = carry
         deviation = jnp.sqrt(jnp.maximum(jnp.diagonal(matrix), 1e-6))
-        seen = Belief(belief.mean, deviation, belief.warp)
-        value = improvement(seen, listed.costs, front, reference) / listed.seconds
-        at = choice.best(value, free)
-        learnt = matrix[at] / jnp.sqrt(matrix[at, at] + NOISE)
+        value = improvement(Belief(seen.mean, deviation, seen.warp), listed.costs, front, moment.goal.reference)
+        at = jnp.where(i < g, i, choice.best(value / listed.seconds, free & (jnp.arange(free.shape[0]) >= g)))
+        learnt = jnp.where(free[at], matrix[at] / jnp.sqrt(matrix[at, at] + noise), 0)
         points = front.points.at[f + i].set(expected[at])
         front = Front(points, front.known.at[f + i].set(free[at]))
-        return (matrix - jnp.outer(learnt, learnt), front, free.at[at].set(False)), (at, free[at])
+        return (matrix - jnp.outer(learnt, learnt), front, free.at[at].set(False)), (at - g, free[at])
 
-    posterior = covariance(listed.inputs, listed.inputs) - linalg.product(belief.half.T, belief.half)
-    room = Front(
-        jnp.concatenate([front.points, jnp.full((n, front.points.shape[1]), jnp.inf, front.points.dtype)]),
-        jnp.concatenate([front.known, jnp.zeros(n, bool)]),
+    posterior = process.covariance(listed.inputs, listed.inputs, believed.scales) - linalg.product(
+        seen.half.T, seen.half
     )
-    return jax.lax.scan(pick, (posterior, room, listed.mask), jnp.arange(n))[1]
+    room = Front(
+        jnp.concatenate([front.points, jnp.full((g + n, front.points.shape[1]), jnp.inf, front.points.dtype)]),
+        jnp.concatenate([front.known, jnp.zeros(g + n, bool)]),
+    )
+    places, counts = jax.lax.scan(pick, (posterior, room, listed.mask), jnp.arange(g + n))[1]
+    return places[g:], counts[g:]

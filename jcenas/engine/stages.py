@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from jcenas import registry
-from jcenas.engine.candidates import Candidates, Evaluated
+from jcenas.engine.candidates import Candidates, Evaluated, Moment
 from jcenas.engine.predictor import by_improvement
 from jcenas.engine.queue import by_dominance
 
@@ -31,7 +31,7 @@ class Rank(Protocol):
     """Order candidates: places int32 (n,), best first, and which of them count, bool (n,). Pure; n is static."""
 
     def __call__(
-        self, evaluated: Evaluated, candidates: Candidates, reference: jax.Array, n: int
+        self, evaluated: Evaluated, candidates: Candidates, moment: Moment, n: int
     ) -> tuple[jax.Array, jax.Array]:
         """Apply to one search."""
         ...
@@ -46,7 +46,7 @@ class Stage(NamedTuple):
       score: what scores a proposal: "" for nothing, "one-shot", "few-shot", or the name of a training-free proxy.
       supernet: whether a supernet is trained before the first hour, whose paths the sampling devices then score.
       at_once: whether scored proposals may be trained in the hour in which they are scored.
-      refits: whether the rank depends on the finished evaluations.
+      refits: whether the rank depends on the finished evaluations, so that neighbours of the front are proposed too.
     """
 
     name: str
@@ -57,17 +57,15 @@ class Stage(NamedTuple):
     refits: bool = False
 
 
-def _nobody(evaluated: Evaluated, candidates: Candidates, reference: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
+def _nobody(evaluated: Evaluated, candidates: Candidates, moment: Moment, n: int) -> tuple[jax.Array, jax.Array]:
     """Empty queue: what is proposed is trained unscored, or not at all."""
-    del evaluated, candidates, reference
+    del evaluated, candidates, moment
     return jnp.zeros(n, jnp.int32), jnp.zeros(n, bool)
 
 
-def by_estimate(
-    evaluated: Evaluated, candidates: Candidates, reference: jax.Array, n: int
-) -> tuple[jax.Array, jax.Array]:
+def by_estimate(evaluated: Evaluated, candidates: Candidates, moment: Moment, n: int) -> tuple[jax.Array, jax.Array]:
     """Fewest dominators among the estimated objectives first: the order of the released CE-NAS simulator."""
-    del evaluated, reference
+    del evaluated, moment
     estimates = jnp.concatenate([candidates.estimate[:, None], candidates.costs], axis=1)
     order = by_dominance(estimates, candidates.mask)[:n]
     return order, candidates.mask[order]

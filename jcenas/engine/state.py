@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jcenas.engine.candidates import Inputs
+from jcenas.engine.candidates import Candidates, Inputs
 from jcenas.engine.queue import EMPTY
 from jcenas.engine.stages import Stage
 from jcenas.errors import InputError
@@ -78,6 +78,11 @@ class Catalog(struct.PyTreeNode):
     estimate: jax.Array  # (N,) float32, cheap estimate of the first objective: smaller is better
     inputs: Inputs  # what a predictor sees of each
     seconds: jax.Array  # (N,) float32, device-seconds that a training takes or is expected to take
+
+    def candidates(self, rows: jax.Array) -> Candidates:
+        """What is known of some rows, int32 (k,), as candidates; EMPTY ones are none."""
+        at = jnp.maximum(rows, 0)
+        return Candidates(self.inputs.at(at), self.costs[at], self.estimate[at], self.seconds[at], rows != EMPTY)
 
 
 class SearchState(struct.PyTreeNode):

@@ -113,7 +113,8 @@ class Loop:
         state, steps = self.state, self.state.steps
         end = float(min(hour + 1, self.limits.hours))
         keys = engine.keys_of(state.search_key, hour)
-        self.share = steps.act(keys.act, state.policy_params, state.status(), self._outlook(hour), self._budget(hour))
+        budget = self._budget(hour)
+        self.share = steps.act(keys.act, state.policy_params, state.status(), self._outlook(hour), budget)
         who = split(jnp.float32(self.share), self.executor.devices)
         self.evaluating = int(who.evaluating)
         self.database.set_meta("decided", (None if math.isnan(self.share) else float(self.share), self.evaluating))
@@ -130,13 +131,14 @@ class Loop:
         catalog = state.catalog()
         if steps.stage.at_once and self.evaluating > 0 and not self._over(end):
             fresh = np.where(new & self._scored(rows), rows, EMPTY)
-            waiting = steps.rank(state.search, catalog, waiting, fresh)
+            waiting = steps.rank(state.search, catalog, budget, fresh)
         if self._over(end):
             return
         untried = new & self.limits.train_unscored
         line = steps.line_up(state.search, catalog.seconds, waiting, rows, untried)
         report = self.executor.work(self._plan(hour, end, who, line, rows[new]))
-        self._learn(float(hour), line, report, rows, new)
+        state.add_scores(report.scores, float(hour))
+        self._learn(budget, line, report, rows, new)
 
     def _over(self, end: float) -> bool:
         """Whether nothing more can be done in this hour."""
@@ -180,11 +182,10 @@ class Loop:
             to_score,
         )
 
-    def _learn(self, hour: float, line: LineUp, report: Report, rows: np.ndarray, new: np.ndarray) -> None:
+    def _learn(self, budget: Budget, line: LineUp, report: Report, rows: np.ndarray, new: np.ndarray) -> None:
         """Tell the optimiser, settle the queue, and remember it."""
         state, steps = self.state, self.state.steps
         jobs, valid = np.asarray(line.jobs), np.asarray(line.valid)
-        state.add_scores(report.scores, hour)
         state.learn()
         started = np.array([v and int(row) in report.started for row, v in zip(jobs, valid, strict=True)])
         done = np.array([v and int(row) in report.ended for row, v in zip(jobs, valid, strict=True)])
@@ -194,7 +195,7 @@ class Loop:
             begun = set(jobs[started].tolist())
             scored = new & self._scored(rows)
             fresh = [int(row) if ok and int(row) not in begun else EMPTY for row, ok in zip(rows, scored, strict=True)]
-            queue = steps.rank(search, state.catalog(), search.queue, np.array(fresh, np.int32))
+            queue = steps.rank(search, state.catalog(), budget, np.array(fresh, np.int32))
             state.search = search.replace(queue=queue)
         state.save_queue()
 

@@ -331,7 +331,13 @@ def _steps(
     stage, policy, optimizer = names
     make = optimizer_maker(optimizer, space, batch=sizes.proposals, reference=reference)
     return Steps(
-        sizes, stage_from_name(stage), policy_from_name(policy), make(sizes.room), reference=reference, hour_s=hour_s
+        sizes,
+        stage_from_name(stage),
+        policy_from_name(policy),
+        make(sizes.room),
+        space=space,
+        reference=reference,
+        hour_s=hour_s,
     )
 
 

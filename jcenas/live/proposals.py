@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jcenas.engine.candidates import Inputs
 from jcenas.engine.inputs import normal_scores, size_scores
-from jcenas.engine.predictor import Inputs
 from jcenas.engine.stages import Stage
 from jcenas.engine.state import Catalog
 from jcenas.problems.problem import Problem

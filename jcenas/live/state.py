@@ -254,7 +254,7 @@ class RunState:
 
         The state of the optimiser after it is dropped: what is proposed and not queued is forgotten.
         """
-        genomes = np.asarray(self.steps.ask(keys.ask, self.search))
+        genomes = np.asarray(self.steps.ask(keys.ask, self.search, self.proposals.table))
         rows = np.full(len(genomes), EMPTY, np.int32)
         real = np.all(genomes >= 0, axis=1)
         real = real & self.problem.has(np.maximum(genomes, 0))

@@ -8,12 +8,16 @@ import numpy as np
 
 from jcenas.alloc.policies import Policy
 from jcenas.engine import hour as engine
+from jcenas.engine.candidates import Goal
 from jcenas.engine.hour import Ended, LineUp
-from jcenas.engine.observe import Budget, Outlook, Status, observe
+from jcenas.engine.neighbours import with_neighbours
+from jcenas.engine.observe import Budget, Outlook, Status, budget_left, observe
 from jcenas.engine.stages import Stage
 from jcenas.engine.state import Catalog, SearchSizes, SearchState
 from jcenas.moo import hypervolume
-from jcenas.moo.types import Optimizer
+from jcenas.moo.types import Optimizer, Space
+
+_SOME = Budget(*(jnp.float32(1.0) for _ in range(7)))  # to compile with
 
 
 class Steps:
@@ -26,6 +30,7 @@ class Steps:
         policy: Policy,
         optimizer: Optimizer,
         *,
+        space: Space,
         reference: tuple[float, ...],
         hour_s: float,
     ):
@@ -36,16 +41,17 @@ class Steps:
           stage: the cheap stage.
           policy: who splits the devices.
           optimizer: with room for `sizes.room` genomes and `sizes.proposals` an ask.
+          space: what is searched.
           reference: of the hypervolume.
           hour_s: device-seconds that an hour of the trace lasts.
         """
         self.sizes, self.stage, self.policy, self.hour_s = sizes, stage, policy, hour_s
-        self._optimizer = optimizer
+        self._optimizer, self._space = optimizer, space
         self._reference = jnp.asarray(reference, jnp.float32)
         self.jobs = sizes.devices + sizes.queue + sizes.unscored
         self.new_among = jax.jit(engine.new_among)
         self._start = jax.jit(self._begun, static_argnums=1)
-        self._ask = jax.jit(lambda key, state: optimizer.ask(key, state)[1])
+        self._ask = jax.jit(self._proposed)
         self._act = jax.jit(self._decided)
         self._learn = jax.jit(self._learned)
         self._rank = jax.jit(self._ranked)
@@ -68,17 +74,23 @@ class Steps:
     def _decided(self, key: jax.Array, params: Any, status: Status, outlook: Outlook, budget: Budget) -> jax.Array:
         return self.policy.apply(key, params, observe(status, outlook, budget))
 
-    def ask(self, key: jax.Array, state: SearchState) -> jax.Array:
-        """Proposals, int32 (P, d)."""
-        return self._ask(key, state.optimizer)
+    def ask(self, key: jax.Array, state: SearchState, genomes: np.ndarray) -> jax.Array:
+        """Proposals, int32 (P, d), given the genomes of the catalogue, int32 (N, d)."""
+        return self._ask(key, state, genomes)
 
-    def rank(self, state: SearchState, catalog: Catalog, waiting: jax.Array, scored: np.ndarray) -> jax.Array:
+    def _proposed(self, key: jax.Array, state: SearchState, genomes: jax.Array) -> jax.Array:
+        proposals = self._optimizer.ask(key, state.optimizer)[1]
+        if not self.stage.refits:
+            return proposals
+        return with_neighbours(jax.random.fold_in(key, 1), self._space, proposals, state, genomes)
+
+    def rank(self, state: SearchState, catalog: Catalog, budget: Budget, scored: np.ndarray) -> jax.Array:
         """The queue, int32 (Q,), of those that wait and those that were scored, int32 (P,)."""
-        return self._rank(state.replace(optimizer=None), catalog, waiting, jnp.asarray(scored, jnp.int32))
+        return self._rank(state.replace(optimizer=None), catalog, budget, jnp.asarray(scored, jnp.int32))
 
-    def _ranked(self, state: SearchState, catalog: Catalog, waiting: jax.Array, scored: jax.Array) -> jax.Array:
-        rows = jnp.concatenate([waiting, scored])
-        return engine.rank(self.stage, self.sizes, state, catalog, rows, self._reference, (self.sizes.room,))
+    def _ranked(self, state: SearchState, catalog: Catalog, budget: Budget, scored: jax.Array) -> jax.Array:
+        goal, rows = Goal(self._reference, budget_left(budget)), jnp.concatenate([state.queue, scored])
+        return engine.rank(self.stage, self.sizes, state, catalog, rows, goal, (self.sizes.room,))
 
     def line_up(
         self, state: SearchState, seconds: jax.Array, waiting: jax.Array, proposals: np.ndarray, untried: np.ndarray
@@ -116,11 +128,11 @@ class Steps:
         genomes = np.zeros((self.jobs, catalog.genomes.shape[1]), np.int32)
         ended = Ended(*map(jnp.asarray, (genomes, rows, objectives, objectives, zeros, nothing)))
         done = [
-            self.ask(key, state),
+            self.ask(key, state, np.asarray(catalog.genomes)),
             self.new_among(jnp.asarray(proposals), state),
             self.settle(line, nothing, nothing, zeros),
             self.learn(state, ended),
         ]
         if self.stage.score:
-            done.append(self.rank(state, catalog, state.queue, proposals))
+            done.append(self.rank(state, catalog, _SOME, proposals))
         jax.block_until_ready(done)

@@ -15,8 +15,10 @@ import jax.numpy as jnp
 
 from jcenas.alloc.policies import Policy
 from jcenas.engine import hour as engine
+from jcenas.engine.candidates import Goal
 from jcenas.engine.hour import Ended, Keys, LineUp
-from jcenas.engine.observe import Budget, Outlook, Status, observe
+from jcenas.engine.neighbours import with_neighbours
+from jcenas.engine.observe import Budget, Outlook, Status, budget_left, observe
 from jcenas.engine.queue import EMPTY, among
 from jcenas.engine.split import Split, split
 from jcenas.engine.stages import Stage
@@ -127,19 +129,21 @@ def _hour(
     params, benchmark, scenario = given
     sizes, stage, g = search.sizes, search.stage, search.sizes.devices
     length = jnp.minimum(scenario.hour_s, scenario.duration_s - state.clock_s)
-    seen = observe(status_of(state, sizes, benchmark), outlook_of(hour, scenario), budget_of(state, g, scenario))
+    budget = budget_of(state, g, scenario)
+    seen = observe(status_of(state, sizes, benchmark), outlook_of(hour, scenario), budget)
+    goal = Goal(benchmark.reference, budget_left(budget))
     share = search.policy.apply(keys.act, params, seen)
     who = split(share, g)
     supernet = jnp.minimum(length, state.prepare_s / g)
-    rows, new = _proposals(search, keys.ask, state, who, scenario)
+    rows, new = _proposals(search, keys.ask, state, who, given)
     prelude, waiting, scored, scoring_s = supernet, state.queue, jnp.zeros_like(new), jnp.float32(0.0)
     if stage.at_once:
         time = g * (length - supernet)
         scored, spent = engine.affordable_scores(new, rows, state, time, scenario.score_s)
         prelude = supernet + spent / g
-        fresh = jnp.where(scored, rows, EMPTY)
+        both = jnp.concatenate([waiting, jnp.where(scored, rows, EMPTY)])
         waiting = jax.lax.cond(
-            who.evaluating > 0, lambda w: _ranked(search, state, benchmark, w, fresh), lambda w: w, waiting
+            who.evaluating > 0, lambda: _ranked(search, state, benchmark, goal, both), lambda: state.queue
         )
     begin = cluster.starts(who, state.evaluating, prelude, scenario.switch_s, length, devices=g)
     if stage.supernet:
@@ -157,7 +161,8 @@ def _hour(
     waits, half, half_s = engine.settle(sizes, line, started, done, plan.finish_s - end)
     if stage.supernet:
         begun = jnp.where(started, line.jobs, EMPTY)
-        waits = _ranked(search, state, benchmark, waits, jnp.where(scored & ~among(rows, begun), rows, EMPTY))
+        fresh = jnp.where(scored & ~among(rows, begun), rows, EMPTY)
+        waits = _ranked(search, state, benchmark, goal, jnp.concatenate([waits, fresh]))
     state = state.replace(
         queue=waits,
         half=half,
@@ -180,12 +185,9 @@ def _hour(
     )
 
 
-def _ranked(
-    search: _Search, state: SearchState, benchmark: Benchmark, waiting: jax.Array, scored: jax.Array
-) -> jax.Array:
-    """The queue, int32 (Q,), of those that wait, int32 (Q,), and those that were scored, int32 (P,)."""
-    rows = jnp.concatenate([waiting, scored])
-    return engine.rank(search.stage, search.sizes, state, benchmark.catalog, rows, benchmark.reference, search.rooms)
+def _ranked(search: _Search, state: SearchState, benchmark: Benchmark, goal: Goal, rows: jax.Array) -> jax.Array:
+    """The queue, int32 (Q,), of those that wait and those that were scored, int32 (k,)."""
+    return engine.rank(search.stage, search.sizes, state, benchmark.catalog, rows, goal, search.rooms)
 
 
 def _ended(
@@ -211,12 +213,16 @@ def _charge(
 
 
 def _proposals(
-    search: _Search, key: jax.Array, state: SearchState, who: Split, scenario: Scenario
+    search: _Search, key: jax.Array, state: SearchState, who: Split, given: _Given
 ) -> tuple[jax.Array, jax.Array]:
     """Table rows of proposals, int32 (P,), and which are new, bool (P,); none where nobody needs any."""
 
     def ask(state: SearchState) -> tuple[jax.Array, jax.Array]:
-        rows = search.table.rows(search.propose(key, state.optimizer, state.count))
+        genomes = search.propose(key, state.optimizer, state.count)
+        if search.stage.refits:
+            near = jax.random.fold_in(key, 1)
+            genomes = with_neighbours(near, search.table.space, genomes, state, given.benchmark.genomes)
+        rows = search.table.rows(genomes)
         return rows, engine.new_among(rows, state)
 
     def nothing(state: SearchState) -> tuple[jax.Array, jax.Array]:
@@ -224,7 +230,7 @@ def _proposals(
         p = search.sizes.proposals
         return jnp.full((p,), EMPTY, jnp.int32), jnp.zeros((p,), bool)
 
-    wanted = engine.asks(search.stage, who, scenario.train_unscored)
+    wanted = engine.asks(search.stage, who, given.scenario.train_unscored)
     return jax.lax.cond(wanted, ask, nothing, state)
 
 

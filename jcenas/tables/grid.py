@@ -16,6 +16,7 @@ import numpy as np
 from jcenas.spaces import choices
 
 NEIGHBOURS = 16
+_LONG, _BLOCK = 20_000, 512  # genomes of a list whose neighbours are looked up once, so many at a time
 _BASE = 512  # of the digits of a look-up; four million genomes then have keys in 32 bits
 
 
@@ -91,6 +92,25 @@ class Listed:
                 levels.append(_Level(variable, unit, keys.astype(np.int32)))
         return tuple(levels), np.argsort(nodes).astype(np.int32)
 
+    @functools.cached_property
+    def _near(self) -> np.ndarray | None:
+        """Rows of the nearest genomes of each, int32 (N, k), of equals the first; None where N^2 would take minutes."""
+        n = len(self.genomes)
+        if n > _LONG:
+            return None
+        ones = choices.one_hot(self.cardinalities, self.genomes)
+        near = []
+        for block in np.array_split(np.arange(n), -(-n // _BLOCK)):
+            shared = np.rint(ones[block] @ ones.T).astype(np.int64)
+            order = (self.genomes.shape[1] - shared) * n + np.arange(n)  # by distance, then by row
+            order[np.arange(len(block)), block] = np.iinfo(np.int64).max  # never itself
+            near.append(np.sort(np.partition(order, self._neighbours - 1)[:, : self._neighbours]) % n)
+        return np.concatenate(near).astype(np.int32)
+
+    @property
+    def _neighbours(self) -> int:
+        return min(NEIGHBOURS, len(self.genomes) - 1)
+
     def rows(self, genomes: jax.Array) -> jax.Array:
         """Row of each genome (n, d), int32 (n,); -1 where the list does not have it."""
         chex.assert_shape(genomes, (None, self.genomes.shape[1]), custom_message="genomes")
@@ -113,9 +133,11 @@ class Listed:
     def mutate(self, key: jax.Array, genome: jax.Array) -> jax.Array:
         """One of the nearest genomes of the list by Hamming distance. genome int32 (d,); the key is consumed."""
         listed = jnp.asarray(self.genomes)
+        if self._near is not None:
+            return listed[jax.random.choice(key, jnp.asarray(self._near)[self.rows(genome[None, :])[0]])]
         distance = jnp.sum(listed != genome[None, :], axis=1)
         distance = jnp.where(distance == 0, genome.shape[0] + 1, distance)  # never itself
-        near = jax.lax.top_k(-distance, min(NEIGHBOURS, len(self.genomes) - 1))[1]  # of equals the first
+        near = jax.lax.top_k(-distance, self._neighbours)[1]  # of equals the first
         return listed[jax.random.choice(key, near)]
 
     def features(self, genomes: jax.Array) -> jax.Array:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jcenas.engine import hour, stages
+from jcenas.engine.candidates import Goal
 from jcenas.engine.queue import EMPTY
 from jcenas.engine.split import Split, split
 from jcenas.moo.types import Optimizer
@@ -90,21 +91,22 @@ def test_the_queue_is_ranked_with_what_is_new(kit):
     # Row 4 (error 1, cost 1) dominates all but row 5 (error 9, cost 0.5); row 0 has one dominator, row 2 two.
     catalog = kit.catalog_of(costs=[2, 1, 3, 1, 1, 0.5], estimates=[2, 1, 3, 1, 1, 9])
     waiting, scored = kit.padded([0, 2], 3), kit.padded([5, 4], 4)
-    reference, state = jnp.array([10.0, 10.0]), kit.state_of()
-    order = rank(stages.one_shot(), kit.sizes, state, catalog, jnp.concatenate([waiting, scored]), reference, (6,))
+    goal, state = Goal(jnp.array([10.0, 10.0]), jnp.float32(1.0)), kit.state_of()
+    order = rank(stages.one_shot(), kit.sizes, state, catalog, jnp.concatenate([waiting, scored]), goal, (6,))
     np.testing.assert_array_equal(order, [5, 4, 0])  # of two without dominators the earlier proposal; 2 falls out
     order = rank(
-        stages.one_shot(), kit.sizes, state, catalog, jnp.concatenate([kit.padded([2], 3), scored[2:]]), reference, (6,)
+        stages.one_shot(), kit.sizes, state, catalog, jnp.concatenate([kit.padded([2], 3), scored[2:]]), goal, (6,)
     )
     np.testing.assert_array_equal(order, [2, EMPTY, EMPTY])
-    order = rank(stages.none(), kit.sizes, state, catalog, jnp.concatenate([waiting, scored]), reference, (6,))
+    order = rank(stages.none(), kit.sizes, state, catalog, jnp.concatenate([waiting, scored]), goal, (6,))
     np.testing.assert_array_equal(order, [EMPTY] * 3)
 
 
 def test_a_stage_that_refits_sees_the_evaluations_in_the_smallest_room(kit):
     seen = []
 
-    def nearest(evaluated, candidates, reference, n):
+    def nearest(evaluated, candidates, moment, n):
+        assert moment.pending.mask.shape == (kit.sizes.devices,)
         seen.append(evaluated.mask.shape[0])
         best = jnp.where(evaluated.mask, evaluated.objectives[:, 0], INF).min()
         order = jnp.argsort(jnp.abs(candidates.estimate - best))[:n]
@@ -115,7 +117,8 @@ def test_a_stage_that_refits_sees_the_evaluations_in_the_smallest_room(kit):
     state = kit.state_of(rows=[8, 9])
     state = state.replace(observed=state.observed.at[:2, 0].set(jnp.array([41.0, 52.0])))
     scored = kit.padded([0, 3, 4], 4)
-    order = rank(stage, kit.sizes, state, catalog, jnp.concatenate([kit.padded([], 3), scored]), jnp.ones(2), (2, 4, 6))
+    goal, rows = Goal(jnp.ones(2), jnp.float32(1.0)), jnp.concatenate([kit.padded([], 3), scored])
+    order = rank(stage, kit.sizes, state, catalog, rows, goal, (2, 4, 6))
     np.testing.assert_array_equal(order[:2], [3, 4])  # nearest to the best evaluation, 41
     assert sorted(set(seen)) == [2, 4, 6]
 

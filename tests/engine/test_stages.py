@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jcenas.engine import stages
-from jcenas.engine.candidates import Candidates, Evaluated, Inputs
+from jcenas.engine.candidates import Candidates, Evaluated, Goal, Inputs, Moment
 from jcenas.engine.stages import stage_from_name
 from jcenas.errors import InputError
 
@@ -15,7 +15,8 @@ def order(stage, estimates, costs, mask, n):
     none = Inputs(jnp.zeros((k, 0)), jnp.zeros((k, 0)))
     evaluated = Evaluated(Inputs(jnp.zeros((1, 0)), jnp.zeros((1, 0))), jnp.full((1, 2), jnp.inf), jnp.zeros(1, bool))
     candidates = Candidates(none, jnp.array(costs)[:, None], jnp.array(estimates), jnp.ones(k), jnp.array(mask))
-    places, counts = stage.rank(evaluated, candidates, jnp.array([1.0, 1.0]), n)
+    moment = Moment(Goal(jnp.array([1.0, 1.0]), jnp.float32(1.0)), candidates.at(jnp.zeros(0, int)))
+    places, counts = stage.rank(evaluated, candidates, moment, n)
     return np.asarray(places)[np.asarray(counts)].tolist()
 
 

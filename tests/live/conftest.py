@@ -55,7 +55,9 @@ def steps_maker(problem, *, stage="one-shot", devices=2, optimizer="random", pro
         if room not in kept:
             sizes = SearchSizes.of_stage(made, devices=devices, room=room, proposals=proposals, initial=0)
             decide = policy_from_name(policy)
-            kept[room] = Steps(sizes, made, decide, make(sizes.room), reference=reference, hour_s=3600.0)
+            kept[room] = Steps(
+                sizes, made, decide, make(sizes.room), space=problem.space, reference=reference, hour_s=3600.0
+            )
         return kept[room]
 
     return steps

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from jcenas.engine import hour
+from jcenas.engine.observe import Budget
 from jcenas.engine.queue import EMPTY
 from jcenas.live import proposals as catalogue
 from jcenas.live.progress import Quiet
 from jcenas.live.state import Job, Outcome
 from jcenas.problems import NasBench201Problem, Skeleton
+
+BUDGET = Budget(*(jnp.float32(1.0) for _ in range(7)))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def enqueue(state, scores):
     state.add_scores(scores, 0.0)
     rows = np.full(state.steps.sizes.proposals, EMPTY, np.int32)
     rows[: len(scores)] = list(scores)
-    queue = state.steps.rank(state.search, state.catalog(), state.search.queue, rows)
+    queue = state.steps.rank(state.search, state.catalog(), BUDGET, rows)
     state.search = state.search.replace(queue=queue)
     state.save_queue()
     return [row for row in np.asarray(queue).tolist() if row != EMPTY]

@@ -1,0 +1,1 @@
+"""Whether what was tuned on a few tables, grids and settings holds on others."""

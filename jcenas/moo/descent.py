@@ -1,0 +1,33 @@
+"""A few steps downhill for numbers that are few and a loss that may break down, such as the scales of a covariance."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+import optax
+
+_Point = TypeVar("_Point")
+_STEEPEST = 50.0  # partial derivatives are cut there: far from the optimum likelihoods are as steep as one likes
+
+
+def descend(loss: Callable[[_Point], jax.Array], start: _Point, *, steps: int, rate: float) -> _Point:
+    """The point after so many steps of Adam (Kingma and Ba 2015) from a start; a step that is not finite is not taken.
+
+    Args:
+      loss: of a pytree of float arrays, scalar, differentiable.
+      start: where to begin.
+      steps: static number.
+      rate: of the optimiser: about how far a number moves in one step.
+    """
+    optimiser = optax.chain(optax.clip(_STEEPEST), optax.adam(rate, b1=0.8, b2=0.9))
+
+    def step(carry: tuple[_Point, Any], _: None):
+        point, state = carry
+        updates, moved = optimiser.update(jax.grad(loss)(point), state)
+        new = cast(_Point, optax.apply_updates(cast(Any, point), updates))
+        fine = jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(new)]))
+        keep = lambda new, old: jnp.where(fine, new, old)  # noqa: E731
+        return (jax.tree.map(keep, new, point), jax.tree.map(keep, moved, state)), None
+
+    return jax.lax.scan(step, (start, optimiser.init(cast(Any, start))), length=steps)[0][0]
