@@ -8,7 +8,7 @@ score tells. Seeds are dealt out to three parts (`PARTS`), so that what is fitte
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -93,6 +93,19 @@ def make(shape: Shape, rng: np.random.Generator, name: str) -> Table:
         frame["log_synflow"] = 10 * about
     grid = Grid(shape.choices) if len(genomes) == math.prod(shape.choices) else Listed(genomes)
     return Table.from_frame(frame, genome=columns, name=name, space=grid if isinstance(grid, Grid) else None)
+
+
+def is_synthetic(name: str) -> bool:
+    """Whether a name such as development-3 is that of a synthetic table."""
+    part, _, seed = name.partition("-")
+    return part in PARTS and seed.isdigit()
+
+
+def synthetic_of(name: str) -> tuple[Table, dict[str, Any]]:
+    """The table of a name such as development-3, and its objectives as `make_benchmark` takes them."""
+    part, _, seed = name.partition("-")
+    table = synthetic(part, int(seed))
+    return table, {"error": "error", "cost": ("flops",), "reference": reference_of(table, tight=True)}
 
 
 def reference_of(table: Table, *, tight: bool) -> tuple[float, float]:

@@ -5,9 +5,9 @@ training, so that it is over the error alone.
 
 Proposals are picked one after the other by their improvement; after each the process is conditioned on its own
 prediction ("kriging believer": Ginsbourger et al. 2010), so that the picks of one hour differ. What still trains counts
-as picked. At first improvement counts for each second of training (Snoek et al. 2012, section 3.2, divide in the same
-way); as the budget runs out, the exponent of the seconds falls to 0 (cost cooling: Lee et al. 2020), since a plain
-division never leaves the cheap end of the front.
+as picked. Improvement counts for each second of training (Snoek et al. 2012, section 3.2, divide in the same way); in
+the last part of the budget the exponent of the seconds falls to 0 (cost cooling: Lee et al. 2020), as there is nothing
+to save the time for.
 
 Trainings fail: an error above `FAILED` times the lower quartile is set aside, and nothing that computes the same is
 proposed again. CE-NAS's own table holds thousands of such accuracies (seeds that are missing count as 0).
@@ -39,6 +39,7 @@ SAME = 1e-3  # squared distance below which two architectures compute the same
 FRONT = 64  # places for the front, more where it is longer; NAS-Bench-201's own, error against energy, has 29 points
 LONG = 1024  # evaluations, for which one more size of the front is worth its compilation
 SHORT_LIST = 4
+COOLING = 0.25  # of the budget, its last part: earlier cooling cost carbon on digits and NAS-Bench-201
 ROOM = 512  # evaluations that the process holds
 WATCHED = 64  # evaluations, the last ones, that the process must rank
 HOLDS = 0.1  # Kendall's tau that it must reach, once there are half so many
@@ -81,7 +82,7 @@ def by_improvement(evaluated: Evaluated, candidates: Candidates, moment: Moment,
     repeated = squared_distances(known.computes, candidates.inputs.computes) < SAME
     candidates = candidates._replace(
         mask=candidates.mask & ~jnp.any(repeated & bad[:, None], axis=0),
-        seconds=candidates.seconds**moment.goal.left,
+        seconds=candidates.seconds ** jnp.minimum(moment.goal.left / COOLING, 1.0),
     )
     held = _held(seen, told & ~bad)
     believed = process.condition(known.at(held), seen[held, 0], (told & ~bad)[held])
@@ -171,7 +172,7 @@ def _pick(believed: Process, listed: Candidates, front: Front, moment: Moment, n
 
     def pick(carry: Any, i: jax.Array):
         matrix, front, free = carry
-        deviation = jnp.sqrt(jnp.maximum(jnp.diagonal(matrix), 1e-6))
+        deviation = jnp.sqrt(jnp.maximum(jnp.diagonal(matrix), 0) + noise)
         value = improvement(Belief(seen.mean, deviation, seen.warp), listed.costs, front, moment.goal.reference)
         at = jnp.where(i < g, i, choice.best(value / listed.seconds, free & (jnp.arange(free.shape[0]) >= g)))
         learnt = jnp.where(free[at], matrix[at] / jnp.sqrt(matrix[at, at] + noise), 0)

@@ -57,10 +57,10 @@ class Process(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Posterior at the architectures that were asked for, as `warp` scales errors."""
+    """What would be observed of the architectures that were asked for, as `warp` scales errors."""
 
     mean: jax.Array  # (k,)
-    deviation: jax.Array  # (k,) positive
+    deviation: jax.Array  # (k,) positive, noise included: what counts is the error that a training shows
     half: jax.Array  # (c, k), inverse of the Cholesky factor times the covariance with the evaluations
     warp: Warp
 
@@ -162,12 +162,12 @@ def condition(known: Inputs, errors: jax.Array, mask: jax.Array, scales: Scales 
 
 
 def predict(process: Process, asked: Inputs) -> Prediction:
-    """Posterior at k architectures."""
+    """What trainings of k architectures would show."""
     cross = jnp.where(process.mask[:, None], covariance(process.known, asked, process.scales), 0)
     half = linalg.solve_lower(process.factor, cross)
     mean = linalg.product(half.T, linalg.solve_lower(process.factor, process.targets[:, None])[:, 0])
     left = variance(asked, process.scales) - jnp.sum(half**2, axis=0)
-    return Prediction(mean, jnp.sqrt(jnp.maximum(left, 1e-6)), half, process.warp)
+    return Prediction(mean, jnp.sqrt(jnp.maximum(left, 0) + jnp.exp(process.scales.noise)), half, process.warp)
 
 
 def leave_one_out(process: Process) -> jax.Array:
