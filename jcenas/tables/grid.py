@@ -16,7 +16,8 @@ import numpy as np
 from jcenas.spaces import choices
 
 NEIGHBOURS = 16
-_LONG, _BLOCK = 20_000, 512  # genomes of a list whose neighbours are looked up once, so many at a time
+_LONG, _WIDE = 20_000, 1024  # genomes and choices of a list whose neighbours are looked up
+_BLOCK = 512  # of them at a time
 _BASE = 512  # of the digits of a look-up; four million genomes then have keys in 32 bits
 
 
@@ -94,9 +95,9 @@ class Listed:
 
     @functools.cached_property
     def _near(self) -> np.ndarray | None:
-        """Rows of the nearest genomes of each, int32 (N, k), of equals the first; None where N^2 would take minutes."""
+        """Rows of the nearest genomes of each, int32 (N, k), of equals the first; None where that would take minutes."""
         n = len(self.genomes)
-        if n > _LONG:
+        if n > _LONG or sum(self.cardinalities) > _WIDE:
             return None
         ones = choices.one_hot(self.cardinalities, self.genomes)
         near = []

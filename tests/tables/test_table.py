@@ -66,6 +66,20 @@ def test_some_of_a_space():
     assert space.of == NasBench201()
 
 
+def test_neighbours_that_are_looked_up_are_those_that_are_computed(rng, monkeypatch):
+    genomes = np.unique(rng.integers(0, (2, 3, 5, 2), (50, 4)).astype(np.int32), axis=0)
+    assert len(genomes) > 30
+    keys = jax.random.split(jax.random.key(0), len(genomes))
+    found = []
+    for longest in (20_000, 1):  # of a list whose neighbours are looked up; blocks of 7 rows
+        monkeypatch.setattr("jcenas.tables.grid._LONG", longest)
+        monkeypatch.setattr("jcenas.tables.grid._BLOCK", 7)
+        space = Listed(genomes)
+        assert (space._near is None) == (longest == 1)
+        found.append(jax.jit(jax.vmap(space.mutate))(keys, jnp.asarray(genomes)))
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("space", [Grid((2, 1, 3)), Listed(np.array([[0, 1], [2, 2], [1, 1], [2, 0]], np.int32))])
 def test_spaces_follow_the_contract(space, key):
     genomes = jax.jit(space.sample, static_argnums=1)(key, 60)
