@@ -95,7 +95,7 @@ class Listed:
 
     @functools.cached_property
     def _near(self) -> np.ndarray | None:
-        """Rows of the nearest genomes of each, int32 (N, k), of equals the first; None where that would take minutes."""
+        """Rows of the nearest genomes of each, int32 (N, k), of equals the first; None where that takes minutes."""
         n = len(self.genomes)
         if n > _LONG or sum(self.cardinalities) > _WIDE:
             return None
