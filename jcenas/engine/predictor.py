@@ -82,7 +82,7 @@ def by_improvement(evaluated: Evaluated, candidates: Candidates, moment: Moment,
     repeated = squared_distances(known.computes, candidates.inputs.computes) < SAME
     candidates = candidates._replace(
         mask=candidates.mask & ~jnp.any(repeated & bad[:, None], axis=0),
-        seconds=candidates.seconds ** jnp.minimum(moment.goal.left / COOLING, 1.0),
+        seconds=candidates.seconds ** _exponent(moment.goal.left),
     )
     held = _held(seen, told & ~bad)
     believed = process.condition(known.at(held), seen[held, 0], (told & ~bad)[held])
@@ -100,6 +100,14 @@ def by_improvement(evaluated: Evaluated, candidates: Candidates, moment: Moment,
         jnp.where(plain, in_order, chosen).astype(jnp.int32),
         jnp.where(plain, candidates.mask[in_order], counts),
     )
+
+
+def _exponent(left: jax.Array) -> jax.Array:
+    """Of the seconds of a training: 1, falling to 0 with what is left of the budget, float32 ().
+
+    In sixteenths, so that two clusters whose budgets differ by a rounding error choose alike.
+    """
+    return jnp.round(jnp.minimum(left / COOLING, 1.0) * 16) / 16
 
 
 def _places(room: int, objectives: int) -> tuple[int, ...]:
