@@ -72,9 +72,9 @@ def verdict(rows: list[list]) -> list[str]:
         )
         values = {row[1]: row[at["carbon ratio, median"]] for row in some}
         middle, worst = float(np.median(list(values.values()))), min(values, key=lambda name: values[name])
-        for what, value, goal in ((f"median of {len(values)} tables", middle, 3.0), (worst, values[worst], 1.3)):
+        for what, value, goal in ((f"the median of {len(values)} tables", middle, 3.0), (worst, values[worst], 1.3)):
             met = "met" if value >= goal else f"missed by {goal - value:.2f}"
-            said.append(f"{accounting}: carbon ratio {value:.2f} on the {what}, goal {goal}: {met}")
+            said.append(f"{accounting}: carbon ratio {value:.2f} on {what}, goal {goal}: {met}")
     return said
 
 

@@ -54,6 +54,7 @@ EXPECTED = {
     "simulate_progress": "Search progress over hours and over emissions",
     "simulate_budgets": "Hypervolume under a carbon budget",
     "simulate_settings": "Switching, deadlines and kinds of action",
+    "generalise_predictor": "The predictor stage on tables that it was not made on",
     "simulator_speed": "Speed of the simulator",
     "ppo_speed": "Speed of PPO on CartPole",
     "forecast_error": "Carbon-intensity forecasts, July to December 2021",
