@@ -116,11 +116,10 @@ class FunctionProblem:
         """Costs that are known after an evaluation only."""
         return self.returned
 
-    @functools.cached_property
+    @property
     def largest(self) -> float:
         """The box between the reference point and the origin, or the least cost of a sample where that is negative."""
-        least = np.minimum(self.costs(self.population).min(axis=0), 0.0)
-        return float(np.prod(np.array(self.reference) - np.concatenate([[0.0], least])))
+        return float(np.prod(np.array(self.reference) - self._least))
 
     @property
     def population(self) -> np.ndarray:
@@ -192,6 +191,11 @@ class FunctionProblem:
                 found = known.pop(genome)
                 raise InputError(f"{what} of {self.given(genome)} is {found}; it must be a finite number of 32 bits")
         return known[genome]
+
+    @functools.cached_property
+    def _least(self) -> np.ndarray:
+        """Corner of the largest box opposite to the reference point, float64 (m,)."""
+        return np.append(0.0, np.minimum(self.costs(self.population).min(axis=0), 0.0))
 
     @functools.cached_property
     def _known(self) -> dict[str, dict[tuple[int, ...], float]]:
