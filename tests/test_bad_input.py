@@ -292,7 +292,17 @@ def replaced_by(name: str, make):
     return change
 
 
+def meta_with(key: str, text: str | None):
+    def change(folder: pathlib.Path) -> None:
+        with contextlib.closing(sqlite3.connect(folder / "run.db")) as database, database:
+            database.execute("INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)", (key, text))
+
+    return change
+
+
 DAMAGES = [
+    *(meta_with(key, text) for key in ("status", "costs", "changes", "room") for text in ("{", "", None)),
+    meta_with("costs", "7"),
     *(content_of("config.json", content) for content in (b"", b"{", b"[]", b"null", b"7", b"{}", b"\xff\xfe\x00")),
     content_of("config.json", b"[" * 100_000),
     content_of("config.json", b'{"config": {}, "versions": {"jcenas": "0.2.0"}}'),
@@ -324,6 +334,13 @@ def test_damaged_run_folders(stopped, place, tmp_path):
         damage(folder)
         cases += [["search", "--resume", str(folder)], ["report", str(folder)]]
     check(cases)
+
+
+def test_a_run_whose_write_ahead_log_is_lost_is_not_done_again(stopped, place, tmp_path):
+    shutil.copytree(place / "run", tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "candidate-3").mkdir()
+    with pytest.raises(InputError, match=r"candidate-3 is of a candidate that run\.db does not know"):
+        main.command_of(["search", "--resume", str(tmp_path / "run")]).run()
 
 
 def check(cases: list[list[str]]) -> None:

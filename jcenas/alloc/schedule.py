@@ -24,6 +24,7 @@ def cheapest_schedule(
     *,
     running: bool,
     pause_steps: int = 0,
+    pause_cost: float = 0.0,
     idle_share: float = 0.0,
     interruptible: bool = True,
 ) -> np.ndarray:
@@ -34,6 +35,7 @@ def cheapest_schedule(
       work: n, steps that are left to run; where it is K or more, every step runs.
       running: whether the job runs when the first step begins; then not to run in it is a pause.
       pause_steps: p, further steps that every pause costs.
+      pause_cost: what every pause costs beside them, in units of `cost`: of less than a step of work.
       idle_share: i, power while the job waits over its power while it runs, in [0, 1].
       interruptible: whether a job that runs may be paused.
     """
@@ -42,7 +44,8 @@ def cheapest_schedule(
         return np.ones(steps, bool)
     largest = max(float(np.max(cost)), np.finfo(float).tiny)
     standing = idle_share * np.asarray(cost, float) + _OF_A_WAIT * largest
-    go_on, start = _decisions(np.asarray(cost, float), standing, pause_steps, _OF_A_PAUSE * largest, interruptible)
+    of_a_pause = pause_cost + _OF_A_PAUSE * largest
+    go_on, start = _decisions(np.asarray(cost, float), standing, pause_steps, of_a_pause, interruptible)
     plan = np.zeros(steps, bool)
     left, on = work, running
     for step in range(steps):

@@ -26,6 +26,7 @@ from jcenas.cli.stopping import EXIT_INTERRUPTED, raise_again
 from jcenas.cli.trace import Trace
 from jcenas.cli.train_policy import TrainPolicy
 from jcenas.errors import InputError, one_line
+from jcenas.live.changes import check_changes
 from jcenas.live.config import SearchConfig
 from jcenas.runtime.process import start_with_huge_pages
 
@@ -69,6 +70,7 @@ def command_of(arguments: Sequence[str]) -> Command:
     """
     arguments, command_line = _without_command(arguments)
     _check_repeated(arguments)
+    changes = _changes_in(arguments)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -83,10 +85,8 @@ def command_of(arguments: Sequence[str]) -> Command:
         if stop.code == EXIT_BAD_INPUT:
             raise InputError(_one_line(said.getvalue())) from stop
         raise
-    if isinstance(command, Search) and command.resume is not None:
-        named = {flag.removeprefix("--").partition(".")[0].replace("-", "_") for flag in _flags_in(arguments)}
-        known = {field.name for field in dataclasses.fields(SearchConfig)}
-        command = dataclasses.replace(command, given=tuple(sorted(named & known)))
+    if isinstance(command, Search):
+        command = dataclasses.replace(command, given=changes)
     if isinstance(command, RunCommand):
         command = dataclasses.replace(command, command=command_line)
     return cast(Command, command)
@@ -104,6 +104,21 @@ def _without_command(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ..
 def _flags_in(arguments: Sequence[str]) -> list[str]:
     """The flags among the words, without their values."""
     return [word.partition("=")[0].replace("_", "-") for word in arguments if re.match(r"--[A-Za-z]", word)]
+
+
+def _changes_in(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Fields of a search that the words name beside --resume, sorted.
+
+    Raises:
+        InputError: one cannot change: said before the values are held against the defaults, which are not the run's.
+    """
+    flags = _flags_in(arguments)
+    if list(arguments[:1]) != ["search"] or "--resume" not in flags:
+        return ()
+    named = {flag.removeprefix("--").partition(".")[0].replace("-", "_") for flag in flags}
+    changes = tuple(sorted(named & {field.name for field in dataclasses.fields(SearchConfig)}))
+    check_changes(dict.fromkeys(changes))
+    return changes
 
 
 def _check_repeated(arguments: Sequence[str]) -> None:

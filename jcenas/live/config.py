@@ -9,7 +9,7 @@ from typing import Any, Literal
 from jcenas import registry
 from jcenas.carbon.meters.names import is_file
 from jcenas.carbon.power import PowerModel
-from jcenas.carbon.providers.names import check_zone_given, needs_service
+from jcenas.carbon.providers.names import check_alone
 from jcenas.errors import MOST_HOURS, MOST_SEED, InputError, check_integer
 from jcenas.registry.cost_names import cost_names
 from jcenas.train.own_images import is_own
@@ -171,7 +171,8 @@ class SearchConfig:
         registry.check("optimizer", self.optimizer)
         registry.check("stage", self.stage)
         if self.provider:
-            self._check_provider()
+            beside = {name: getattr(self, name) for name in ("zone", "trace", "column", "start")}
+            check_alone(self.provider, hour_seconds=self.hour_s, **beside)
         self._check_meter()
         self._check_executor()
         check_integer("--seed", self.seed, 0, MOST_SEED)
@@ -185,23 +186,6 @@ class SearchConfig:
             raise InputError(f"--cost: name at least one; the costs are {', '.join(registry.names('cost'))}")
         for name in self.cost:
             registry.check("cost", name)
-
-    def _check_provider(self) -> None:
-        """Known names, and nothing beside them that says otherwise what the hours are."""
-        service = needs_service(self.provider)
-        if self.trace is not None or self.column:
-            given = "--trace" if self.trace is not None else "--column"
-            raise InputError(
-                f"--provider {self.provider} and {given}: both say what the grid is; leave one of them out"
-            )
-        if service and self.hour_s != REAL_TIME_HOUR_S:
-            raise InputError(
-                f"--provider {self.provider} knows real hours only, and an hour lasts {self.hour_s:g} s here; "
-                "add --hour-seconds 3600, or use --provider typical-year, which needs no service"
-            )
-        if self.start and (service or self.real_time):
-            raise InputError(f"--start {self.start}: with --provider a run in real time begins now; leave it out")
-        check_zone_given(self.provider, self.zone)
 
     def _check_meter(self) -> None:
         """A name of the registry, or a path, which becomes absolute: a run may go on from another folder."""

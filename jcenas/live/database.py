@@ -150,7 +150,10 @@ class RunDatabase:
     def get_meta(self, key: str, default: Any = None) -> Any:
         """Recall a JSON value."""
         found = self.rows("SELECT value FROM meta WHERE key = ?", key)
-        return json.loads(found[0][0]) if found else default
+        try:
+            return json.loads(found[0][0]) if found else default
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{self.path}: {_remedy(sqlite3.DatabaseError(f'meta {key}: {error}'))}") from error
 
     def close(self) -> None:
         """Close the file; the write-ahead log is folded into it."""

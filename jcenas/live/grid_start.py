@@ -15,21 +15,28 @@ from jcenas.errors import InputError
 from jcenas.live import live_grid, trace_files
 from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
-from jcenas.live.live_grid import HOUR, GridHour, LiveGrid, chain_of
+from jcenas.live.live_grid import HOUR, Asking, GridHour, LiveGrid, chain_of
 
 _LATE_H = 3  # hours before the start that a service may not have published yet; the last known one stands in
 
 
-def begin(config: SearchConfig, log: Callable[[str], None]) -> LiveGrid:
+def begin(config: Asking, log: Callable[[str], None], *, now: datetime | None = None, beside: bool = True) -> LiveGrid:
     """The grid of a new run, of which the first hour and as much as there is of the week before are known.
+
+    Args:
+        config: of the run.
+        log: told who is asked, and of providers that fail.
+        now: present moment, UTC; None: the machine's clock.
+        beside: see `LiveGrid`.
 
     Raises:
         InputError: a provider has no key, a refused one, or not the zone; or none knows the present hour.
     """
     chain = chain_of(config, log)
-    start = _hour_of(parse_start(config.start) if config.start else live_grid.utc_now())
+    start = _hour_of(parse_start(config.start) if config.start else now or live_grid.utc_now())
     before = ask_all(chain, zone_to_ask(config.provider, config.zone), start, WEEK_H, log)
     grid = LiveGrid(config, start, before, log=log, chain=chain)
+    grid.beside = beside
     try:
         trace = grid.known(0).trace
     except InputError as error:

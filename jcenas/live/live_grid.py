@@ -7,7 +7,7 @@ later is not charged anew. Where no provider answers, the last known hour stands
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,12 +17,40 @@ from jcenas.carbon.providers.base import Fallback, Provider, ProviderError
 from jcenas.carbon.providers.names import chain_from_name, services, zone_to_ask
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.engine.grid import LEAD_H, Forecast, GridHours
-from jcenas.live.config import SearchConfig
 from jcenas.live.database import RunDatabase
-from jcenas.live.grid_facts import HELD
+from jcenas.live.grid_facts import HELD, facts, in_words
 from jcenas.live.trace_files import extended
 
 HOUR = timedelta(hours=1)
+
+
+class Asking(Protocol):
+    """Who is asked, and for what: part of the configuration of a search, and of a job of `jcenas run`."""
+
+    @property
+    def provider(self) -> str:
+        """Names of the providers, with commas between them."""
+        ...
+
+    @property
+    def zone(self) -> str:
+        """Of the grid; perhaps empty."""
+        ...
+
+    @property
+    def start(self) -> str:
+        """Time that is taken for now; empty for the machine's."""
+        ...
+
+    @property
+    def forecast(self) -> Forecast:
+        """What is told of the coming hours."""
+        ...
+
+    @property
+    def real_time(self) -> bool:
+        """Whether an hour of the grid is an hour on the wall."""
+        ...
 
 
 class GridHour(NamedTuple):
@@ -48,12 +76,13 @@ class LiveGrid:
         zone: of the grid.
         start: UTC hour in which the run began.
         chain: who is asked.
+        beside: whether a service's own forecasts are asked for too, and kept beside ours.
         began_h: where this process began, in hours since the start; 0 where hours are not real ones.
     """
 
     def __init__(
         self,
-        config: SearchConfig,
+        config: Asking,
         start: datetime,
         before: np.ndarray,
         *,
@@ -78,7 +107,7 @@ class LiveGrid:
         self.chain = chain or chain_of(config, log)
         self._services = services(config.provider, self.chain.providers)
         self._before, self._hours, self._log = np.asarray(before, float), list(hours), log
-        self._now = now or utc_now
+        self._now, self.beside = now or utc_now, True
         self.began_h = max(0.0, self.now_h()) if config.real_time else 0.0
         self._lock = threading.RLock()
         self._database: RunDatabase | None = None
@@ -116,6 +145,11 @@ class LiveGrid:
             return ""
         found = self._hours[hour]
         return f"{found.source}, estimated" if found.estimated and found.source != HELD else found.source
+
+    def in_words(self) -> list[str]:
+        """How many hours came from whom in which accounting, and a warning where they differ in it."""
+        found = facts([hour._asdict() | {"hour": number} for number, hour in enumerate(self._hours)], [])
+        return in_words(found) if found else []
 
     def now_h(self) -> float:
         """The present moment in hours since the start of the run."""
@@ -184,7 +218,7 @@ class LiveGrid:
 
     def _hold_beside(self, hour: int, provider: Provider) -> None:
         """Write the provider's own forecast of the coming day beside the one that the policy is told."""
-        if provider.name not in self._services:
+        if not self.beside or provider.name not in self._services:
             return
         try:
             theirs = partial.coming(provider, self.zone, self._time(hour + 1), LEAD_H - 1)
@@ -226,6 +260,6 @@ def _hour(provider: Provider, trace: CarbonTrace, value: float, estimated: bool)
     return GridHour(value, estimated, provider.name, trace.kind, trace.factors, "; ".join(trace.notes)[:1000])
 
 
-def chain_of(config: SearchConfig, log: Callable[[str], None]) -> Fallback:
+def chain_of(config: Asking, log: Callable[[str], None]) -> Fallback:
     """The providers that a configuration names; `log` is told of each that fails."""
     return chain_from_name(config.provider, lambda message: log(f"grid: {message}"))

@@ -8,6 +8,7 @@ import dataclasses
 import errno
 import itertools
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from jcenas.live.record import FILE, read_record
 from jcenas.runtime.lock import lock_file
 from jcenas.runtime.paths import is_writable, nearest_above
 
+_CANDIDATE = re.compile(r"candidate-([1-9]\d{0,8})")
 _PACKAGES = ("jcenas", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "scikit-learn")
 
 
@@ -44,6 +46,24 @@ class RunFolder:
     def candidate(self, proposal: int) -> Path:
         """Checkpoint of one candidate."""
         return self.path / "checkpoints" / f"candidate-{proposal}"
+
+    def check_known(self, proposals: int) -> None:
+        """Refuse a database that is older than the checkpoints: what it does not know would be done and charged anew.
+
+        Args:
+            proposals: that the database knows, numbered from 1.
+
+        Raises:
+            InputError: names a checkpoint of one that it does not know.
+        """
+        names = (_CANDIDATE.fullmatch(path.name) for path in (self.path / "checkpoints").glob("candidate-*"))
+        last = max((int(found[1]) for found in names if found), default=0)
+        if last > proposals:
+            raise InputError(
+                f"{self.candidate(last)} is of a candidate that {self.database.name} does not know: the database is "
+                f"older than the folder ({self.database.name}-wal was not copied, or the disk lost power); restore it, "
+                f"or delete the checkpoints above candidate-{proposals} to go on without what is lost"
+            )
 
     def close(self) -> None:
         """Let others write the folder."""

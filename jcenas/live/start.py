@@ -158,6 +158,7 @@ def _resumed(
         database = RunDatabase(folder.database)
         try:
             check_sums(folder.path, database.get_meta("files"))
+            folder.check_known(database.value("SELECT COALESCE(MAX(id), 0) FROM proposals"))
             known = {name: database.get_meta(name) for name in prepare.MEASURED}
             noted = database.get_meta("changes", [])
             config = as_changed(config, noted)

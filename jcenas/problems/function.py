@@ -23,7 +23,7 @@ import numpy as np
 
 from jcenas.errors import InputError, check_integer, without_breaks
 from jcenas.problems.budget import Evaluate
-from jcenas.problems.problem import DIFFERENT
+from jcenas.problems.problem import DIFFERENT, LARGEST, check_volume
 from jcenas.registry.cost_names import MOST_COSTS
 from jcenas.spaces.named import Named
 
@@ -118,8 +118,8 @@ class FunctionProblem:
 
     @property
     def largest(self) -> float:
-        """The box between the origin and the reference point."""
-        return float(np.prod(self.reference))
+        """The box between the reference point and the origin, or the least cost of a sample where that is negative."""
+        return float(np.prod(np.array(self.reference) - self._least))
 
     @property
     def population(self) -> np.ndarray:
@@ -187,9 +187,15 @@ class FunctionProblem:
                 raise InputError(
                     f"{what} of {self.given(genome)} raised {type(error).__name__}: {without_breaks(error)}"
                 ) from error
-            if not math.isfinite(known[genome]):
-                raise InputError(f"{what} of {self.given(genome)} is {known.pop(genome)}; it must be a finite number")
+            if not abs(known[genome]) <= LARGEST:
+                found = known.pop(genome)
+                raise InputError(f"{what} of {self.given(genome)} is {found}; it must be a finite number of 32 bits")
         return known[genome]
+
+    @functools.cached_property
+    def _least(self) -> np.ndarray:
+        """Corner of the largest box opposite to the reference point, float64 (m,)."""
+        return np.append(0.0, np.minimum(self.costs(self.population).min(axis=0), 0.0))
 
     @functools.cached_property
     def _known(self) -> dict[str, dict[tuple[int, ...], float]]:
@@ -229,7 +235,7 @@ def make_function_problem(
     expected = options["expected_s"]
     if expected is not None and not callable(expected) and not (_is_number(expected) and 0 < expected < math.inf):
         raise InputError(f"seconds {expected!r}: must be a positive number, or a function of a genome")
-    point = None if reference is None else _point(reference, list(costs))
+    point = None if reference is None else _in_range(_point(reference, list(costs)), list(costs))
     problem = FunctionProblem(space=space, evaluate=evaluate, costs_of=dict(costs), reference=point or (), **options)
     if point is None and problem.returned:
         raise InputError(
@@ -257,7 +263,13 @@ def with_reference(problem: FunctionProblem, error: float) -> FunctionProblem:
         return problem
     dearest = problem.costs(problem.population).max(axis=0)
     reference = (error, *(REFERENCE_MARGIN * float(cost) if cost > 0 else 1.0 for cost in dearest))
-    return dataclasses.replace(problem, reference=reference)
+    return dataclasses.replace(problem, reference=_in_range(reference, problem.cost_names))
+
+
+def _in_range(reference: tuple[float, ...], costs: Sequence[str]) -> tuple[float, ...]:
+    """The reference point, whose hypervolume 32 bits must hold."""
+    check_volume(f"error, {', '.join(costs)}", reference)
+    return reference
 
 
 def _check_space(space: Any) -> None:

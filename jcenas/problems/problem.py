@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from jcenas.errors import InputError
+
 if TYPE_CHECKING:
     from jcenas.moo.types import Space
     from jcenas.problems.budget import Evaluate
     from jcenas.problems.function import FunctionProblem
 
+LARGEST = float(np.finfo(np.float32).max)  # number that the engine can hold
 DIFFERENT = 0.7  # of a one-hot variable: architectures that differ in one choice are at distance 1
 
 
@@ -124,3 +127,22 @@ class Problem(Protocol, metaclass=_Makers):
     def population(self) -> np.ndarray:
         """Genomes (N, d) that stand for the whole space: those among which a size is ranked."""
         ...
+
+
+def check_volume(objectives: str, sides: Sequence[float]) -> None:
+    """Refuse units in which the largest hypervolume, or a millionth of it, is no float of 32 bits.
+
+    Args:
+        objectives: what they are called.
+        sides: of the largest hypervolume, (m,).
+
+    Raises:
+        InputError: names the objectives and the remedy.
+    """
+    volume = math.prod(map(float, sides))
+    if not 1e6 * float(np.finfo(np.float32).tiny) < volume < LARGEST:
+        unit = "smaller" if volume < 1 else "larger"
+        raise InputError(
+            f"{objectives}: hypervolumes of up to {volume:.3g} are beyond what 32 bits hold; give one of them in a "
+            f"{unit} unit"
+        )

@@ -86,10 +86,11 @@ def read_run(folder: pathlib.Path) -> Run:
             tables = {name: _table(connection, name) for name in (*TABLES, *_there(connection, LATER))}
             meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
             tables |= {name: _apart(tables[name], costs_of(meta)) for name in ("scores", "evaluations")}
-    except sqlite3.Error as error:
+        content["config"] |= {change["field"]: change["after"] for change in meta.get("changes", [])}
+    except (sqlite3.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{database}: cannot be read ({error}); restore it from a copy of the run") from None
-    changes = meta.get("changes", [])
-    content["config"] |= {change["field"]: change["after"] for change in changes}
     return Run(name=folder.resolve().name, config=content, meta=meta, **tables)
 
 

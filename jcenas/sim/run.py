@@ -120,7 +120,13 @@ def scenario_of(config: SimulateConfig, stage: Stage, grid: GridHours, power: Po
 
 
 def _check_budget(config: SimulateConfig, benchmark: Benchmark, power: Power, intensity: np.ndarray) -> None:
-    """Refuse a carbon budget that cannot pay one evaluation."""
+    """Refuse budgets of time or carbon that no evaluation fits into."""
+    shortest_h = float(np.min(benchmark.train_seconds)) / 3600
+    if shortest_h > config.hours:
+        raise InputError(
+            f"--hours {config.hours}: the shortest training of the table takes {shortest_h:.4g} h; give more, or a "
+            "table whose seconds are seconds"
+        )
     kwh = float(np.min(benchmark.train_seconds)) / 3600 * float(power.training_kw)
     cheapest_g = kwh * float(intensity.min())
     if config.carbon_budget is not None and config.carbon_budget < cheapest_g:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcenas.errors import InputError
+from jcenas.problems.problem import check_volume
 from jcenas.sim.config import Accounting, TableChoice
 from jcenas.tables.names import Objectives, check_table, is_file, load_table
 from jcenas.tables.own_table import ERROR, SECONDS, TRAIN_SECONDS, from_csv
@@ -107,6 +108,7 @@ def _own(table: Table, error: str, costs: Sequence[str]) -> LoadedTable:
     least, worst = values.min(axis=0), values.max(axis=0)
     beyond = np.where(worst > least, worst - least, np.maximum(np.abs(worst), 1.0))
     reference = worst + BEYOND * beyond
+    check_volume(f"{table.name}: {', '.join((error, *costs))}", reference - least)
     objectives = Objectives(error, tuple(costs), tuple(reference.tolist()))
     return LoadedTable(table, objectives, (*notes, _said(table, objectives)))
 

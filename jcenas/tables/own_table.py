@@ -119,7 +119,17 @@ def _required(column: Any, name: str) -> np.ndarray:
     if np.isnan(found).all():
         said = next((str(value) for value in column.dropna()), "nothing")
         raise InputError(f"{name}: column {column.name!r} holds no numbers (such as {said!r}); name another")
+    if _beyond(found):
+        largest = float(np.nanmax(np.abs(found)))
+        raise InputError(
+            f"{name}: column {column.name!r} holds {largest:.3g}, which is beyond 32 bits; give it in a larger unit"
+        )
     return found
+
+
+def _beyond(values: np.ndarray) -> bool:
+    """Whether one of some numbers becomes infinite in a table."""
+    return bool(np.any(np.abs(values) > np.finfo(np.float32).max))
 
 
 def _whole_rows(
@@ -171,10 +181,12 @@ def _others(frame: pd.DataFrame, names: Sequence[str], notes: dict[str, str]) ->
     """Columns of numbers beside those that are needed; stages use some of them."""
     found = {name: numbers(frame[name]) for name in names}
     texts = [name for name, values in found.items() if np.isnan(values[frame[name].notna().to_numpy()]).any()]
-    texts += [name for name, values in found.items() if np.isnan(values).all() and name not in texts]
+    texts += [
+        name for name, values in found.items() if (np.isnan(values).all() or _beyond(values)) and name not in texts
+    ]
     if texts:
         more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-        notes["columns"] = f"not of numbers, and left out: {', '.join(texts[:_SHOWN])}{more}"
+        notes["columns"] = f"not of numbers of 32 bits, and left out: {', '.join(texts[:_SHOWN])}{more}"
     return {name: values for name, values in found.items() if name not in texts}
 
 

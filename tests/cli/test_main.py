@@ -57,6 +57,8 @@ def test_every_command_has_help(name, monkeypatch, capsys):
         (["search", "--resume", "nowhere", "--channels", "3"], "--channels cannot change in a run that has begun"),
         (["search", "--resume", "nowhere", "--power.pue=1.2"], "--power cannot change in a run that has begun"),
         (["search", "--resume", "nowhere", "--hours", "48"], "nowhere is no run folder"),
+        (["search", "--resume", "nowhere", "--provider", "gb"], "--provider cannot change in a run that has begun"),
+        (["search", "--resume=nowhere", "--cost", "measured-energy"], "--cost cannot change in a run that has begun"),
         (["report", "nowhere"], "nowhere"),
         (["trace", "none.csv"], r"none\.csv"),
         (["search", "--hours", "3", "--hours=4"], "--hours is given 2 times; give it once"),

@@ -56,12 +56,12 @@ OWN = ["--genome", "op", "width", "--error", "acc", "--cost", "ms", "--maximise"
 def own(tmp_path):
     """A table of twelve architectures, one of which is there twice and one lacks its cost."""
     rows = [
-        f"{op},{width},{0.5 + 0.01 * width + 0.1 * i},{width * (i + 1)}"
+        f"{op},{width},{0.5 + 0.01 * width + 0.1 * i},{width * (i + 1)},10800"
         for i, op in enumerate("xyz")
         for width in range(4)
     ]
     path = tmp_path / "mine.csv"
-    path.write_text("\n".join(["op,width,acc,ms", *rows, rows[0], "y,9,0.5,"]) + "\n")
+    path.write_text("\n".join(["op,width,acc,ms,wait_s", *rows, rows[0], "y,9,0.5,,"]) + "\n")
     return str(path)
 
 
@@ -89,6 +89,11 @@ def test_a_table_of_ones_own(own, capsys):
         (None, [*OWN, "--stage=zero-shot:synflow"], "no column of synflow scores.*column log_synflow or synflow"),
         (None, OWN[:5], "--cost is missing"),
         (None, [], "--genome is missing"),
+        (
+            None,
+            [*OWN, "--seconds", "wait_s", "--hours", "2"],
+            "--hours 2: the shortest training of the table takes",
+        ),
         (None, [*OWN, "--devices", "20"], "--devices 20: an hour brings 12 proposals"),
         ("toy", ["--genome", "a"], "--genome: only for a table of your own; toy is one of the registry"),
         ("toy", ["--error", "a"], "--error: only for a table of your own"),
@@ -102,6 +107,15 @@ def test_a_table_of_ones_own_that_cannot_be_used(own, table, flags, message):
     with pytest.raises(InputError, match=message) as said:
         command_of([*base, "--table", table or own, *flags]).run()
     assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(3e37, "larger"), (1e-36, "smaller")])
+def test_units_beyond_32_bits_are_refused(own, scale, unit):
+    table = from_csv(own, genome=["op", "width"], error="acc", costs=["ms"], maximise=["acc"])
+    scaled = {"error": table.columns["error"] * 100, "ms": table.columns["ms"] * scale}
+    table = table.replace(columns=table.columns | scaled)
+    with pytest.raises(InputError, match=rf"mine\.csv: error, ms: hypervolumes of up to .* in a {unit} unit"):
+        simulate(SimulateConfig(table=table, cost="ms", hours=2, seeds=1, devices=2))
 
 
 def test_a_table_object_is_a_configuration(own):

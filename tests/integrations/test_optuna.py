@@ -27,7 +27,7 @@ def green_of(monkeypatch):
         trace = CarbonTrace(
             start=datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC), intensity_g_per_kwh=np.array(values, float)
         )
-        monkeypatch.setattr(waiting, "open_grid", lambda config, now: (GridHours(trace, np.zeros(0), 1.0), 0.0))
+        monkeypatch.setattr(waiting, "open_grid", lambda *given: (GridHours(trace, np.zeros(0), 1.0), 0.0))
         config = GreenerConfig(
             **{"forecast": "actual", "margin": "0s", "pause_cost": "0s", "power": 1000, "pue": 1} | given
         )

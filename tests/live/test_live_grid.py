@@ -13,6 +13,11 @@ from jcenas.live import grid_facts, grid_start, live_grid, trace_files
 from jcenas.live.config import SearchConfig
 from jcenas.live.executors.virtual import Costs
 from jcenas.live.finish import live_grid as facts_of
+from jcenas.live.greener.config import GreenerConfig
+from jcenas.live.greener.known import GridView
+from jcenas.live.greener.pilot import Pilot
+from jcenas.live.greener.terminal import report_lines
+from jcenas.live.greener.virtual import VirtualClock, VirtualJob
 from jcenas.live.ledger import Ledger
 from jcenas.live.live_grid import LiveGrid
 
@@ -111,6 +116,48 @@ def test_hours_are_asked_for_when_they_come_and_not_before(clock, database):
     assert rows_of(database)[3]["time_utc"] == "2024-06-01T15:00:00Z"
     assert grid.source(3) == "electricity-maps"
     assert grid.source(4) == ""
+
+
+@pytest.mark.parametrize("down", [(), {2, 3}])
+def test_a_job_in_greener_hours_asks_for_each_when_it_comes(clock, down):
+    class Tied(VirtualClock):
+        def wait(self, until_s, changes):
+            super().wait(until_s, changes)
+            clock.hour = self.now_s() / 3600
+
+    said, begin_s = [], 900.0
+    given = {"provider": "electricity-maps", "zone": "DE", "work": "2h", "deadline": "14h", "forecast": "persistence"}
+    config = GreenerConfig(**given, pause_cost="0s")
+    clock.hour = begin_s / 3600
+    grid = LiveGrid(
+        config,
+        START,
+        VALUES[32:200],
+        log=said.append,
+        chain=Fallback([Played("electricity-maps", clock, down=down)], said.append),
+        now=clock,
+    )
+    grid.beside = False
+    hours = VALUES[200:220].copy()
+    for hour in sorted(down):
+        hours[hour] = hours[hour - 1]  # held
+    record = GridHours(CarbonTrace(start=START, intensity_g_per_kwh=hours, zone="DE"), VALUES[32:200], 0.0)
+    outcomes = []
+    for one in (grid, record):
+        view = GridView(one, config.forecast, until_s=begin_s + config.deadline_s)
+        tied = Tied(begin_s)
+        job = VirtualJob(tied, config.work_s)
+        flown = Pilot(config, view, job, clock=tied, begin_s=begin_s, say=lambda line: None).fly()
+        outcomes.append((flown.spans, report_lines(flown, view, config)))
+    assert outcomes[0][0] == outcomes[1][0]
+    assert outcomes[0][0][0][0] > begin_s  # it waited
+    *lines, last = outcomes[0][1]
+    assert lines == outcomes[1][1]
+    assert last.startswith(f"grid: {len(grid._hours) - len(down)} h by electricity-maps (average, life-cycle)")
+    assert ("; 2 h that nobody knew" in last) == (said != []) == bool(down)
+    asked = grid.chain.providers[0].asked
+    assert asked == [(hour, hour + 1) for hour in range(len(asked))]
+    assert len(asked) <= flown.ended_s / 3600 + 1  # nothing of the hours to come
 
 
 def test_another_stands_in_then_the_last_hour_and_the_service_comes_back(clock, database):

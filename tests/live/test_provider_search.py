@@ -3,6 +3,7 @@
 import datetime
 import json
 import pathlib
+import re
 import signal
 import sqlite3
 import subprocess
@@ -224,6 +225,32 @@ def test_trace_records_what_a_service_has(grid, tmp_path, capsys):
         command_of(["trace", "--out", str(out)])
     with pytest.raises(InputError, match="jcenas trace --provider reads no file"):
         command_of(["trace", str(out), "--provider", "gb"])
+
+
+def test_a_command_of_ones_own_follows_a_service(grid, service, capfd):
+    words = ["run", "--provider", "electricity-maps", "--zone", "DE", "--forecast", "persistence"]
+    command = command_of([*words, "--work", "3h", "--deadline", "3h", "--", "echo", "done"])
+    now = datetime.datetime.now(datetime.UTC)
+    assert command.run() == 0
+    out, err = capfd.readouterr()
+    assert out == "done\n"
+    lines = [line.removeprefix("jcenas: ") for line in err.splitlines()]
+    assert lines[0] == "grid: DE by electricity-maps, estimated: average intensity, life-cycle factors"
+    assert lines[1].endswith(f"UTC, {level(now):.0f} g/kWh: needs the time that is left: it runs through")
+    assert lines[-1] == "grid: 1 h by electricity-maps (average, life-cycle; 1 of them estimated)"
+    asked = [urllib.parse.urlsplit(path).path for path, _ in service.requests]
+    assert not any(path.endswith("forecast") for path in asked)
+    # The plan alone: yesterday repeats, and its greenest hours are those after midnight.
+    assert command_of([*words, "--work", "2h", "--deadline", "24h", "--dry-run"]).run() == 0
+    out, err = capfd.readouterr()
+    assert re.search(r" 00:\d\d", out)
+    assert "by the day before repeated; the plan is made anew every hour" in out
+    grid.status = 503
+    for flags, message in (([], "no carbon provider answered: electricity-maps: "), (["--quiet"], "try again later")):
+        with pytest.raises(InputError, match=message):
+            command_of([*words, "--work", "2h", "--deadline", "24h", *flags, "--", "echo", "never"]).run()
+    assert capfd.readouterr().out == ""
+    assert KEY not in err + out
 
 
 @pytest.mark.slow  # the forecaster is compiled

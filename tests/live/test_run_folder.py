@@ -96,3 +96,15 @@ def test_a_start_that_fails_leaves_nothing(tmp_path, error):
     with pytest.raises(InputError if isinstance(error, OSError) else type(error)):
         made(run_folder.planned_path(config), config, fill=fill)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_database_that_is_older_than_the_checkpoints_is_refused(folder):
+    opened, _ = run_folder.reopen(folder)
+    for name in ("candidate-7", "candidate-12.part", "candidate-x", "supernet"):
+        (folder / "checkpoints" / name).mkdir(parents=True)
+    opened.check_known(7)
+    with pytest.raises(InputError, match=r"candidate-7 is of a candidate that run\.db does not know") as said:
+        opened.check_known(6)
+    assert "run.db-wal was not copied" in str(said.value)
+    assert "delete the checkpoints above candidate-6" in str(said.value)
+    opened.close()

@@ -51,6 +51,29 @@ def test_the_reference_point_lies_beyond_the_dearest(problem):
     assert given.largest == pytest.approx(400.0)
 
 
+@pytest.mark.parametrize(("scale", "unit"), [(1e33, "larger"), (1e-40, "smaller")])
+def test_units_beyond_32_bits_are_refused(scale, unit):
+    message = f"error, nodes: hypervolumes of up to .* are beyond what 32 bits hold; give one of them in a {unit} unit"
+    with pytest.raises(InputError, match=message):
+        Problem.from_function(SPACE, evaluate, costs={"nodes": nodes}, reference=(scale * 1e5, 1e3))
+    many = Problem.from_function(SPACE, evaluate, costs={"nodes": functools.partial(scaled, scale)})
+    with pytest.raises(InputError, match=message):
+        with_reference(many, 90.0)
+
+
+def scaled(scale, genome):
+    return scale * nodes(genome)
+
+
+def credit(genome):
+    return -100.0 * genome["depth"]
+
+
+def test_a_negative_cost_has_a_hypervolume_of_at_most_one():
+    given = Problem.from_function(SPACE, evaluate, costs={"credit": credit, "nodes": nodes}, reference=(0.5, 200, 10))
+    assert given.largest == pytest.approx(0.5 * (200 + 800) * 10)
+
+
 def test_expected_seconds():
     def of(seconds):
         return Problem.from_function(SPACE, evaluate, costs={"nodes": nodes}, seconds=seconds).seconds(np.zeros((2, 3)))
@@ -123,7 +146,11 @@ def test_what_cannot_work_is_refused_in_one_line():
 
 
 def test_a_formula_that_fails_is_named_with_its_genome():
-    for formula, message in ((broken, "raised KeyError: 'depth'"), (lambda genome: math.nan, "is nan; it must be")):
+    for formula, message in (
+        (broken, "raised KeyError: 'depth'"),
+        (lambda genome: math.nan, "is nan; it must be a finite number"),
+        (lambda genome: -1e39, r"is -1e\+39; it must be a finite number of 32 bits"),
+    ):
         problem = Problem.from_function(SPACE, evaluate, costs={"ms": formula})
         with pytest.raises(InputError, match=rf"costs\['ms'\] of {{'depth': 2, .*}} {message}"):
             with_reference(problem, 1.0)

@@ -131,13 +131,12 @@ def test_seconds_are_a_column_or_a_constant(read):
 
 
 def test_other_columns_are_kept_where_they_hold_numbers(read):
-    table = read(
-        frame(oneshot_error=[1, 2, None, 4, 5, 6], remark="text", empty=None, error=3.0, noise=[None, *[1] * 5])
-    )
+    unused = {"remark": "text", "empty": None, "huge": 1e300}
+    table = read(frame(oneshot_error=[1, 2, None, 4, 5, 6], **unused, error=3.0, noise=[None, *[1] * 5]))
     assert table.columns.keys() == {"error", "ms", "train_seconds", "train_s", "oneshot_error"}
     assert table.incomplete == ("oneshot_error",)
     notes = dict(table.notes)
-    assert notes["columns"] == "not of numbers, and left out: remark, empty"
+    assert notes["columns"] == "not of numbers of 32 bits, and left out: remark, empty, huge"
     assert notes["noise"] == "lacks values and is not used"
     np.testing.assert_array_equal(table.column("error"), [9, 8, 7, 6, 5, 10])  # not the file's own column of that name
 
@@ -161,6 +160,7 @@ def test_other_columns_are_kept_where_they_hold_numbers(read):
             {},
             "falls to -1, and an error is not negative; if more is better, say --maximise val_er",
         ),
+        (frame(ms=-1e39), {}, "column 'ms' holds 1e+39, which is beyond 32 bits; give it in a larger unit"),
         (frame(val_error=None), {}, "column 'val_error' holds no numbers (such as 'nothing')"),
         (frame(op=None), {}, "every row lacks one of val_error, ms, op, width"),
         (frame().iloc[:1], {}, "has one architecture only"),

@@ -1,8 +1,9 @@
 """Providers by name, for the command line: `electricity-maps,typical-year` asks in this order."""
 
+import pathlib
 from collections.abc import Callable, Sequence
 
-from jcenas import registry
+from jcenas import registry, units
 from jcenas.carbon.providers.base import Fallback, Provider
 from jcenas.carbon.trace_file import read_trace
 from jcenas.carbon.zones import DEFAULT_ZONE
@@ -54,6 +55,36 @@ def services(text: str, providers: Sequence[Provider]) -> frozenset[str]:
     """Names of those providers, made from a text, that are asked over the network."""
     pairs = zip(choices(text), providers, strict=True)
     return frozenset(one.name for choice, one in pairs if choice.entry.options.get("service", True))
+
+
+def check_alone(
+    text: str, *, zone: str, trace: pathlib.Path | None, column: str, start: str, hour_seconds: float
+) -> None:
+    """Refuse flags that say, beside `--provider`, otherwise what the hours are.
+
+    Args:
+      text: names of providers.
+      zone: of the grid; must be given for a service.
+      trace: file of a recorded trace; none can be beside providers.
+      column: of that file.
+      start: time that is taken for now; in real time there can be none.
+      hour_seconds: seconds that an hour lasts; a service knows real hours only.
+
+    Raises:
+      InputError: names the flag.
+    """
+    service, real = needs_service(text), hour_seconds >= units.SECONDS_PER_HOUR
+    if trace is not None or column:
+        given = "--trace" if trace is not None else "--column"
+        raise InputError(f"--provider {text} and {given}: both say what the grid is; leave one of them out")
+    if service and hour_seconds != units.SECONDS_PER_HOUR:
+        raise InputError(
+            f"--provider {text} knows real hours only, and an hour lasts {hour_seconds:g} s here; "
+            "add --hour-seconds 3600, or use --provider typical-year, which needs no service"
+        )
+    if start and (service or real):
+        raise InputError(f"--start {start}: with --provider a run in real time begins now; leave it out")
+    check_zone_given(text, zone)
 
 
 def check_zone_given(text: str, zone: str) -> None:

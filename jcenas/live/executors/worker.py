@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from jcenas.errors import InputError
 from jcenas.problems.budget import Evaluate, EvaluationBudget, PausedEvaluation
+from jcenas.problems.problem import LARGEST
 
 START_LIMIT_S = 300.0  # to import the user's program
 END_LIMIT_S = 5.0  # to be gone after a kill
@@ -214,8 +215,8 @@ def problem_with(values: list[float], names: tuple[str, ...], largest_error: flo
     if len(values) != len(expected):
         return f"evaluate returned {len(values)} values, not {len(expected)} ({', '.join(expected)})"
     for name, value in zip(expected, values, strict=True):
-        if not math.isfinite(value):
-            return f"{name} is {value}"
+        if not abs(value) <= LARGEST:
+            return f"{name} is {value}" + ", no number of 32 bits" * math.isfinite(value)
     if values[0] < 0:
         return f"error is {values[0]:g}; it must not be negative"
     if values[0] > 1 >= largest_error:

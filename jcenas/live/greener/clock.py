@@ -29,15 +29,16 @@ class Clock(Protocol):
 class RealClock:
     """The machine's clock, times 3600 over the seconds that an hour lasts."""
 
-    def __init__(self, begin_s: float, hour_seconds: float = units.SECONDS_PER_HOUR):
-        """Begin now.
+    def __init__(self, begin_s: float, hour_seconds: float = units.SECONDS_PER_HOUR, *, began: float | None = None):
+        """Begin now, or at a moment that is over.
 
         Args:
             begin_s: what time it is now, in seconds since the begin of the grid's first hour.
             hour_seconds: real seconds that an hour of the grid lasts.
+            began: `time.time()` at `begin_s`; None: now.
         """
         self._scale = units.SECONDS_PER_HOUR / hour_seconds
-        self._begin_s, self._began = begin_s, time.time()
+        self._begin_s, self._began = begin_s, time.time() if began is None else began
 
     def now_s(self) -> float:
         """The time of day."""

@@ -1,7 +1,7 @@
 """What a waiting job knows of the grid: the hours that have begun, and a forecast of those until its deadline.
 
-`open_grid` is the one place where hours come from; who serves them otherwise than from a file or a typical year gives
-an object with the same `trace` and `forecast`.
+`open_grid` is the one place where hours come from: a file, a typical year, or providers that are asked for each hour
+when it comes, as in a search.
 """
 
 import math
@@ -13,8 +13,9 @@ import numpy as np
 from jcenas import units
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.engine import grid as grids
-from jcenas.engine.grid import GridHours
+from jcenas.engine.grid import Grid, GridHours
 from jcenas.errors import InputError
+from jcenas.live import grid_start
 from jcenas.live.greener.config import GreenerConfig
 
 HOUR_S = units.SECONDS_PER_HOUR
@@ -30,17 +31,22 @@ def ask_here(grid: GridHours, kind: grids.Forecast, hour: int, lead_h: int) -> n
     return grid.forecast(kind, hour, lead_h=lead_h, with_this_hour=True)
 
 
-def open_grid(config: GreenerConfig, now: datetime) -> tuple[GridHours, float]:
+def open_grid(config: GreenerConfig, now: datetime, say: Callable[[str], None]) -> tuple[Grid, float]:
     """The grid's hours from that of now on until the deadline, and how many seconds after their begin now is.
 
     Args:
         config: of the job.
         now: UTC; `config.start` takes its place.
+        say: told what is strange about a trace, who is asked, and of providers that fail, now and later.
 
     Raises:
-        InputError: as of `jcenas.engine.grid.choose`; the trace does not cover the time until the deadline.
+        InputError: as of `jcenas.engine.grid.choose` and `jcenas.live.grid_start.begin`; the trace does not cover the
+            time until the deadline.
     """
     begin = grids.parse_start(config.start) if config.start else now
+    if config.provider:  # their own forecasts stay out: ours are made in a process of their own
+        live = grid_start.begin(config, say, now=begin, beside=False)
+        return live, (begin - live.start).total_seconds()
     hours = 1 if config.trace is not None else math.ceil(config.deadline_s / HOUR_S) + 1  # of a file comes all there is
     try:
         grid = grids.choose(
@@ -57,17 +63,19 @@ def open_grid(config: GreenerConfig, now: datetime) -> tuple[GridHours, float]:
             f"{config.trace}: ends at {ends:%Y-%m-%dT%H:%MZ}, before the deadline in {config.deadline}; give a longer "
             "trace, a sooner --deadline, or an earlier --start"
         )
+    for note in grid.trace.notes:
+        say(f"warning: {note}")
     return grid, begin_s
 
 
 class GridView:
     """Intensities that are expected from an hour on, asked for once in each hour."""
 
-    def __init__(self, grid: GridHours, kind: grids.Forecast, *, until_s: float, ask: Ask = ask_here):
+    def __init__(self, grid: Grid, kind: grids.Forecast, *, until_s: float, ask: Ask = ask_here):
         """Bind the grid.
 
         Args:
-            grid: its hours.
+            grid: its hours; they may become known as they come.
             kind: of the forecast.
             until_s: end of what is asked for, s since the begin of the grid's first hour.
             ask: who computes the quantiles.
@@ -80,18 +88,32 @@ class GridView:
     def expected(self, hour: int) -> np.ndarray:
         """Mean intensity of this hour, which is known, and of each until the end, g/kWh float64 (hours,)."""
         if self._last is None or self._last[0] != hour:
-            quantiles = self._ask(self.grid, self._kind, hour, max(self._hours - hour, 1))
+            quantiles = self._ask(self.grid.known(hour), self._kind, hour, max(self._hours - hour, 1))
             values = np.asarray(quantiles, float) @ MEAN_OF_QUANTILES
             self._last = hour, values
         return self._last[1]
 
+    @property
+    def start(self) -> datetime:
+        """Begin of the grid's first hour, UTC."""
+        return self.grid.known(0).trace.start
+
+    @property
+    def known_s(self) -> float:
+        """End of the hours that are known, s."""
+        return self.grid.known(0).trace.hours * HOUR_S
+
+    def told(self) -> str:
+        """Where what is expected comes from, in a few words."""
+        return self.grid.known(0).told(self._kind)
+
     def when(self, moment_s: float) -> datetime:
         """The UTC time of a moment."""
-        return datetime.fromtimestamp(self.grid.trace.start.timestamp() + moment_s, UTC)
+        return datetime.fromtimestamp(self.start.timestamp() + moment_s, UTC)
 
     def trace(self, until_s: float) -> CarbonTrace:
-        """The intensities to charge by; beyond the grid's end its last day is repeated."""
-        return lengthened(self.grid.trace, math.ceil(until_s / HOUR_S) + 1)
+        """The intensities to charge by until a moment that has come; beyond a record's end its last day is repeated."""
+        return lengthened(self.grid.known(math.floor(until_s / HOUR_S)).trace, math.ceil(until_s / HOUR_S) + 1)
 
 
 def lengthened(trace: CarbonTrace, hours: int) -> CarbonTrace:
@@ -103,7 +125,7 @@ def lengthened(trace: CarbonTrace, hours: int) -> CarbonTrace:
     return trace.followed_by(np.tile(day, -(-missing // len(day))))
 
 
-def expected_trace(grid: GridHours, expected: np.ndarray) -> CarbonTrace:
+def expected_trace(grid: Grid, expected: np.ndarray) -> CarbonTrace:
     """Expected intensities from the grid's first hour on, as a trace."""
-    flags = np.ones(len(expected), bool)
-    return CarbonTrace(start=grid.trace.start, intensity_g_per_kwh=expected, zone=grid.trace.zone, estimated=flags)
+    trace, flags = grid.known(0).trace, np.ones(len(expected), bool)
+    return CarbonTrace(start=trace.start, intensity_g_per_kwh=expected, zone=trace.zone, estimated=flags)

@@ -45,6 +45,12 @@ class Timetable(NamedTuple):
         return spans
 
 
+def pauses_in(run: np.ndarray, running: bool) -> int:
+    """How often a job pauses that follows a schedule, bool (steps,), and runs before it or not."""
+    starts = int(np.count_nonzero(run & ~np.concatenate(([running], run[:-1]))))
+    return starts if running else starts - 1
+
+
 class Planner:
     """Plans the rest of a job."""
 
@@ -78,12 +84,38 @@ class Planner:
             return Timetable(now_s, left_s, np.ones(1, bool), False)
         hour = math.floor(now_s / HOUR_S)
         costs = step_costs(self.view.expected(hour), begin_h=now_s / HOUR_S - hour, step_h=step_s / HOUR_S, steps=steps)
-        run = cheapest_schedule(
-            costs,
-            work,
-            running=running,
-            pause_steps=math.ceil(self._config.pause_cost_s / step_s),
-            idle_share=self._config.idle_share,
-            interruptible=not self._config.uninterrupted,
-        )
-        return Timetable(now_s, step_s, run, False)
+        return Timetable(now_s, step_s, self._cheapest(costs, left_s / step_s, step_s, running), False)
+
+    def _cheapest(self, costs: np.ndarray, left: float, step_s: float, running: bool) -> np.ndarray:
+        """In which steps to run, bool (steps,), with room for what the pauses cost beside whole steps.
+
+        Args:
+            costs: of running through each step (steps,).
+            left: work that is left, in steps; less than there are.
+            step_s: length of a step, s.
+            running: whether the job runs.
+        """
+        whole, part = divmod(self._config.pause_cost_s / step_s, 1)
+        dearest = float(np.partition(costs, math.ceil(left) - 1)[math.ceil(left) - 1])  # of the cheapest that it takes
+
+        def plan(pauses: int, interruptible: bool) -> np.ndarray:
+            return cheapest_schedule(
+                costs,
+                math.ceil(left + pauses * part),
+                running=running,
+                pause_steps=int(whole),
+                pause_cost=part * dearest,
+                idle_share=self._config.idle_share,
+                interruptible=interruptible,
+            )
+
+        if self._config.uninterrupted:
+            return plan(0, False)
+        room = 0  # for the parts of steps of so many pauses
+        while math.ceil(left + room * part) < len(costs):
+            run = plan(room, True)
+            pauses = pauses_in(run, running)
+            if math.ceil(left + pauses * part) <= math.ceil(left + room * part):
+                return run
+            room = pauses
+        return plan(0, False)

@@ -15,6 +15,7 @@ from jcenas.live.greener.forecast_process import ForecastProcess
 from jcenas.live.greener.known import HOUR_S, GridView, expected_trace, open_grid
 from jcenas.live.greener.pilot import Flown, Pilot, outcome_lines
 from jcenas.live.greener.planner import Planner
+from jcenas.live.live_grid import LiveGrid
 
 KEEP_BELOW_S = 600.0  # hours that are shorter do not wait for a forecasting process to start anew
 
@@ -52,10 +53,10 @@ def prepare(config: GreenerConfig, say: Callable[[str], None]) -> Outset:
     Raises:
         InputError: see `open_grid`.
     """
-    grid, begin_s = open_grid(config, datetime.datetime.now(datetime.UTC))
-    for note in grid.trace.notes:
-        say(f"warning: {note}")
-    clock, fast = RealClock(begin_s, config.hour_seconds), config.hour_seconds < KEEP_BELOW_S
+    now = datetime.datetime.now(datetime.UTC)
+    grid, begin_s = open_grid(config, now, say)
+    fast = config.hour_seconds < KEEP_BELOW_S
+    clock = RealClock(begin_s, config.hour_seconds, began=now.timestamp())
     forecasts = ForecastProcess(say, keep=fast)
     view = GridView(grid, config.forecast, until_s=begin_s + config.deadline_s, ask=forecasts)
     view.expected(int(begin_s // HOUR_S))
@@ -77,10 +78,8 @@ def dry_run(config: GreenerConfig, say: Callable[[str], None]) -> tuple[list[tup
         rows.append((f"{view.when(first):%a %d %b %H:%M}", _clock_time(view, last), f"{mean.spent_g / kwh:.0f}"))
     account = account_of(config, trace, spans, begin_s=begin_s, pauses=len(spans) - 1)
     lines = [f"expected: {line}" for line in account_lines(account, config)]
-    lines.append(f"by {view.grid.told(config.forecast)}; the plan is made anew every hour")
-    picture = Picture(
-        view.grid.trace.start, expected, _in_hours(spans), begin_s / HOUR_S, (begin_s + config.deadline_s) / HOUR_S
-    )
+    lines.append(f"by {view.told()}; the plan is made anew every hour")
+    picture = Picture(view.start, expected, _in_hours(spans), begin_s / HOUR_S, (begin_s + config.deadline_s) / HOUR_S)
     return rows, lines, picture
 
 
@@ -109,11 +108,13 @@ def run(config: GreenerConfig, child: Child, say: Callable[[str], None]) -> tupl
 
 def report_lines(flown: Flown, view: GridView, config: GreenerConfig) -> list[str]:
     """How a job ended, what it emitted and what it saved."""
-    trace = view.trace(max(flown.ended_s, flown.deadline_s))
+    trace = view.trace(flown.ended_s)
     account = account_of(config, trace, flown.spans, begin_s=flown.begin_s, pauses=flown.pauses)
     lines = outcome_lines(flown, config) + account_lines(account, config)
-    if flown.ended_s > view.grid.trace.hours * HOUR_S:
+    if flown.ended_s > view.known_s:
         lines.append("the trace ended before the command did; its last day was charged again")
+    if isinstance(view.grid, LiveGrid):
+        lines += [f"grid: {line}" for line in view.grid.in_words()]
     return lines
 
 
@@ -148,8 +149,7 @@ def _in_hours(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def _followed(flown: Flown, view: GridView) -> Picture:
-    until_s = max(flown.ended_s, flown.deadline_s)
-    values: Any = view.trace(until_s).hourly()[: int(until_s // HOUR_S) + 1]
-    return Picture(
-        view.grid.trace.start, values, _in_hours(flown.spans), flown.begin_s / HOUR_S, flown.deadline_s / HOUR_S
-    )
+    charged = view.trace(flown.ended_s)
+    until_s = max(flown.ended_s, min(flown.deadline_s, view.known_s - 1))  # hours to come may be unknown
+    values: Any = charged.hourly()[: int(until_s // HOUR_S) + 1]
+    return Picture(view.start, values, _in_hours(flown.spans), flown.begin_s / HOUR_S, flown.deadline_s / HOUR_S)

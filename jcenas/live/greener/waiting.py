@@ -36,10 +36,12 @@ class GreenWait:
             InputError: see `jcenas.live.greener.known.open_grid`.
         """
         self.config, self._say = config, say
-        grid, begin_s = open_grid(config, datetime.datetime.now(datetime.UTC))
+        now = datetime.datetime.now(datetime.UTC)
+        grid, begin_s = open_grid(config, now, say)
         forecasts = ask or ForecastProcess(say, keep=False)
         self.view = GridView(grid, config.forecast, until_s=begin_s + config.deadline_s, ask=forecasts)
-        self._clock, self.begin_s = clock or RealClock(begin_s, config.hour_seconds), begin_s
+        began = now.timestamp() if config.real_time else None
+        self._clock, self.begin_s = clock or RealClock(begin_s, config.hour_seconds, began=began), begin_s
         self.view.expected(int(begin_s // HOUR_S))
         self._planner = Planner(config, self.view, self.begin_s)
         self._gate, self._lock = threading.Lock(), threading.Lock()  # who waits; who reads or adds to the account

@@ -11,6 +11,7 @@ import pytest
 
 from jcenas import Problem
 from jcenas.live.executors.executor import DevicePlan, Hooks, Plan
+from jcenas.live.executors.worker import problem_with
 from jcenas.live.executors.workers import Settings, WorkersExecutor
 from jcenas.live.ledger import Ledger
 from jcenas.live.run_folder import RunFolder
@@ -128,6 +129,12 @@ def test_an_error_of_another_scale_needs_a_reference_of_it(bench):
     here = bench("percent", reference=(50.0, 5.0))
     here.work([job(1)], hours=100)
     assert here.outcomes[4].validation_error == pytest.approx(45)
+
+
+def test_returned_numbers_that_32_bits_do_not_hold():
+    assert problem_with([0.1, -1e300], ("ms",)) == "ms is -1e+300, no number of 32 bits"
+    assert problem_with([0.1, math.inf], ("ms",)) == "ms is inf"
+    assert problem_with([0.1, -1e30], ("ms",)) is None
 
 
 def test_the_work_goes_on_after_exceptions_nan_and_dead_workers(bench):

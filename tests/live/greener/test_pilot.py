@@ -8,9 +8,11 @@ from jcenas.live.greener.account import account_of
 from jcenas.live.greener.config import GreenerConfig
 from jcenas.live.greener.known import GridView, lengthened
 from jcenas.live.greener.pilot import Pilot, outcome_lines
+from jcenas.live.greener.planner import pauses_in
 from jcenas.live.greener.virtual import VirtualClock, VirtualJob
 
 HOUR = 3600.0
+GB = {"provider": "gb", "zone": "GB"}
 
 
 def fly(grid, *, begin_s=0.0, takes_s=None, leaving_at=None, **given):
@@ -79,6 +81,11 @@ def test_what_is_learnt_changes_the_plan(grid_of):
     today = [300, 300, 20, 300, 300, 200] + [300] * 20
     flown, *_ = fly(grid_of(today, yesterday), work="1h", deadline="8h", forecast="persistence")
     assert hours(flown) == [(2, 3)]
+
+
+def test_a_margin_that_is_not_given_is_what_the_work_leaves():
+    for work, deadline, margin_s in (("3h", "24h", 300), ("3h", "3h2m", 120), ("3h", "3h", 0)):
+        assert GreenerConfig(work=work, deadline=deadline).margin_s == margin_s
 
 
 def test_longer_than_its_work_runs_on_and_says_so(grid_of):
@@ -171,13 +178,40 @@ def test_a_job_that_pauses_late_goes_on_after_the_deadline(grid_of):
 def test_the_deadline_is_met_on_any_grid(grid_of, seed, forecast):
     draw = np.random.default_rng(seed)
     grid = grid_of(draw.uniform(0, 900, 60), draw.uniform(0, 900, 24))
-    for _ in range(4):
+    for margin in (None, "0s", None, "0s"):
         deadline_m = int(draw.integers(30, 48 * 60))
         work_m = int(draw.integers(1, deadline_m + 1))
-        given = {"work": f"{work_m}m", "deadline": f"{deadline_m}m", "forecast": forecast}
-        flown, *_ = fly(grid, begin_s=float(draw.uniform(0, HOUR)), margin="5m", pause_cost="1m", **given)
+        given = {"work": f"{work_m}m", "deadline": f"{deadline_m}m", "forecast": forecast, "margin": margin}
+        flown, *_ = fly(grid, begin_s=float(draw.uniform(0, HOUR)), pause_cost="1m", **given)
         assert flown.ended_s <= flown.deadline_s + 1e-6
         assert flown.ran_s == pytest.approx(60 * work_m + 60 * flown.pauses)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_pauses_of_less_than_a_step_leave_the_deadline_met(grid_of, seed):
+    # Eight days in steps of half an hour, without a margin, of which all but a day is work, in hours of any colour.
+    draw = np.random.default_rng(seed)
+    grid = grid_of(draw.uniform(0, 900, 200), draw.uniform(0, 900, 24))
+    work_m = int(draw.integers(168 * 60, 191 * 60))
+    flown, *_ = fly(grid, work=f"{work_m}m", deadline="192h", pause_cost="7m", forecast="persistence")
+    assert flown.pauses > 0
+    assert flown.ended_s <= flown.deadline_s + 1e-6
+    assert flown.ran_s == pytest.approx(60 * work_m + 420 * flown.pauses)
+
+
+def test_a_pause_costs_what_it_costs_whatever_the_steps(grid_of):
+    # Twelve days are planned in steps of half an hour; a minute of work is worth going on three hours later, and the
+    # half hour before it is not.
+    values = [100.0 if hour in (20, 24) else 130.0 for hour in range(300)]
+    for cost, expected in (("1m", [(20, 21), (24, 24.75 + 1 / 60)]), ("30m", [(19, 20.75)])):
+        flown, *_ = fly(grid_of(values), work="105m", deadline="288h", pause_cost=cost)
+        assert hours(flown) == [pytest.approx(span) for span in expected]
+
+
+def test_pauses_of_a_schedule():
+    for text, running, pauses in (("xx..", False, 0), ("..xx", False, 0), ("x.x.", False, 1), ("x.x.", True, 1)):
+        assert pauses_in(np.array([one == "x" for one in text]), running) == pauses
+    assert pauses_in(np.array([False, True]), True) == 1
 
 
 def test_a_trace_that_ends_is_lengthened_by_its_last_day(grid_of):
@@ -201,6 +235,19 @@ def test_a_trace_that_ends_is_lengthened_by_its_last_day(grid_of):
         ({"work": "1h", "deadline": "3h", "pue": 0.5}, "--pue 0.5"),
         ({"work": "1h", "deadline": "3h", "hour_seconds": 7200}, "--hour-seconds 7200"),
         ({"work": "1h", "deadline": "3h", "margin": "x"}, "--margin x"),
+        ({"work": "3h", "deadline": "24h", "margin": "25h"}, "--margin 25h: --work 3h does not end so long before"),
+        ({"work": "3h", "deadline": "24h", "margin": "21h1s"}, "give a shorter margin, or a later deadline"),
+        ({"work": "1h", "deadline": "3h", "pause_cost": "9" * 400 + "h"}, "must be at most 31d; --uninterrupted never"),
+        ({"work": "1h", "deadline": "3h", "provider": "gb"}, "--provider gb needs a --zone"),
+        ({"work": "1h", "deadline": "3h", "provider": "gb", "zone": "GB", "hour_seconds": 1}, "knows real hours only"),
+        ({"work": "1h", "deadline": "3h", "provider": "gb", "zone": "GB", "margin": "4m"}, "--margin 4m: a service's"),
+        (
+            {"work": "1h", "deadline": "3h", "provider": "gb", "zone": "GB", "trace": "a.csv"},
+            "--provider gb and --trace",
+        ),
+        ({"work": "1h", "deadline": "3h", "provider": "gb", "zone": "GB", "start": "2024-01-01T00:00Z"}, "begins now"),
+        ({"work": "1h", "deadline": "3h", "provider": "typical-year", "forecast": "actual"}, "--forecast actual: --pr"),
+        ({"work": "1h", "deadline": "3h", "provider": "gbb"}, "did you mean 'gb'"),
     ],
 )
 def test_what_cannot_be(given, message):

@@ -20,7 +20,7 @@ def made(grid_of, monkeypatch):
     """Makes a `GreenWait` on a toy grid and a clock that jumps."""
 
     def make(values, **given):
-        monkeypatch.setattr(waiting, "open_grid", lambda config, now: (grid_of(values), 0.0))
+        monkeypatch.setattr(waiting, "open_grid", lambda config, now, say: (grid_of(values), 0.0))
         config = GreenerConfig(
             **{"forecast": "actual", "margin": "0s", "pause_cost": "0s", "power": 1000, "pue": 1} | given
         )
