@@ -46,6 +46,7 @@ EXPECTED = {
     "ecnas_swaps": "EC-NAS: replacing one operation",
     "ecnas_cost": "EC-NAS: the price of the benchmark",
     "ecnas_speed": "EC-NAS: speed",
+    "league": "A league of optimisers: log hypervolume difference",
     "moo_ecnas4v": "Optimisers on EC-NAS 4V",
     "moo_ecnas5v": "Optimisers on EC-NAS 5V",
     "moo_macro": "Optimisers on NAS-Bench-Macro",

@@ -76,12 +76,12 @@ def check_reference(objectives: jax.Array, reference: Any) -> None:
 
 
 def reference_point(reference: Any) -> np.ndarray:
-    """Reference for an optimiser, float32 (m,), with m at least 1.
+    """Reference for an optimiser, (m,) of JAX's default float, with m at least 1.
 
     Raises:
       ValueError: unless it is one finite vector.
     """
-    point = np.asarray(reference, np.float32)
+    point = np.asarray(reference, jnp.result_type(float))
     if point.ndim != 1 or point.size == 0 or not np.all(np.isfinite(point)):
         raise ValueError(f"reference must be finite and of shape (m,), got {point}")
     return point

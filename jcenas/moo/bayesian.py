@@ -38,6 +38,17 @@ def neighbours(key: jax.Array, space: Space, state: History, spare: jax.Array) -
     return jnp.where(jnp.any(best) & is_valid(space, children)[:, None], children, spare)
 
 
+def within_reach(reference: jax.Array, state: History) -> jax.Array:
+    """The reference (m,), or while nothing was found that is better in every objective, the worst of the front so far.
+
+    Beyond the reference nothing has a volume, and all candidates would be alike.
+    """
+    front = non_dominated(state.objectives, state.told)
+    worst = jnp.max(jnp.where(front[:, None], state.objectives, -jnp.inf), axis=0)
+    found = jnp.any(state.told & jnp.all(state.objectives < reference[None, :], axis=1))
+    return jnp.where(found | ~jnp.any(front), reference, jnp.maximum(worst, reference))
+
+
 def propose_by_improvement(
     key: jax.Array,
     space: Space,
@@ -66,7 +77,7 @@ def propose_by_improvement(
         pool=surrogate.Pool(
             config.inputs(space, pool), ~seen | spare, [None if value is None else value(pool) for value in known]
         ),
-        reference=goal.reference,
+        reference=within_reach(goal.reference, state),
         b=batch,
     )
     return pool[picks]

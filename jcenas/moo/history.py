@@ -29,7 +29,7 @@ class History(struct.PyTreeNode):
     FAILED: ClassVar[int] = 3
 
     genomes: jax.Array  # (c, d) int32
-    objectives: jax.Array  # (c, m) float32, +inf where not told
+    objectives: jax.Array  # (c, m) float32, or float64 under `jax_enable_x64`; +inf where not told
     status: jax.Array  # (c,) int32
     count: jax.Array  # () int32, rows in use
 
@@ -59,7 +59,7 @@ def empty(capacity: int, variables: int, objectives: int) -> History:
     """Return a history without rows; objectives may be 0 for an optimiser that ignores them."""
     return History(
         genomes=jnp.zeros((capacity, variables), jnp.int32),
-        objectives=jnp.full((capacity, objectives), jnp.inf, jnp.float32),
+        objectives=jnp.full((capacity, objectives), jnp.inf, jnp.result_type(float)),
         status=jnp.full(capacity, History.EMPTY, jnp.int32),
         count=jnp.zeros((), jnp.int32),
     )
@@ -160,7 +160,7 @@ def _replace_worst(
 
 
 def check_tell(history: History, genomes: ArrayLike, objectives: ArrayLike) -> tuple[jax.Array, jax.Array]:
-    """Genomes as int32 (n, d) and objectives as float32 (n, m) arrays for this history.
+    """Genomes as int32 (n, d) and objectives (n, m) as arrays of this history's types.
 
     Raises:
       ValueError: before tracing goes on, on other shapes.
@@ -173,7 +173,7 @@ def check_tell(history: History, genomes: ArrayLike, objectives: ArrayLike) -> t
         raise ValueError(
             f"objectives must have shape (n, {width or 'm'}) for genomes {genomes.shape}, got {objectives.shape}"
         )
-    return genomes.astype(jnp.int32), objectives.astype(jnp.float32)
+    return genomes.astype(jnp.int32), objectives.astype(history.objectives.dtype)
 
 
 def rows_of(history: History, genomes: jax.Array) -> jax.Array:

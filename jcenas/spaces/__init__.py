@@ -10,6 +10,7 @@ from jcenas.runtime.exports import lazy_exports
 if TYPE_CHECKING:
     from jcenas.spaces.darts import Darts as Darts
     from jcenas.spaces.genotype import Genotype as Genotype
+    from jcenas.spaces.mixed import Mixed as Mixed
     from jcenas.spaces.mobilenet import ACCEL_NASBENCH as ACCEL_NASBENCH
     from jcenas.spaces.mobilenet import MobileNet as MobileNet
     from jcenas.spaces.named import Named as Named

@@ -63,3 +63,10 @@ def test_the_search_of_scikit_learn_models(example, tmp_path, capsys):
     assert result.summary["failed"] == 0
     assert result.pareto["accuracy"].max() > 0.8
     assert "gCO2eq" in capsys.readouterr().out
+
+
+def test_the_study_of_trees(example, capsys):
+    pytest.importorskip("optuna", reason="needs the extra `optuna`")
+    study = example("optuna_sampler").main(["--trials", "16", "--optimizer", "semoa"])
+    assert len(study.trials) == 16
+    assert len(capsys.readouterr().out.splitlines()) == len(study.best_trials) > 0

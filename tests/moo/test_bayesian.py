@@ -6,7 +6,8 @@ import moocore
 import numpy as np
 import pytest
 
-from jcenas.moo import Box, SurrogateConfig, bayesian, ms_ehvi, surrogate
+from jcenas.moo import Box, SurrogateConfig, bayesian, history, ms_ehvi, surrogate
+from jcenas.moo.bayesian import within_reach
 
 REFERENCE = np.array([2.0, 2.0], np.float32)
 SMALL = SurrogateConfig(covariance="matern", pool=48, draws=8, fit_steps=2, fit_points=8, front=8)
@@ -108,3 +109,17 @@ def test_bad_settings_are_named():
         ms_ehvi(Box(variables=1), (lambda g: g[:, 0],), **sizes)
     with pytest.raises(ValueError, match="reference must be finite"):
         bayesian(Box(variables=1), capacity=4, batch=1, reference=[[1.0]])
+
+
+def test_a_reference_out_of_reach_is_replaced_by_the_worst_of_the_front():
+    reference = jnp.array([1.0, 1.0])
+
+    def seen(objectives):
+        state = history.empty(8, 1, 2)
+        genomes = jnp.arange(len(objectives), dtype=jnp.int32)[:, None]
+        return within_reach(reference, history.tell(state, genomes, jnp.array(objectives)))
+
+    assert seen([[3.0, 2.0], [2.0, 4.0], [5.0, 5.0]]).tolist() == [3.0, 4.0]  # the last is dominated
+    assert seen([[0.5, 2.0]]).tolist() == [1.0, 2.0]
+    assert seen([[3.0, 2.0], [0.5, 0.9]]).tolist() == [1.0, 1.0]
+    assert seen([[jnp.nan, 2.0]]).tolist() == [1.0, 1.0]

@@ -1,5 +1,7 @@
 """Bad shapes: every public function raises ValueError, before anything is traced, and names both shapes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,17 +33,28 @@ PAIRS = {
     "non_dominated": (lambda: moo.non_dominated(POINTS, TWO > 0), "(2,)", "(5, 3)"),
     "ranks": (lambda: moo.ranks(POINTS, TWO > 0), "(2,)", "(5, 3)"),
 }
+
+
+def with_goals(*, reference=TWO, **more):
+    """SEMOA behind goals."""
+    return moo.with_goals(functools.partial(moo.semoa, BOX, **(SIZES | more)), moo.Goals.of(reference))
+
+
 FACTORIES = {
     "bayesian": lambda **more: moo.bayesian(BOX, **(SIZES | {"reference": TWO} | more)),
     "lamoo": lambda **more: moo.lamoo(BOX, **(SIZES | {"reference": TWO} | more)),
+    "lamoo_ehvi": lambda **more: moo.lamoo_ehvi(BOX, **(SIZES | {"reference": TWO} | more)),
     "ms_ehvi": lambda **more: moo.ms_ehvi(BOX, (None, lambda g: g[:, 0] * 1.0), **(SIZES | {"reference": TWO} | more)),
     "nsga2": lambda **more: moo.nsga2(BOX, **(SIZES | more)),
+    "nsga2_by_reference": lambda **more: moo.nsga2_by_reference(BOX, **(SIZES | {"reference": TWO} | more)),
+    "random_by_reference": lambda **more: moo.random_by_reference(BOX, **(SIZES | {"reference": TWO} | more)),
     "random_search": lambda **more: moo.random_search(BOX, **(SIZES | more)),
     "semoa": lambda **more: moo.semoa(BOX, **(SIZES | {"reference": TWO} | more)),
     "sh_emoa": lambda **more: moo.sh_emoa(BOX, (1, 2), **(SIZES | {"reference": TWO} | more)),
+    "with_goals": with_goals,
 }
 CONFIGS = {"LamooConfig", "ShEmoaConfig", "SurrogateConfig", "SvmConfig"}
-CLASSES = {"Box", "Budgeted", "History", "Optimizer", "Space"} | CONFIGS
+CLASSES = {"Box", "Budgeted", "Goals", "History", "Optimizer", "Results", "Space", "Study"} | CONFIGS
 
 
 def test_every_public_name_is_covered():
@@ -69,7 +82,7 @@ def test_optimisers_name_bad_sizes_and_references(name):
         FACTORIES[name](batch=9)
     with pytest.raises(ValueError, match="got batch 0, capacity 8"):
         FACTORIES[name](batch=0)
-    if name not in ("nsga2", "random_search"):
+    if name not in ("nsga2", "random_by_reference", "random_search"):
         with pytest.raises(ValueError, match="reference must be finite and of shape"):
             FACTORIES[name](reference=jnp.zeros((2, 2)))
 

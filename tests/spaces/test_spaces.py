@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jcenas.errors import InputError
-from jcenas.spaces import darts, mobilenet, named, nasnet
+from jcenas.spaces import darts, mixed, mobilenet, named, nasnet
 from jcenas.spaces import genotype as g
 
 SPACES = {
@@ -17,6 +17,7 @@ SPACES = {
     "accel-nasbench": mobilenet.ACCEL_NASBENCH,
     "mobilenet-small": mobilenet.MobileNet.small(8),
     "named": named.Named.of({"depth": [2, 4, 8], "bootstrap": [True, False], "trees": [10, 30, 100, 300]}),
+    "mixed": mixed.Mixed((3, 2, 12, 5), (None, 0.0, 1.0, 0.0)),
 }
 B0 = "e=1 6 6 6 6 6 6;k=3 3 5 3 5 5 3;l=1 2 2 3 3 4 1;se=1 1 1 1 1 1 1"
 
@@ -192,3 +193,31 @@ def test_the_skeleton_of_a_small_mobilenet_by_hand():
     assert mobilenet.MobileNet.small(8, widths=(2.0,)).channels().tolist() == [[16, 16, 32, 48]]
     with pytest.raises(InputError, match="resolution 30 is not a multiple of 4"):
         mobilenet.MobileNet.small(30)
+
+
+def test_a_mixed_space_by_hand():
+    # A name of three choices; a number 1, 2, ..., 8, whose ratios count: step 1 over the smallest, 1, so log(1 + i).
+    space = mixed.Mixed((3, 8), (None, 1.0))
+    features = np.asarray(space.features(jnp.array([[0, 0], [2, 1], [1, 3], [0, 7]])))
+    expected = [[1, 0, 0, 0], [0, 0, 1, 1 / 3], [0, 1, 0, 2 / 3], [1, 0, 0, 1]]  # log 1, 2, 4 and 8, over log 8
+    np.testing.assert_allclose(features, expected, atol=1e-6)
+    assert space.ordinal
+    assert not mixed.Mixed((3, 2), (None, None)).ordinal
+    assert np.asarray(space.valid(jnp.array([[2, 7], [3, 0], [0, 8], [-1, 0]]))).tolist() == [True, False, False, False]
+
+
+def test_a_number_mostly_moves_to_near_values():
+    space = mixed.Mixed((1001,), (0.0,))
+    children = jax.vmap(space.mutate, in_axes=(0, None))(jax.random.split(jax.random.key(0), 2000), jnp.array([500]))
+    moves = np.abs(np.asarray(children)[:, 0] - 500)
+    assert moves.min() >= 1
+    assert 60 < np.median(moves) < 110  # a fifth goes anywhere, the others |normal| of 100
+
+
+@pytest.mark.parametrize(
+    ("sizes", "bends", "said"),
+    [((), (), "needs variables"), ((2, 3), (None,), "a kind"), ((2,), (-1.0,), "bend"), ((0,), (None,), "a choice")],
+)
+def test_a_mixed_space_that_cannot_be_is_refused(sizes, bends, said):
+    with pytest.raises(InputError, match=said):
+        mixed.Mixed(sizes, bends)

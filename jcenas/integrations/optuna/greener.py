@@ -12,20 +12,17 @@ study has an account of its own.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from optuna.distributions import BaseDistribution  # pyright: ignore[reportMissingImports]
+from optuna.samplers import BaseSampler, TPESampler  # pyright: ignore[reportMissingImports]
+from optuna.study import Study  # pyright: ignore[reportMissingImports]
+from optuna.trial import FrozenTrial, TrialState  # pyright: ignore[reportMissingImports]
+
 from jcenas import units
 from jcenas.errors import InputError
 from jcenas.live.greener.account import Account
 from jcenas.live.greener.config import GreenerConfig
 from jcenas.live.greener.terminal import say_to_stderr
 from jcenas.live.greener.waiting import GreenWait
-
-try:
-    from optuna.distributions import BaseDistribution  # pyright: ignore[reportMissingImports]
-    from optuna.samplers import BaseSampler, TPESampler  # pyright: ignore[reportMissingImports]
-    from optuna.study import Study  # pyright: ignore[reportMissingImports]
-    from optuna.trial import FrozenTrial, TrialState  # pyright: ignore[reportMissingImports]
-except ImportError as missing:
-    raise ImportError("jcenas.integrations.optuna needs Optuna; pip install 'jcenas[optuna]'") from missing
 
 EMISSIONS = "jcenas:emissions_g"  # attribute of the study
 
