@@ -62,8 +62,8 @@ def grids_of(part: str, count: int, *, forecasts: bool = True) -> Grids:
     """
     rng = np.random.default_rng(100 + PARTS.index(part))
     names = [str(name) for name in rng.permutation(zones_of(part))[:count]]
-    traces = [_typical(name, rng) for name in names]
-    real = [_real(name, values, rng) for name, values in _measured(part, rng, count)]
+    traces = [typical(name, rng) for name in names]
+    real = [real_hours(name, values, rng) for name, values in _measured(part, rng, count)]
     together = traces + real
     intensity = np.stack([np.maximum(trace.intensity_g_per_kwh, 1.0) for trace in together]).astype(np.float32)
     forecast = np.stack([_forecasts(trace) for trace in together], axis=1) if forecasts else np.zeros((0,))
@@ -75,7 +75,7 @@ def grids_of(part: str, count: int, *, forecasts: bool = True) -> Grids:
     )
 
 
-def _typical(name: str, rng: np.random.Generator) -> CarbonTrace:
+def typical(name: str, rng: np.random.Generator) -> CarbonTrace:
     """A realistic month of a zone with wider or narrower swings, and weather that its statistics do not know."""
     first = datetime.datetime(TYPICAL_YEAR, 1, 1, tzinfo=datetime.UTC)
     start = first + datetime.timedelta(hours=int(rng.integers(8760 - WINDOW_H)))
@@ -103,7 +103,7 @@ def _measured(part: str, rng: np.random.Generator, count: int):
 _read_all = functools.cache(read_all)
 
 
-def _real(name: str, found, rng: np.random.Generator) -> CarbonTrace:
+def real_hours(name: str, found, rng: np.random.Generator) -> CarbonTrace:
     start, values, _ = found
     first = int(rng.integers(len(values) - WINDOW_H))
     return CarbonTrace(

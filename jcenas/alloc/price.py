@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jcenas.alloc.observation import Observation
 from jcenas.alloc.planning import DAY, widths
 
-SHARPNESS = 2.5  # k
+SHARPNESS = 2.25  # k
 HORIZONS = 12  # ends of the plan that are tried, where waiting costs
 _STEPS = 24  # halvings of the price's logarithm
 _RAMP = 0.1  # above the hour's own intensity the price brings in the first device little by little: hours may be equal

@@ -99,7 +99,7 @@ def optimum(ground: Ground, budget_g: jax.Array) -> Optimum:
 
     prices = jnp.geomspace(*_PRICES, _COARSE)
     bounds = dual(prices)
-    for _ in range(2):  # the dual is convex: its least value lies beside the least of any grid
+    for _ in range(3):  # the dual is convex: its least value lies beside the least of any grid
         at = jnp.argmin(bounds)
         around = prices[jnp.maximum(at - 1, 0)], prices[jnp.minimum(at + 1, prices.shape[0] - 1)]
         prices = jnp.geomspace(*around, _FINE)
