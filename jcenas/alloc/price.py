@@ -11,10 +11,9 @@ g is concave, so one price p decides every hour (Lagrange): none trains where c_
 
     x_t = min(1, (p / c_t)^k / G),   k = 1 / (1 - a),
 
-with p as high as A allows. For k -> infinity this is `plan`, all devices in the cleanest hours; for k -> 0 it is
-`pace`, few devices in all of them. On the grid of one country or another, k = `SHARPNESS` was measured to lose least
-(experiments/generalise). Where idle devices draw power, the plan ends after some hour and pays for waiting until then;
-the best of `HORIZONS` ends is taken.
+with p as high as A allows. For large k this is `plan`, all devices in the cleanest hours; for small k few devices train
+in all hours below the price, as in `pace`. Where idle devices draw power, the plan ends after some hour and pays for
+waiting until then; the best of `HORIZONS` ends is taken.
 
 The plan is made anew in every hour on what is known. Beyond the forecast an hour is expected to be as the mean of the
 forecast's last day and the day before now. A forecast that is the same in every hour says nothing: then the day before
@@ -34,6 +33,7 @@ _STEPS = 24  # halvings of the price's logarithm
 _RAMP = 0.1  # above the hour's own intensity the price brings in the first device little by little: hours may be equal
 _SAME = 1e-3  # of the mean: forecasts that differ less than this say nothing
 _LEAST = 1e-3  # of the mean: intensities are taken to be at least that
+_ROUNDING = 1e-6
 
 
 def expected_hours(observation: Observation) -> jax.Array:
@@ -87,7 +87,7 @@ def priced(intensity: jax.Array, width: jax.Array, affordable: jax.Array, device
 
     low, _ = jax.lax.fori_loop(0, _STEPS, halve, (lowest, highest))
     part = jnp.where(affordable > 0, shares(intensity, jnp.exp(low), devices), 0.0)
-    return jnp.where(jnp.sum(width * intensity) <= affordable, 1.0, part)
+    return jnp.where(jnp.sum(width * intensity) <= affordable * (1 + _ROUNDING), 1.0, part)
 
 
 def _worth(x: jax.Array, devices: jax.Array) -> jax.Array:
@@ -100,13 +100,16 @@ def _within_budget(intensity: jax.Array, observation: Observation, devices: jax.
     """Share of this hour, float32 (), in the best plan that a carbon budget pays, waiting included."""
     hour, width, idle = jnp.arange(intensity.shape[0]), widths(observation, intensity.shape[0]), observation.idle_share
 
-    def until(part):
-        here = jnp.where(hour < jnp.ceil(observation.hours_left * part), width, 0.0)
+    left = jnp.maximum(observation.hours_left, 1.0)
+    ends = jnp.ceil(left ** (jnp.arange(HORIZONS) / (HORIZONS - 1)) - 1e-3)  # 1, ..., all hours: many short ones
+
+    def until(end):
+        here = jnp.where(hour < end, width, 0.0)
         affordable = (observation.affordable - idle * jnp.sum(intensity * here)) / (1 - idle)
         x = priced(intensity, here, affordable, devices)
         return jnp.sum(here * _worth(x, devices)), x[0]
 
-    gain, now = jax.vmap(until)(jnp.arange(1, HORIZONS + 1) / HORIZONS)
+    gain, now = jax.vmap(until)(ends)
     best = jnp.max(gain)
     longest = jnp.max(jnp.where(gain >= best * (1 - 1e-5), jnp.arange(HORIZONS), 0))
     hopeless = (best <= 0) & (observation.affordable > 0)  # waiting would use up everything: train while it lasts
