@@ -5,31 +5,32 @@ l to f_k(l), and costs the carbon
 
     c_t (s G + (1 - s) k)        c_t intensity, s power of an idle device over that of one that trains, G devices,
 
-and the search may end for good before any hour, after which nothing is charged. With a price p of carbon the best that
-can follow from level l at hour t is found backwards from V_T(l) = l,
+and the search may end for good before any hour, or within it, after which nothing is charged. With a price p of carbon
+the best that can follow from level l at hour t is found backwards from V_T(l) = l,
 
     V_t(l) = max(l, max_k V_{t+1}(f_k(l)) - p c_t (s G + (1 - s) k)).
 
 For a carbon budget B, min_p p B + V_0(l_0) is the Lagrange dual of the budgeted problem: no schedule that keeps to the
 budget ends higher (weak duality; Everett 1963, "Generalized Lagrange multiplier method"), and schedules that mix two
-neighbouring plans come as near to it as hours are many. Trainings count by the part here, and a change of stage takes
-no time, both of which real hours can only fall short of.
+neighbouring plans come as near to it as hours are many. Trainings count by the part here, devices too, and a change of
+stage takes no time, of all of which real hours can only fall short.
 
-Letters: H hours, A numbers of devices to choose from, N points of the level, W widths and K points of a curve.
+Letters: H hours, A numbers of devices to choose from, B the same with parts of a last hour, N points of the level,
+W widths and K points of a curve.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jcenas import units
 from jcenas.sim.cluster import Power
 from jcenas.sim.curves import Curves, advance
 
 POINTS = 256  # of the level
-MOST_CHOICES = 16  # numbers of devices above none
+CHOICES = 16  # shares of the devices above none
+_PARTS = (0.25, 0.5, 0.75)  # of a last hour
 _PRICES = (1e-6, 1e2)  # level per hour of all devices at the mean intensity
 _COARSE, _FINE = 33, 9
 
@@ -48,6 +49,8 @@ class Ground(NamedTuple):
     below: jax.Array  # (A, N) int32, point at or below the level after an hour
     part: jax.Array  # (A, N) float32 in [0, 1], of the way to the point above it
     energy: jax.Array  # (A,) float32, of an hour over that of all devices training
+    last: jax.Array  # (B, N) float32, levels after a last hour of which a part is run
+    last_energy: jax.Array  # (B,) float32, of that part over that of all devices training an hour
     hours: jax.Array  # (H,) float32, intensity over the mean
     hour_g: jax.Array  # () float32, g, of all devices training for an hour at the mean intensity
 
@@ -62,18 +65,24 @@ def ground_of(curve: Curves, intensity: jax.Array, power: Power, *, devices: int
       devices: static number of devices, G.
       level: before the first hour, float32 ().
     """
-    steps = np.unique(np.round(np.linspace(0, devices, min(devices, MOST_CHOICES) + 1)))
-    choices = jnp.asarray(steps, jnp.float32)
+    choices = jnp.linspace(0.0, devices, CHOICES + 1)
     done = choices * units.SECONDS_PER_HOUR / curve.train_s
-    top = jnp.maximum(jnp.max(curve.levels), level + 1e-3)
+    # No search ends above the one whose trainings all learn from each other: the fewer levels, the closer the points.
+    most = intensity.shape[0] * done[-1]
+    top = jnp.maximum(advance(curve, level, curve.widths[0], most), level + 1e-3)
     levels = level + (top - level) * jnp.linspace(0, 1, POINTS)
-    after = jax.vmap(lambda k, n: jax.vmap(lambda at: advance(curve, at, k, n))(levels))(choices, done)
+    reached = jax.vmap(lambda k, n: jax.vmap(lambda at: advance(curve, at, k, n))(levels))
+    after = reached(choices, done)
     place = jnp.clip((after - level) / (top - level), 0.0, 1.0) * (POINTS - 1)
     below = jnp.minimum(place.astype(jnp.int32), POINTS - 2)
     idle = power.idle_kw / power.training_kw
     mean = jnp.maximum(jnp.mean(intensity), 1e-6)
     energy = idle + (1 - idle) * choices / devices
-    return Ground(levels, below, place - below, energy, intensity / mean, power.training_kw * devices * mean)
+    parts = jnp.repeat(jnp.asarray(_PARTS), CHOICES + 1)
+    last = reached(jnp.tile(choices, len(_PARTS)), parts * jnp.tile(done, len(_PARTS)))
+    last_energy = parts * jnp.tile(energy, len(_PARTS))
+    hour_g = power.training_kw * devices * mean
+    return Ground(levels, below, place - below, energy, last, last_energy, intensity / mean, hour_g)
 
 
 def _values(ground: Ground, price: jax.Array, stops: bool) -> jax.Array:
@@ -83,7 +92,10 @@ def _values(ground: Ground, price: jax.Array, stops: bool) -> jax.Array:
         low, high = value[ground.below], value[ground.below + 1]
         gain = low + ground.part * (high - low) - (price * intensity * ground.energy)[:, None]
         best = jnp.max(gain, axis=0)
-        return jnp.maximum(ground.levels, best) if stops else best, None
+        if not stops:
+            return best, None
+        ended = jnp.max(ground.last - (price * intensity * ground.last_energy)[:, None], axis=0)
+        return jnp.maximum(jnp.maximum(ground.levels, ended), best), None
 
     return jax.lax.scan(back, ground.levels, ground.hours, reverse=True)[0][0]
 

@@ -80,4 +80,4 @@ def test_no_schedule_ends_higher(kit, idle, budget_g):
         left = left - part * cost
     best = float(jnp.max(level))
     found = float(bound(curve, intensity, kit.power_of(idle=idle), budget_g, devices).level)
-    assert best * (1 - 1e-3) <= found <= best * 1.1  # seven hours mix plans less well than many
+    assert best * (1 - 1e-3) <= found <= best * 1.15  # seven hours mix plans less well than many
