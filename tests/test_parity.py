@@ -48,8 +48,8 @@ POWER = PowerModel()
 REFERENCE = {"error": 10.0, "params": 101_000.0, "energy_uj": 68.0}
 COSTS = Costs(prepare_s=9000.0, score_s=41.0, switch_s=67.0)
 SECONDS_SCALE = 0.37  # no training ends exactly with an hour
-POLICIES = ["heuristic", "heuristic-queue", "threshold", "threshold-queue:0.4", "plan", "pace", "ppo", "static:0.3"]
-POLICIES += ["evaluate-all", "sample-all:0.3"]
+POLICIES = ["heuristic", "heuristic-queue", "threshold", "threshold-queue:0.4", "plan", "pace", "price", "ppo"]
+POLICIES += ["static:0.3", "evaluate-all", "sample-all:0.3"]
 STAGES = ["none", "one-shot", "zero-shot:synflow", "predictor"]
 
 

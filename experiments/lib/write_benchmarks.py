@@ -56,6 +56,7 @@ EXPECTED = {
     "simulate_budgets": "Hypervolume under a carbon budget",
     "simulate_settings": "Switching, deadlines and kinds of action",
     "generalise_predictor": "The predictor stage on tables that it was not made on",
+    "generalise_allocation": "Allocation where it was not tuned: regret to the offline optimum",
     "simulator_speed": "Speed of the simulator",
     "ppo_speed": "Speed of PPO on CartPole",
     "forecast_error": "Carbon-intensity forecasts, July to December 2021",

@@ -2,6 +2,7 @@
 
 from jcenas.alloc.planning import oracle, pace, plan
 from jcenas.alloc.policies import Policy, constant, linear, queue_aware, sample_then_evaluate, static, threshold
+from jcenas.alloc.price import price
 
 
 def heuristic() -> Policy:
@@ -32,6 +33,11 @@ def plan_of(fraction: float) -> Policy:
 def pace_of(share: float) -> Policy:
     """The plan that trains on a share of the devices, more if that leaves carbon over."""
     return Policy(f"pace:{share:g}", constant(share), pace, frozenset({"forecast"}))
+
+
+def price_of(fraction: float) -> Policy:
+    """The cleanest hours that the carbon left pays, more devices in cleaner ones."""
+    return Policy(f"price:{fraction:g}", constant(fraction), price)
 
 
 def oracle_of(fraction: float) -> Policy:

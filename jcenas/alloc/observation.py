@@ -30,6 +30,7 @@ class Observation(struct.PyTreeNode):
     hours_left: jax.Array  # () float32, hours until the time budget is spent
     affordable: jax.Array  # () float32, carbon left / power of all devices training, g/kWh * h; inf without a budget
     idle_share: jax.Array  # () float32, power of an idle device over that of one that trains, in [0, 1)
+    devices: jax.Array  # () int32, of the cluster in this hour
 
     @property
     def low(self) -> jax.Array:

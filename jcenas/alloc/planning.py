@@ -39,9 +39,18 @@ def cheapest_first(intensity: jax.Array, width: jax.Array, affordable: jax.Array
       affordable: A, float32 (), g/kWh * h; inf for no limit.
       wanted: F sum_t w_t, float32 (), hours.
     """
-    exists = width > 0
-    order = jnp.argsort(jnp.where(exists, intensity, jnp.inf), stable=True)
-    c, w = intensity[order], width[order]
+    order = _cleanest(intensity, width)
+    x = _in_order(intensity[order], width[order], affordable, wanted)
+    return jnp.zeros_like(x).at[order].set(x)
+
+
+def _cleanest(intensity: jax.Array, width: jax.Array) -> jax.Array:
+    """The hours from the cleanest up, int32 (T,); those outside the horizon last."""
+    return jnp.argsort(jnp.where(width > 0, intensity, jnp.inf), stable=True)
+
+
+def _in_order(c: jax.Array, w: jax.Array, affordable: jax.Array, wanted: jax.Array) -> jax.Array:
+    """`cheapest_first` of hours that are in order already."""
     price = jnp.where(w > 0, c * w, 0.0)
     spent_before = jnp.cumsum(price) - price
     time_before = jnp.cumsum(w) - w
@@ -49,7 +58,7 @@ def cheapest_first(intensity: jax.Array, width: jax.Array, affordable: jax.Array
     by_carbon = jnp.where(price > 0, (affordable - spent_before) / safe, 1.0)
     by_time = jnp.where(w > 0, (wanted - time_before) / jnp.where(w > 0, w, 1.0), 0.0)
     x = jnp.clip(jnp.minimum(by_carbon, by_time), min=0.0, max=1.0)
-    return jnp.zeros_like(x).at[order].set(jnp.where(w > 0, x, 0.0))
+    return jnp.where(w > 0, x, 0.0)
 
 
 def expected_hours(observation: Observation) -> jax.Array:
@@ -73,12 +82,14 @@ def _share_now(
     hour, width = jnp.arange(intensity.shape[0]), widths(observation, intensity.shape[0])
     wanted, idle = fraction * jnp.sum(width), observation.idle_share
     waiting = idle * jnp.cumsum(intensity * width)  # what idling to the end of each hour costs
+    order = _cleanest(intensity, width)  # of every horizon: hours beyond it have no width
+    this = jnp.argmin(order)
 
     def until(last):
-        here = jnp.where(hour <= last, width, 0.0)
+        here = jnp.where(order <= last, width[order], 0.0)
         affordable = (observation.affordable - waiting[last]) / (1 - idle)
-        x = cheapest_first(intensity, here, affordable / most, wanted)
-        return jnp.sum(here * x), most * x[0]
+        x = _in_order(intensity[order], here, affordable / most, wanted)
+        return jnp.sum(here * x), most * x[this]
 
     gain, now = jax.vmap(until)(hour)
     best = jnp.max(gain)

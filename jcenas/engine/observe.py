@@ -44,6 +44,7 @@ class Budget(struct.PyTreeNode):
     carbon_left_g: jax.Array  # () float32, of it, not yet spent
     training_kw: jax.Array  # () float32, all devices training, PUE included
     idle_kw: jax.Array  # () float32, all devices idle
+    devices: jax.Array  # () int32, how many there are
 
 
 def budget_left(budget: Budget) -> jax.Array:
@@ -74,4 +75,5 @@ def observe(status: Status, outlook: Outlook, budget: Budget) -> Observation:
         hours_left=budget.left_s / budget.hour_s,
         affordable=jnp.where(powered, budget.carbon_left_g / kwh_an_hour, jnp.inf),
         idle_share=jnp.where(powered, budget.idle_kw / jnp.where(powered, budget.training_kw, 1.0), 0.0),
+        devices=budget.devices,
     )

@@ -65,8 +65,8 @@ class SearchConfig:
             trainings), one-shot or few-shot (supernets, trained first), zero-shot:NAME (a score of the untrained
             network), or none.
         policy: who splits each hour between sampling and evaluating: heuristic (linear in the intensity), threshold,
-            plan, pace, ppo, static:SHARE (of evaluation), evaluate-all, sample-all, another of `jcenas list policy`, or
-            a file FILE.npz of `jcenas train-policy`.
+            price, plan, pace, ppo, static:SHARE (of evaluation), evaluate-all, sample-all, another of
+            `jcenas list policy`, or a file FILE.npz of `jcenas train-policy`.
         zone: grid zone whose typical year is followed, where no trace is given (US-CAL-CISO if empty); of a trace file
             with several zones, the one to take.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh.

@@ -224,6 +224,7 @@ class Loop:
             carbon_left_g=real(max(0.0, limits.carbon_budget_g - self.ledger.emissions_g)),
             training_kw=real(limits.power.power_kw("training") * devices),
             idle_kw=real(limits.power.power_kw("idle") * devices),
+            devices=jnp.int32(devices),
         )
 
     # --- records -----------------------------------------------------------------------------------------------------

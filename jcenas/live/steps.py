@@ -17,7 +17,7 @@ from jcenas.engine.state import Catalog, SearchSizes, SearchState
 from jcenas.moo import hypervolume
 from jcenas.moo.types import Optimizer, Space
 
-_SOME = Budget(*(jnp.float32(1.0) for _ in range(7)))  # to compile with
+_SOME = Budget(*(jnp.float32(1.0) for _ in range(7)), devices=jnp.int32(1))  # to compile with
 
 
 class Steps:

@@ -77,9 +77,19 @@ def _policies() -> Iterator[Entry]:
         share(0.25),
     )
     yield one(
+        "price",
+        f"{home}:price_of",
+        "the cleanest hours that the carbon left pays, more devices in cleaner ones; without a budget this fraction",
+        share(0.5),
+    )
+    yield one(
         "oracle", f"{home}:oracle_of", "the plan with the true future, which no real run knows: a bound", share(0.5)
     )
-    yield one("ppo", "alloc.learned:default_policy", "a network trained by proximal policy optimisation, as shipped")
+    yield one(
+        "ppo",
+        "alloc.learned:default_policy",
+        "a network trained by PPO on NAS-Bench-201, 8 devices, 80 h, released accounting",
+    )
     yield one("static", f"{home}:static_at", "this evaluation share in every hour", share())
     yield one("evaluate-all", f"{home}:evaluate_all", "all devices train candidates")
     yield one(

@@ -126,6 +126,7 @@ def observed(config: AllocationConfig, episode: Episode) -> Observation:
         carbon_left_g=episode.budget_g - episode.emissions_g,
         training_kw=episode.power.training_kw * config.devices,
         idle_kw=episode.power.idle_kw * config.devices,
+        devices=jnp.int32(config.devices),
     )
     return observe(status, outlook, budget)
 
@@ -139,7 +140,7 @@ def make_allocation(config: AllocationConfig, ground: TrainingGround) -> Environ
 
     def step(key: jax.Array, episode: Episode, action: jax.Array) -> Step:
         del key
-        done = an_hour(config, episode, action)
+        done = an_hour(config, episode, share_of_action(action, config.discrete))
         new = done.episode
         over = (new.hour >= config.hours) | done.broke
         seen = features(observed(config, new.replace(hour=jnp.minimum(new.hour, config.hours - 1))))
@@ -187,10 +188,10 @@ class Hour(NamedTuple):
     broke: jax.Array  # () bool, the carbon budget did not pay all of it
 
 
-def an_hour(config: AllocationConfig, episode: Episode, action: jax.Array) -> Hour:
-    """One hour of the cluster with a policy's action."""
+def an_hour(config: AllocationConfig, episode: Episode, share: jax.Array) -> Hour:
+    """One hour of the cluster with a policy's evaluation share, float32 () in [0, 1]."""
     g = config.devices
-    who = split(share_of_action(action, config.discrete), g)
+    who = split(share, g)
     hour_s, zero = jnp.float32(units.SECONDS_PER_HOUR), jnp.float32(0.0)
     begin = cluster.starts(who, episode.evaluating, zero, jnp.float32(config.switch_s), hour_s, devices=g)
     phases = cluster.phases_of(begin, supernet_s=zero, prelude_s=zero, scoring_s=zero, busy_s=jnp.full(g, hour_s))

@@ -93,8 +93,8 @@ class SimulateConfig(TableChoice):
         column: column of the intensities, in a trace file with several.
         start: UTC time at which the searches begin, such as 2023-06-01T00:00Z.
         wrap: repeat the trace from its begin where it is too short.
-        policy: who splits the devices: heuristic, threshold, plan, pace, oracle, ppo, static:SHARE, evaluate-all,
-            sample-all, or a file FILE.npz of `jcenas train-policy`.
+        policy: who splits the devices: heuristic, threshold, price, plan, pace, oracle, ppo, static:SHARE,
+            evaluate-all, sample-all, or a file FILE.npz of `jcenas train-policy`.
         optimizer: what proposes: lamoo, lamoo-ehvi, nsga2, random or another of `jcenas list optimizer`.
         stage: what scores proposals before they are trained: predictor (a Gaussian process fitted to the finished
             evaluations), one-shot or few-shot (the table's supernet estimates), zero-shot:NAME (a column), or none.

@@ -270,6 +270,7 @@ def budget_of(state: SearchState, devices: int, scenario: Scenario) -> Budget:
         carbon_left_g=scenario.carbon_budget_g - state.emissions_g,
         training_kw=scenario.power.training_kw * devices,
         idle_kw=scenario.power.idle_kw * devices,
+        devices=jnp.int32(devices),
     )
 
 

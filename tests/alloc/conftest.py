@@ -16,8 +16,9 @@ DEFAULTS = {
     "hours_left": 24.0,
     "affordable": float("inf"),
     "idle_share": 0.0,
+    "devices": 8,
 }
-COUNTS = ("queue", "capacity", "half_finished", "evaluations")
+COUNTS = ("queue", "capacity", "half_finished", "evaluations", "devices")
 
 
 def observation_of(intensity_now, window, *, window_mask=None, forecast=None, future=None, **numbers):

@@ -28,6 +28,7 @@ BUDGET = {
     "carbon_left_g": 500.0,
     "training_kw": 2.0,
     "idle_kw": 0.5,
+    "devices": 8,
 }
 
 
@@ -63,6 +64,7 @@ def test_every_field_by_hand():
         "hours_left": 4.0,
         "affordable": 250.0,  # 500 g / 2 kW: an hour with all devices at 250 g/kWh
         "idle_share": 0.25,
+        "devices": 8,
     }
     got = seen()
     assert expected.keys() == {field.name for field in dataclasses.fields(Observation)}

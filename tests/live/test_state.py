@@ -18,7 +18,7 @@ from jcenas.live.progress import Quiet
 from jcenas.live.state import Job, Outcome
 from jcenas.problems import NasBench201Problem, Skeleton
 
-BUDGET = Budget(*(jnp.float32(1.0) for _ in range(7)))
+BUDGET = Budget(*(jnp.float32(1.0) for _ in range(7)), devices=jnp.int32(1))
 
 
 @pytest.fixture(scope="module")
