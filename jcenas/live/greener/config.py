@@ -33,8 +33,8 @@ class GreenerConfig:
         column: column of the intensities, in a trace file with several.
         start: UTC time that is taken for now, such as 2023-06-01T00:00Z: to try out a trace of the past.
         forecast: what is expected of the coming hours: model (the forecaster that ships, adapted to the hours
-            before; persistence while they are less than a week), persistence (as yesterday), none (as now), or actual (what the trace says:
-            for one that is a forecast itself).
+            before; persistence while they are less than a week), persistence (as yesterday), none (as now), or actual
+            (what the trace says: for one that is a forecast itself).
         hour_seconds: seconds that an hour lasts; fewer than 3600 for a demonstration, where --work, --deadline and all
             other times are hours of the trace too.
         margin: the plan has ended so long before the deadline; 5m if not given, or what --work leaves of --deadline if
