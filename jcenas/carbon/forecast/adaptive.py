@@ -24,7 +24,7 @@ EXPERTS = ("network", "ridge", "yesterday", "7-day mean")
 PERIOD_DAYS = 30  # origins in one such period look back on the same origins of the past,
 BACK_DAYS = 60  # which begin so long before it: a forecast depends on its origin, not on what is forecast beside it
 HISTORY_DAYS = 730  # before these, that the ridge looks back
-_REFIT_H = 24
+_REFIT_H = 168  # on Mondays
 _CHUNK = 60  # windows that the network forecasts at once
 
 _network = jax.jit(jax.vmap(log_forecast, in_axes=(None, 0, 0)))
@@ -109,7 +109,8 @@ class Adaptive:
         begin = max(0, first - HISTORY_DAYS * hours)
         count, step = (PERIOD_DAYS + BACK_DAYS) * self._config.a_day, hours // self._config.a_day
         rows = first + step * np.arange(count)
-        ends = [end for end in range(first, first + count * step, _REFIT_H) if WINDOW_H <= end <= length]
+        monday = first - (self._first_hour + first) % _REFIT_H
+        ends = [end for end in range(monday, first + count * step, _REFIT_H) if WINDOW_H <= end <= length]
         fits = dict(zip(ends, ridge.fits(self._log, self._first_hour, ends, begin=begin), strict=True))
         known = (rows >= WINDOW_H) & (rows <= length)
         experts = np.zeros((count, len(EXPERTS), HORIZON_H), np.float32)
@@ -142,8 +143,7 @@ class Adaptive:
 
     def _by_network(self, rows: np.ndarray) -> np.ndarray:
         """Log quantiles of the network, float32 (n, 96, 7); in chunks of one size, so that one program serves all."""
-        found = np.empty((len(rows), HORIZON_H, len(LEVELS)), np.float32)
-        size = _CHUNK if len(rows) > 1 else 1
+        found, size = np.empty((len(rows), HORIZON_H, len(LEVELS)), np.float32), _CHUNK
         for begin in range(0, len(rows), size):
             some = rows[begin : begin + size]
             padded = np.pad(some, (0, size - len(some)), mode="edge")

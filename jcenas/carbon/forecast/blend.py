@@ -112,12 +112,21 @@ def stacking(gram: jax.Array, count: jax.Array, prior: float) -> jax.Array:
 
     def on(chosen: jax.Array) -> tuple[jax.Array, jax.Array]:
         part = jnp.where(chosen[:, None] & chosen, matrix, jnp.eye(k))
-        free, along = jnp.linalg.solve(part, jnp.stack((linear * chosen, size * chosen), axis=1)).T
+        free, along = _solved(part, jnp.stack((linear * chosen, size * chosen), axis=1)).T
         v = free + along * (1 - size @ free) / (size @ along)
         return size * v, jnp.where(jnp.all(v >= 0), v @ matrix @ v - 2 * linear @ v, jnp.inf)
 
     weights, losses = jax.vmap(on)(_subsets(k))
     return jnp.where(count > 0, weights[jnp.argmin(losses)], first)
+
+
+def _solved(matrix: jax.Array, right: jax.Array) -> jax.Array:
+    """Solution of a positive definite system (k, k), k small, for sides (k, s): elimination without a library's call."""
+    both = jnp.concatenate((matrix, right), axis=1)
+    for i in range(len(matrix)):
+        row = both[i] / both[i, i]
+        both = (both - both[:, i : i + 1] * row).at[i].set(row)
+    return both[:, len(matrix) :]
 
 
 def _subsets(k: int) -> jax.Array:
