@@ -88,9 +88,9 @@ def combine(experts: jax.Array, weights: jax.Array, origins: jax.Array, a_day: i
 
 def _known(states: jax.Array, origins: jax.Array, a_day: int) -> jax.Array:
     """The state of each day ahead that the origins may know, (n, 4, ...), of states (N + 1, 4, ...)."""
-    days = jnp.arange(DAYS)
+    days = jnp.arange(DAYS)[None]
     after = jnp.clip(origins[:, None] - a_day * (days + 1) + 1, 0, len(states) - 1)
-    return states[after, days]
+    return states[after, jnp.broadcast_to(days, after.shape)]
 
 
 def stacking(gram: jax.Array, count: jax.Array, prior: float) -> jax.Array:
@@ -107,11 +107,11 @@ def stacking(gram: jax.Array, count: jax.Array, prior: float) -> jax.Array:
     first = jnp.zeros(k).at[0].set(1.0)
     pull = prior * jnp.min(jnp.diagonal(gram)) / jnp.maximum(count, 1e-6)
     size = jax.lax.rsqrt(jnp.maximum(jnp.diagonal(gram) + pull, _LEAST_SQUARE))  # errors of all experts in one size
-    matrix = (gram + pull * jnp.eye(k)) * size[:, None] * size + 1e-5 * jnp.eye(k)
+    matrix = (gram + pull * jnp.eye(k)) * size[:, None] * size[None] + 1e-5 * jnp.eye(k)
     linear = pull * first * size
 
     def on(chosen: jax.Array) -> tuple[jax.Array, jax.Array]:
-        part = jnp.where(chosen[:, None] & chosen, matrix, jnp.eye(k))
+        part = jnp.where(chosen[:, None] & chosen[None], matrix, jnp.eye(k))
         free, along = _solved(part, jnp.stack((linear * chosen, size * chosen), axis=1)).T
         v = free + along * (1 - size @ free) / (size @ along)
         return size * v, jnp.where(jnp.all(v >= 0), v @ matrix @ v - 2 * linear @ v, jnp.inf)
@@ -121,31 +121,30 @@ def stacking(gram: jax.Array, count: jax.Array, prior: float) -> jax.Array:
 
 
 def _solved(matrix: jax.Array, right: jax.Array) -> jax.Array:
-    """Solution of a positive definite system (k, k), k small, for sides (k, s): elimination without a library's call."""
+    """Solution of a small positive definite system (k, k) for sides (k, s): elimination without a library's call."""
     both = jnp.concatenate((matrix, right), axis=1)
     for i in range(len(matrix)):
         row = both[i] / both[i, i]
-        both = (both - both[:, i : i + 1] * row).at[i].set(row)
+        both = (both - both[:, i : i + 1] * row[None]).at[i].set(row)
     return both[:, len(matrix) :]
 
 
 def _subsets(k: int) -> jax.Array:
     """All sets of k but the empty one, bool (2^k - 1, k)."""
-    return (jnp.arange(1, 2**k)[:, None] >> jnp.arange(k)) % 2 == 1
+    return (jnp.arange(1, 2**k)[:, None] >> jnp.arange(k)[None]) % 2 == 1
 
 
 def _track(error: jax.Array, spread: jax.Array, over: jax.Array, rate: float) -> jax.Array:
     """Factors (N + 1, 4, 7) after each origin, of errors (N, 96) and distances (N, 96, 7)."""
-    levels = jnp.asarray(LEVELS)
-    below = jnp.arange(len(LEVELS)) < MEDIAN
-    aim = jnp.where(below, levels, 1 - levels)
+    levels, number = jnp.asarray(LEVELS)[None], jnp.arange(len(LEVELS))[None]
+    aim = jnp.where(number < MEDIAN, levels, 1 - levels)
 
     def step(log_scale, one):
         error, spread, over = one
         limit = (spread * jnp.repeat(jnp.exp(log_scale), units.HOURS_PER_DAY, axis=0)).reshape(DAYS, -1, len(LEVELS))
         error = error.reshape(DAYS, -1, 1)
-        missed = jnp.where(below, error < limit, error > limit).mean(axis=1)
-        change = jnp.where(over[:, None] & (jnp.arange(len(LEVELS)) != MEDIAN), rate * (missed - aim), 0.0)
+        missed = jnp.where(number[None] < MEDIAN, error < limit, error > limit).mean(axis=1)
+        change = jnp.where(over[:, None] & (number != MEDIAN), rate * (missed - aim), 0.0)
         log_scale = jnp.clip(log_scale + change, _LOWEST, _HIGHEST)
         return log_scale, log_scale
 
