@@ -251,9 +251,9 @@ def test_the_model_repeats_its_last_day_beyond_its_four():
     run = hours_of(wave(30), before=wave(168), start=START + datetime.timedelta(hours=168))
     rows = run.forecast("model", 0, lead_h=130)
     np.testing.assert_array_equal(rows[:24], run.forecast("model", 0))
-    np.testing.assert_array_equal(rows[96:120], rows[72:96])
-    np.testing.assert_array_equal(rows[120:], rows[72:82])
-    assert (rows[72:96] != rows[48:72]).any()
+    np.testing.assert_array_equal(rows[97:121], rows[73:97])  # the hour itself, and 96 that were forecast
+    np.testing.assert_array_equal(rows[121:], rows[73:82])
+    assert (rows[73:97] != rows[49:73]).any()
     assert run.forecast("none", 2, lead_h=3).shape == run.forecast("actual", 29, lead_h=3).shape == (3, 3)
 
 

@@ -24,7 +24,6 @@ stacking = jax.jit(blend.stacking)
         ([[1.0, 2.0], [2.0, 4.0]], 0.0, [1.0, 0.0]),  # twice the same error: 2 and -1 would cancel it, but are no blend
         ([[1.0, 0.0], [0.0, 0.0]], 1.0, [0.0, 1.0]),  # a perfect expert, although the other is believed at first
         ([[0.0, 0.0], [0.0, 1.0]], 1.0, [1.0, 0.0]),
-        ([[0.0, 0.0], [0.0, 0.0]], 1.0, [1.0, 0.0]),
         # w'w + |w - (1, 0)|^2 on w0 + w1 = 1: 2 w0 + 2 (w0 - 1) = 2 w1 + 2 w1, so w0 = 3/4.
         ([[1.0, 0.0], [0.0, 1.0]], 1.0, [0.75, 0.25]),
     ],
@@ -82,7 +81,7 @@ def test_origins_know_days_that_are_over():
 
 def test_what_is_not_over_changes_nothing(key):
     n = 10
-    over = (jnp.arange(n)[:, None] + 1 + jnp.arange(4)) <= 8
+    over = jnp.asarray(np.arange(n)[:, None] + 1 + np.arange(4) <= 8)
     target = noise(n, key)
     experts = jnp.stack((jnp.zeros((n, 96)), target + 0.1), axis=1)
     spread = jnp.broadcast_to(NORMAL, (n, 96, 7))
@@ -101,7 +100,7 @@ def test_intervals_find_their_width(key, width):
     experts = jnp.zeros((n, 1, 96))
     learnt = learn(experts, spread, target, jnp.ones((n, 4), bool), DAILY)
     found, weights = blend.quantiles(learnt, experts, spread, jnp.arange(n), DAILY)
-    assert (weights == 1).all()
+    np.testing.assert_allclose(weights, 1, atol=1e-5)
     assert (np.diff(found) >= 0).all()
     below = np.asarray(target[settled:, :, None] <= found[settled:]).mean(axis=(0, 1))
     np.testing.assert_allclose(np.delete(below, MEDIAN), np.delete(LEVELS, MEDIAN), atol=0.01)
