@@ -38,6 +38,7 @@ class Blending:
     half_life_days: float = 20.0
     prior_days: float = 1.0
     rate: float = 0.2
+    power: float = 0.0
 
 
 class Learnt(NamedTuple):
@@ -62,6 +63,9 @@ def learn(experts: jax.Array, spread: jax.Array, target: jax.Array, over: jax.Ar
     target = jnp.where(jnp.repeat(over, hours, axis=1), target, 0.0)
     error = jnp.where(over[:, None, :, None], (experts - target[:, None]).reshape(n, k, DAYS, hours), 0.0)
     gram = jnp.einsum("nkdh,nldh->ndkl", error, error) / hours
+    if config.power:
+        size = jnp.trace(gram, axis1=-2, axis2=-1)[..., None, None] / k
+        gram = gram * jnp.maximum(size, 1e-8) ** (-config.power / 2)
     counts = over.astype(gram.dtype)
     decay = 0.5 ** (1 / (config.half_life_days * config.a_day))
 

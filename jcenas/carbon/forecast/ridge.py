@@ -11,7 +11,7 @@ import numpy as np
 from jcenas import units
 from jcenas.carbon.forecast.features import HORIZON_H, WINDOW_H
 
-PENALTY = 30.0
+PENALTY = 1.0
 HALF_LIFE_DAYS = 365.0
 MIN_DAYS = 28  # of windows that are over, before there is a fit
 # Cycles a week of the waves of the calendar: the week, the day and its parts, and how weekends differ in them.
