@@ -124,7 +124,9 @@ def measure(
 
 def rows_of(period: str, results: dict[str, Result], shown: Sequence[str]) -> list[list]:
     """Rows of one period: the mean of all zones, then some by themselves."""
-    rows = []
+    rows: list[list] = []
+    if not results:
+        return rows
     for label, chosen in [(f"mean of {len(results)}", list(results)), *((zone, [zone]) for zone in shown)]:
         for name in FORECASTS:
             errors = np.mean([results[zone].mape[name] for zone in chosen], axis=0)

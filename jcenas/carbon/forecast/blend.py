@@ -2,7 +2,7 @@
 
 Weights: for each day ahead the non-negative weights with sum one under which the blended log intensity had the least
 discounted mean squared error (stacking: Wolpert 1992, Breiman 1996; on the simplex, so that the blend lies between the
-forecasts), drawn towards the first expert while few errors are known. Intervals: each quantile's distance from the
+forecasts), drawn towards the first expert while few errors are known; wild days count less. Intervals: each quantile's distance from the
 median is multiplied by a factor that grows where the quantile held in too few hours and shrinks where in too many
 (online quantile tracking: Gibbs & Candès 2021; Angelopoulos, Candès & Tibshirani 2023).
 
@@ -35,10 +35,9 @@ class Blending:
     """
 
     a_day: int = 4
-    half_life_days: float = 20.0
-    prior_days: float = 1.0
-    rate: float = 0.2
-    power: float = 0.0
+    half_life_days: float = 80.0
+    prior_days: float = 0.5
+    rate: float = 0.3
 
 
 class Learnt(NamedTuple):
@@ -63,9 +62,8 @@ def learn(experts: jax.Array, spread: jax.Array, target: jax.Array, over: jax.Ar
     target = jnp.where(jnp.repeat(over, hours, axis=1), target, 0.0)
     error = jnp.where(over[:, None, :, None], (experts - target[:, None]).reshape(n, k, DAYS, hours), 0.0)
     gram = jnp.einsum("nkdh,nldh->ndkl", error, error) / hours
-    if config.power:
-        size = jnp.trace(gram, axis1=-2, axis2=-1)[..., None, None] / k
-        gram = gram * jnp.maximum(size, 1e-8) ** (-config.power / 2)
+    size = jnp.trace(gram, axis1=-2, axis2=-1)[..., None, None] / k
+    gram = gram * jax.lax.rsqrt(jnp.maximum(size, _LEAST_SQUARE))  # wild days count by their errors, not the squares
     counts = over.astype(gram.dtype)
     decay = 0.5 ** (1 / (config.half_life_days * config.a_day))
 
@@ -80,7 +78,7 @@ def learn(experts: jax.Array, spread: jax.Array, target: jax.Array, over: jax.Ar
         (first, jax.vmap(jax.vmap(lambda *sums: stacking(*sums, config.prior_days * config.a_day)))(grams, count))
     )
     blended = combine(experts, weights, jnp.arange(n), config.a_day)
-    return Learnt(weights, _track(target - blended, spread, over, config.rate / config.a_day))
+    return Learnt(weights, _track(target - blended, spread, over, config))
 
 
 def combine(experts: jax.Array, weights: jax.Array, origins: jax.Array, a_day: int) -> jax.Array:
@@ -138,23 +136,29 @@ def _subsets(k: int) -> jax.Array:
     return (jnp.arange(1, 2**k)[:, None] >> jnp.arange(k)[None]) % 2 == 1
 
 
-def _track(error: jax.Array, spread: jax.Array, over: jax.Array, rate: float) -> jax.Array:
-    """Factors (N + 1, 4, 7) after each origin, of errors (N, 96) and distances (N, 96, 7)."""
+def _track(error: jax.Array, spread: jax.Array, over: jax.Array, config: Blending) -> jax.Array:
+    """Factors (N + 1, 4, 7) after each origin, of errors (N, 96) and distances (N, 96, 7).
+
+    What counts is whether the interval held that was given at the origin, with the factor that was known then: so the
+    shares come right in the long run, whatever the errors are.
+    """
     levels, number = jnp.asarray(LEVELS)[None], jnp.arange(len(LEVELS))[None]
     aim = jnp.where(number < MEDIAN, levels, 1 - levels)
+    days = jnp.arange(DAYS)
 
-    def step(log_scale, one):
+    def step(recent, one):
         error, spread, over = one
-        limit = (spread * jnp.repeat(jnp.exp(log_scale), units.HOURS_PER_DAY, axis=0)).reshape(DAYS, -1, len(LEVELS))
+        given = jnp.exp(recent[config.a_day * (days + 1) - 1, days])  # (4, 7)
+        limit = (spread * jnp.repeat(given, units.HOURS_PER_DAY, axis=0)).reshape(DAYS, -1, len(LEVELS))
         error = error.reshape(DAYS, -1, 1)
         missed = jnp.where(number[None] < MEDIAN, error < limit, error > limit).mean(axis=1)
-        change = jnp.where(over[:, None] & (number != MEDIAN), rate * (missed - aim), 0.0)
-        log_scale = jnp.clip(log_scale + change, _LOWEST, _HIGHEST)
-        return log_scale, log_scale
+        change = jnp.where(over[:, None] & (number != MEDIAN), config.rate / config.a_day * (missed - aim), 0.0)
+        new = jnp.clip(recent[0] + change, _LOWEST, _HIGHEST)
+        return jnp.concatenate((new[None], recent[:-1])), new
 
-    first = jnp.zeros((DAYS, len(LEVELS)))
+    first = jnp.zeros((DAYS * config.a_day, DAYS, len(LEVELS)))  # logarithms after the latest origins, latest first
     _, after = jax.lax.scan(step, first, (error, spread, over))
-    return jnp.exp(jnp.concatenate((first[None], after)))
+    return jnp.exp(jnp.concatenate((first[:1], after)))
 
 
 def quantiles(
