@@ -2,9 +2,10 @@
 
 Weights: for each day ahead the non-negative weights with sum one under which the blended log intensity had the least
 discounted mean squared error (stacking: Wolpert 1992, Breiman 1996; on the simplex, so that the blend lies between the
-forecasts), drawn towards the first expert while few errors are known; wild days count less. Intervals: each quantile's distance from the
-median is multiplied by a factor that grows where the quantile held in too few hours and shrinks where in too many
-(online quantile tracking: Gibbs & Candès 2021; Angelopoulos, Candès & Tibshirani 2023).
+forecasts), drawn towards the first expert while few errors are known; wild days count less than their squares.
+Intervals: each quantile's distance from the median is multiplied by a factor that grows where the quantile held in too
+few hours and shrinks where in too many (adaptive conformal inference: Gibbs & Candès 2021; online quantile tracking:
+Angelopoulos, Candès & Tibshirani 2023).
 
 Nothing looks ahead: what is learnt from an origin's day is used for origins from the end of that day on.
 """
