@@ -125,7 +125,7 @@ def test_a_new_level_is_followed_within_a_week():
     """From 100 to 450 g/kWh overnight: for some days it costs as much as the week's mean, and is forgotten then."""
     random, jump = np.random.default_rng(1), 80 * DAY
     swing = np.exp(0.1 * np.sin(2 * np.pi * HOUR / DAY) + 0.03 * random.normal(size=HOUR.size))
-    values = np.where(HOUR < jump, 100.0, 450.0) * swing
+    values = np.repeat([100.0, 450.0], [jump, HOUR.size - jump]) * swing
     rows = np.arange(jump, (DAYS - 4) * DAY, DAY)
     made = Adaptive(START, values).at(rows)
     target = np.log(values[rows[:, None] + np.arange(96)])
