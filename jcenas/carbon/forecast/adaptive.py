@@ -16,7 +16,7 @@ from jcenas.carbon.forecast import blend, features, ridge
 from jcenas.carbon.forecast.blend import Blending, Learnt
 from jcenas.carbon.forecast.features import HORIZON_H, WINDOW_H
 from jcenas.carbon.forecast.forecaster import Forecaster, log_forecast
-from jcenas.carbon.forecast.network import LEVELS, MEDIAN, seasonal
+from jcenas.carbon.forecast.network import FLOOR_G_PER_KWH, LEVELS, MEDIAN
 from jcenas.carbon.forecast.weights import default_forecaster
 from jcenas.errors import InputError
 
@@ -67,7 +67,7 @@ class Adaptive:
         """
         self._config = config or Blending()
         self._values = np.asarray(intensity_g_per_kwh, np.float64)
-        self._log = np.log(np.maximum(self._values, 1.0))
+        self._log = np.log(np.maximum(self._values, FLOOR_G_PER_KWH))
         since = start.astimezone(datetime.UTC) - datetime.datetime(1970, 1, 5, tzinfo=datetime.UTC)  # a Monday
         self._first_hour = int(since // datetime.timedelta(hours=1))
         self._forecaster = default_forecaster() if forecaster is None else forecaster
@@ -136,9 +136,9 @@ class Adaptive:
                 hours = (self._first_hour + rows[chosen]) % WINDOW_H
                 x, level = ridge.inputs(self._log, hours, rows[chosen])
                 experts[chosen, 1] = x @ weights + level
-        past = self._values[rows[:, None] + np.arange(-WINDOW_H, 0)].T
-        for number, day in enumerate(seasonal(past), start=2):  # (24, n) each
-            experts[:, number] = np.log(np.maximum(np.tile(day.T, (1, blend.DAYS)), 1.0))
+        days = self._values[rows[:, None] + np.arange(-WINDOW_H, 0)].reshape(len(rows), -1, units.HOURS_PER_DAY)
+        for number, day in enumerate((days[:, -1], days.mean(axis=1)), start=2):
+            experts[:, number] = np.log(np.maximum(np.tile(day, (1, blend.DAYS)), FLOOR_G_PER_KWH))
         return experts, quantiles
 
     def _by_network(self, rows: np.ndarray) -> np.ndarray:

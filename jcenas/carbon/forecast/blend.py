@@ -33,12 +33,14 @@ class Blending:
       half_life_days: after which an error counts half.
       prior_days: days of errors that the belief in the first expert counts like.
       rate: of the factors' logarithms, a day.
+      inner_rate: of those of the quartiles, which the point forecast leans on: a calm one is worth more there.
     """
 
     a_day: int = 4
     half_life_days: float = 80.0
     prior_days: float = 0.5
-    rate: float = 0.3
+    rate: float = 0.6
+    inner_rate: float = 0.1
 
 
 class Learnt(NamedTuple):
@@ -75,9 +77,9 @@ def learn(experts: jax.Array, spread: jax.Array, target: jax.Array, over: jax.Ar
     zero = (jnp.zeros_like(gram[0]), jnp.zeros_like(counts[0]))
     _, (grams, count) = jax.lax.scan(add, zero, (gram, counts))
     first = jnp.zeros((1, DAYS, k)).at[..., 0].set(1.0)
-    weights = jnp.concatenate(
-        (first, jax.vmap(jax.vmap(lambda *sums: stacking(*sums, config.prior_days * config.a_day)))(grams, count))
-    )
+    prior = config.prior_days * config.a_day
+    stacked = jax.vmap(jax.vmap(lambda gram, count: stacking(gram, count, prior)))(grams, count)
+    weights = jnp.concatenate((first, stacked))
     blended = combine(experts, weights, jnp.arange(n), config.a_day)
     return Learnt(weights, _track(target - blended, spread, over, config))
 
@@ -145,6 +147,7 @@ def _track(error: jax.Array, spread: jax.Array, over: jax.Array, config: Blendin
     """
     levels, number = jnp.asarray(LEVELS)[None], jnp.arange(len(LEVELS))[None]
     aim = jnp.where(number < MEDIAN, levels, 1 - levels)
+    rate = jnp.where(jnp.abs(number - MEDIAN) == 1, config.inner_rate, config.rate) / config.a_day
     days = jnp.arange(DAYS)
 
     def step(recent, one):
@@ -153,7 +156,7 @@ def _track(error: jax.Array, spread: jax.Array, over: jax.Array, config: Blendin
         limit = (spread * jnp.repeat(given, units.HOURS_PER_DAY, axis=0)).reshape(DAYS, -1, len(LEVELS))
         error = error.reshape(DAYS, -1, 1)
         missed = jnp.where(number[None] < MEDIAN, error < limit, error > limit).mean(axis=1)
-        change = jnp.where(over[:, None] & (number != MEDIAN), config.rate / config.a_day * (missed - aim), 0.0)
+        change = jnp.where(over[:, None] & (number != MEDIAN), rate * (missed - aim), 0.0)
         new = jnp.clip(recent[0] + change, _LOWEST, _HIGHEST)
         return jnp.concatenate((new[None], recent[:-1])), new
 

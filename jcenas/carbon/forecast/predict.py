@@ -83,7 +83,8 @@ def forecast_trace(
         history.resample(int(units.SECONDS_PER_HOUR)) if history.step_seconds != units.SECONDS_PER_HOUR else history
     )
     origin = hourly.start + len(hourly) * HOUR if origin is None else origin
-    row, weights = index_of_origin(hourly, origin), {}
+    row = index_of_origin(hourly, origin)
+    weights: dict[str, np.ndarray] = {}
     if forecaster is None:
         made = Adaptive(hourly.start, hourly.intensity_g_per_kwh[:row]).at(np.array([row]))
         quantiles, weights = made.log_quantiles[0], dict(zip(EXPERTS, made.weights[0].T, strict=True))

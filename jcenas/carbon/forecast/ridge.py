@@ -45,7 +45,9 @@ def fits(log_series: np.ndarray, first_hour: int, ends: Sequence[int], *, begin:
     """
     found: list[np.ndarray | None] = []
     first = begin + WINDOW_H
-    gram, moment, seen, before = None, None, first, None
+    size = WINDOW_H + 2 * len(_CYCLES) + 1
+    gram, moment = np.zeros((size, size)), np.zeros((size, HORIZON_H))
+    seen, before = first, first
     for end in ends:
         rows = np.arange(seen, max(seen, end - HORIZON_H + 1))
         if len(rows):
@@ -54,10 +56,9 @@ def fits(log_series: np.ndarray, first_hour: int, ends: Sequence[int], *, begin:
             x, level = inputs(log_series, (first_hour + rows) % WINDOW_H, rows)
             y = log_series[rows[:, None] + np.arange(HORIZON_H)] - level
             weighted = (x * weight[:, None]).T
-            fade = 1.0 if before is None else 0.5 ** ((rows[-1] - before) / units.HOURS_PER_DAY / HALF_LIFE_DAYS)
-            gram = weighted @ x + (0.0 if gram is None else fade * gram)
-            moment = weighted @ y + (0.0 if moment is None else fade * moment)
+            fade = 0.5 ** ((rows[-1] - before) / units.HOURS_PER_DAY / HALF_LIFE_DAYS)
+            gram, moment = weighted @ x + fade * gram, weighted @ y + fade * moment
             before, seen = rows[-1], end - HORIZON_H + 1
-        enough = gram is not None and end - HORIZON_H + 1 - first >= MIN_DAYS * units.HOURS_PER_DAY
-        found.append(np.linalg.solve(gram + PENALTY * np.eye(len(gram)), moment) if enough else None)
+        enough = end - HORIZON_H + 1 - first >= MIN_DAYS * units.HOURS_PER_DAY
+        found.append(np.linalg.solve(gram + PENALTY * np.eye(size), moment) if enough else None)
     return found
