@@ -50,11 +50,12 @@ LAST = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
 FORECASTS = ("persistence", "7-day mean", "ridge", "zero-shot", "adapted")
 COLUMNS = ["period", "zone", "forecast", *(f"day {day}, MAPE %" for day in (1, 2, 3, 4)), "90 % covers by quarter, %"]
 CHOICES = [
-    Blending(half_life_days=half, prior_days=prior, rate=rate)
-    for half, prior, rate in (
-        (20, 1, 0.2), (10, 1, 0.2), (40, 1, 0.2), (20, 0.25, 0.2), (20, 4, 0.2), (20, 1, 0.1), (20, 1, 0.4),
-    )
-]  # fmt: skip
+    Blending(),
+    *(Blending(half_life_days=days) for days in (20, 160)),
+    *(Blending(prior_days=days) for days in (0.1, 4)),
+    *(Blending(rate=rate) for rate in (0.3, 1.2)),
+    *(Blending(inner_rate=rate) for rate in (0.03, 0.3)),
+]
 
 
 class Result(NamedTuple):
