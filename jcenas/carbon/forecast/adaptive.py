@@ -20,7 +20,7 @@ from jcenas.carbon.forecast.network import FLOOR_G_PER_KWH, LEVELS, MEDIAN
 from jcenas.carbon.forecast.weights import default_forecaster
 from jcenas.errors import InputError
 
-EXPERTS = ("network", "ridge", "yesterday", "7-day mean")
+EXPERTS: tuple[str, ...] = ("network", "ridge", "yesterday", "7-day mean")
 PERIOD_DAYS = 90  # origins in one such period look back on the same origins of the past,
 BACK_DAYS = 90  # which begin so long before it: a forecast depends on its origin, not on what is forecast beside it
 HISTORY_DAYS = 730  # before these, that the ridge looks back

