@@ -54,7 +54,7 @@ CHOICES = [
     *(Blending(half_life_days=days) for days in (20, 160)),
     *(Blending(prior_days=days) for days in (0.1, 4)),
     *(Blending(rate=rate) for rate in (0.3, 1.2)),
-    *(Blending(inner_rate=rate) for rate in (0.01, 0.1)),
+    *(Blending(inner_rate=rate) for rate in (0.03, 0.3)),
 ]
 
 

@@ -40,7 +40,7 @@ class Blending:
     half_life_days: float = 80.0
     prior_days: float = 0.5
     rate: float = 0.6
-    inner_rate: float = 0.03
+    inner_rate: float = 0.1
 
 
 class Learnt(NamedTuple):

@@ -11,7 +11,7 @@ from jcenas.carbon.forecast.blend import Blending
 from jcenas.carbon.forecast.network import LEVELS, MEDIAN
 
 NORMAL = jnp.asarray([-1.645, -1.282, -0.674, 0.0, 0.674, 1.282, 1.645])
-DAILY = Blending(a_day=1, half_life_days=20, prior_days=1, rate=0.2)
+DAILY = Blending(a_day=1, half_life_days=20, prior_days=1, rate=0.2, inner_rate=0.2)
 
 learn = jax.jit(blend.learn, static_argnames="config")
 stacking = jax.jit(blend.stacking)
