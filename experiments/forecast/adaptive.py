@@ -12,7 +12,8 @@ The network is the stand-in of `experiments/search/greener_grids.py`: of every f
 States) it has not seen two, nor anything from July 2022 on; the zones of those two are tested. With `--folds` all zones
 are, by the four networks of `experiments/forecast/zero_shot.py` (seed 0). Tested at 00:00 UTC of every day: July to
 December 2022, by when a zone has half a year of history, and 2023 to 2024 in the zones that have years of it. How fast
-weights and intervals follow the errors was chosen (`--choose`) on hours before July 2022 only.
+weights and intervals follow the errors was chosen on hours before July 2022 of eleven series, some of which the network
+had seen, and on made-up grids; `--choose` compares such settings in zones that it had not seen.
 """
 
 import argparse
@@ -282,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> list[list]:
                 *notes,
                 "Origins 00:00 UTC; everything before the origin may be learnt from, nothing after it. The network has "
                 "seen neither the zone's country nor anything from July 2022 on.",
-                f"Chosen on hours before July 2022 (`--choose`): {dataclasses.asdict(Blending())}.",
+                f"Chosen on hours before July 2022 of eleven series and on made-up grids: {dataclasses.asdict(Blending())}.",
                 "The ridge is the blend's own expert: 168 log lags and the hour of the week, refitted every Monday.",
                 "Coverage by quarter is of all four days ahead together.",
                 "Data: Electricity Maps, ODbL 1.0; CarbonCast.",
