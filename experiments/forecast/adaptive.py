@@ -283,7 +283,8 @@ def main(arguments: Sequence[str] | None = None) -> list[list]:
                 *notes,
                 "Origins 00:00 UTC; everything before the origin may be learnt from, nothing after it. The network has "
                 "seen neither the zone's country nor anything from July 2022 on.",
-                f"Chosen on hours before July 2022 of eleven series and on made-up grids: {dataclasses.asdict(Blending())}.",
+                "Chosen on hours before July 2022 of eleven series and on made-up grids: "
+                f"{dataclasses.asdict(Blending())}.",
                 "The ridge is the blend's own expert: 168 log lags and the hour of the week, refitted every Monday.",
                 "Coverage by quarter is of all four days ahead together.",
                 "Data: Electricity Maps, ODbL 1.0; CarbonCast.",
