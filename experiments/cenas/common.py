@@ -21,7 +21,7 @@ from experiments.lib import recording, write_benchmarks
 from jcenas.alloc.policies import policy_from_name
 from jcenas.carbon.prepared import read_prepared
 from jcenas.carbon.trace import CarbonTrace
-from jcenas.engine.grid import LEAD_H, WEEK_H, Forecast, GridHours
+from jcenas.engine.grid import HISTORY_H, LEAD_H, Forecast, GridHours
 from jcenas.engine.optimizers import optimizer_maker
 from jcenas.engine.stages import stage_from_name
 from jcenas.engine.state import SearchSizes
@@ -204,7 +204,7 @@ def benchmark_of(accounting: str, stage: str, name: str = "nasbench201"):
 
 @functools.cache
 def grid_of(grid: str, first: int, hours: int) -> GridHours:
-    """The hours of a search that begins in hour `first` of the files, with the week before and the day behind."""
+    """The hours of a search that begins in hour `first` of the files, with those before and the day behind."""
     values, start = hourly(grid), datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
     trace = CarbonTrace(
         start=start + datetime.timedelta(hours=first),
@@ -212,7 +212,7 @@ def grid_of(grid: str, first: int, hours: int) -> GridHours:
         step_seconds=3600,
         zone=grid,
     )
-    return GridHours(trace, values[first - WEEK_H : first], float(values.mean()))
+    return GridHours(trace, values[max(0, first - HISTORY_H) : first], float(values.mean()))
 
 
 @functools.cache

@@ -1,11 +1,13 @@
 """Train the forecaster that ships and write jcenas/carbon/data/forecaster.npz (<= 3 MB).
 
-Command:  JCENAS_DATA=FOLDER python -m experiments.forecast.weights [--smoke]
+Command:  JCENAS_DATA=FOLDER python -m experiments.forecast.weights [--held-out --out FILE] [--smoke]
 Expected: a file below 1 MB. Cost: about five minutes on 2 CPU cores; `--smoke` some seconds, and writes to --out only.
 
 Trained on every series that there is, all years, intensities only: how well such a network does on zones and months
 that it has not seen is measured by `experiments/forecast/zero_shot.py`, with trainings that had not. The quantiles are
-calibrated on a network of the same recipe that had not seen the last year of each series.
+calibrated on a network of the same recipe that had not seen the last year of each series. `--held-out` leaves out July
+to December of 2021 to 2023 altogether: for studies that are tested there, which load the file by its name
+(`jcenas.carbon.forecast.weights.load`) and hand it to `GridHours(forecaster=...)`.
 """
 
 import argparse
@@ -20,7 +22,7 @@ import numpy as np
 
 from experiments.forecast.protocol import cut
 from experiments.forecast.zero_shot import NETWORK, RECIPE
-from experiments.forecast.zones import further_traces, until, zone_traces
+from experiments.forecast.zones import further_traces, until, without_test_months, zone_traces
 from jcenas.carbon.forecast import weights, windows
 from jcenas.carbon.forecast.conformal import fit_scale
 from jcenas.carbon.forecast.fit import train
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> pathlib.Path:
     """Train, write, and return the path."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="a few steps on a few zones")
+    parser.add_argument("--held-out", action="store_true", help="leave out July to December of 2021 to 2023")
     parser.add_argument("--out", type=pathlib.Path, default=None, help="default: the package's own file")
     given = parser.parse_args(arguments)
     traces, recipe, network = [*zone_traces().values(), *further_traces()], RECIPE, NETWORK
@@ -44,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> pathlib.Path:
         network = ForecastNetwork(width=16, layers=1)
         if given.out is None:
             parser.error("--smoke needs --out: the shipped file is not overwritten by a toy")
+    if given.held_out:
+        if given.out is None:
+            parser.error("--held-out needs --out: the file that ships has seen all hours")
+        traces = without_test_months(traces)
 
     def progress(done, steps, loss):
         sys.stdout.write(f"{done}/{steps} loss {loss:.4f}\n")

@@ -7,6 +7,8 @@ to its group: no neighbour that shares its power plants is trained on when a zon
 import dataclasses
 import datetime
 
+import numpy as np
+
 from experiments.forecast.fit_typical_year import LONG, read_all
 from experiments.forecast.protocol import FACTORS, REGIONS
 from jcenas.carbon.prepared import read_prepared
@@ -61,4 +63,16 @@ def until(traces: list[CarbonTrace], end: datetime.datetime) -> list[CarbonTrace
         hours = (end - trace.start) // datetime.timedelta(hours=1)
         if hours > 0:
             parts.append(trace.slice(0, min(hours, len(trace))))
+    return parts
+
+
+def without_test_months(traces: list[CarbonTrace]) -> list[CarbonTrace]:
+    """The parts of the traces outside July to December of 2021 to 2023, where studies of searches are tested."""
+    parts = []
+    for trace in traces:
+        times = trace.times.astype("datetime64[M]").astype(int)  # months since January 1970
+        year, month = 1970 + times // 12, times % 12
+        kept = np.concatenate(([False], (month < 6) | (year < 2021) | (year > 2023), [False]))
+        borders = np.flatnonzero(np.diff(kept.astype(int)))
+        parts += [trace.slice(int(begin), int(end)) for begin, end in borders.reshape(-1, 2)]
     return parts

@@ -63,6 +63,7 @@ EXPECTED = {
     "forecast_intervals": "Calibration of the 90 % intervals",
     "forecast_issued": "Against the forecasts that CarbonCast issued",
     "forecast_zero_shot": "Zero-shot forecasts",
+    "forecast_adaptive": "Adaptive forecasts",
     "forecast_speed": "Forecaster: training step and forecast",
     "accelerator_machine": "On an accelerator: the device by itself",
     "accelerator_hypervolume": "On an accelerator: hypervolume and dominance",

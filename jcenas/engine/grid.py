@@ -8,7 +8,7 @@ import dataclasses
 import functools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -16,15 +16,18 @@ from jcenas import units
 from jcenas.carbon.trace import FIRST_YEAR, LAST_YEAR, CarbonTrace
 from jcenas.errors import InputError, check_column
 
+if TYPE_CHECKING:
+    from jcenas.carbon.forecast.adaptive import Adaptive
+
 Forecast = Literal["model", "persistence", "none", "actual"]
 
 PAST_H = 24  # hours that the heuristics' window looks back
 LEAD_H = 24  # hours that a forecast looks ahead
-WEEK_H = 168  # hours that the forecaster looks back
+WEEK_H = 168  # hours that the forecaster looks back at least
+HISTORY_H = 2 * 365 * 24  # hours before the start that are kept at most: what the forecast learns from
 QUANTILES = (0.1, 0.5, 0.9)
 DEFAULT_ZONE = "US-CAL-CISO"
 TYPICAL_START = datetime(2023, 6, 1, 12, tzinfo=UTC)  # a weekday's dawn in California: dirty, then sunny
-_HOUR_S = int(units.SECONDS_PER_HOUR)
 
 
 class Grid(Protocol):
@@ -45,13 +48,15 @@ class GridHours:
 
     Attributes:
       trace: from the start of the run on, in its own steps; at least as long as the run.
-      before: hourly, float64 (B,), of the hours before the start, the latest last; at most a week, perhaps none.
+      before: hourly, float64 (B,), of the hours before the start, the latest last; perhaps none.
       mean_g_per_kwh: of all that is known of the trace, the season included.
+      forecaster: network of the forecasts (`jcenas.carbon.forecast.Forecaster`); default: the one that ships.
     """
 
     trace: CarbonTrace
     before: np.ndarray
     mean_g_per_kwh: float
+    forecaster: Any = None
 
     @functools.cached_property
     def series(self) -> np.ndarray:
@@ -79,25 +84,21 @@ class GridHours:
         lacking = PAST_H - len(known)
         return np.pad(known, (lacking, 0)), np.arange(PAST_H) >= lacking
 
-    def forecast(self, kind: Forecast, hour: int, *, lead_h: int = LEAD_H, with_this_hour: bool = False) -> np.ndarray:
+    def forecast(self, kind: Forecast, hour: int, *, lead_h: int = LEAD_H) -> np.ndarray:
         """Quantiles of the coming hours, float32 (lead_h, 3), 10 %, 50 % and 90 %, issued at the start of an hour.
 
-        That hour itself is known. `model` sees the week before it, and is `persistence` while there is none;
-        `persistence` repeats the day before; `none` expects what is now; `actual` is the truth.
+        That hour itself is known. `model` adapts to all hours up to it, and is `persistence` while they are less than a
+        week; `persistence` repeats the day before; `none` expects what is now; `actual` is the truth.
 
         Args:
           kind: of the forecast.
           hour: of the run.
           lead_h: how many hours, this one included; the forecaster's last day is repeated beyond its four.
-          with_this_hour: the forecaster's week ends with this hour, which is known, and not before it: the hours after
-            it are then foreseen better.
         """
         series, now = self.series, len(self.before) + hour
         if kind == "model" and now >= WEEK_H:
-            first = now + with_this_hour  # of the hours that are forecast
-            ahead = self._by_model(series[first - WEEK_H : first], hour + with_this_hour)
             this = np.full((1, len(QUANTILES)), series[now], np.float32)
-            ahead = np.concatenate([this, ahead[1 - with_this_hour :]])
+            ahead = np.concatenate([this, self._by_model(now + 1)])
             lead, day = np.arange(lead_h), units.HOURS_PER_DAY
             return ahead[np.where(lead < len(ahead), lead, len(ahead) - day + (lead - len(ahead)) % day)]
         lead = np.arange(lead_h)
@@ -110,19 +111,23 @@ class GridHours:
             values[0] = series[now]
         return np.repeat(values[:, None], len(QUANTILES), axis=1).astype(np.float32)
 
-    def _by_model(self, week: np.ndarray, hour: int) -> np.ndarray:
-        """The shipped forecaster's four days from an hour on, of the week before it."""
-        from jcenas.carbon.forecast import forecast_trace
+    def _by_model(self, row: int) -> np.ndarray:
+        """The adaptive forecast of four days from a row of the series on, of the hours before it."""
         from jcenas.carbon.forecast.network import LEVELS
 
-        history = CarbonTrace(
-            start=self.trace.start + timedelta(hours=hour - WEEK_H),
-            intensity_g_per_kwh=week,
-            step_seconds=_HOUR_S,
-            zone=self.trace.zone,
-        )
         columns = [LEVELS.index(level) for level in QUANTILES]
-        return forecast_trace(history).quantiles_g_per_kwh[:, columns].astype(np.float32)
+        return np.exp(self._adaptive.at(np.array([row])).log_quantiles[0][:, columns])
+
+    @functools.cached_property
+    def _adaptive(self) -> "Adaptive":
+        """What forecasts this series; it keeps what it has learnt."""
+        from jcenas.carbon.forecast.adaptive import Adaptive
+
+        return Adaptive(self.trace.start - timedelta(hours=len(self.before)), self.series, self.forecaster)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its fields: what was computed of them is computed anew by who gets them."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def told(self, kind: Forecast) -> str:
         """Where a policy's view of the coming hours comes from, in one line for people."""
@@ -130,7 +135,7 @@ class GridHours:
             lacking = f"{len(self.before)} h of history before the start, the forecaster needs {WEEK_H}"
             return f"the day before repeated until a week is known ({lacking})"
         return {
-            "model": "the shipped forecaster, from the week before each hour",
+            "model": "the shipped forecaster, adapted to the hours up to each",
             "persistence": "the day before repeated",
             "none": "nothing but the present hour",
             "actual": "the trace's own coming hours, as if forecast without error",
@@ -166,7 +171,7 @@ def choose(*, trace: Path | None, zone: str, start: str, hours: int, column: str
     whole = read_trace(trace, column=column or None, zone=zone or None)
     first = whole.index_of(parse_start(start)) if start else 0
     per_hour = whole.steps_per_hour
-    before = whole.slice(first % per_hour, first).hourly()[-WEEK_H:] if first >= per_hour else np.zeros(0)
+    before = whole.slice(first % per_hour, first).hourly()[-HISTORY_H:] if first >= per_hour else np.zeros(0)
     ahead = whole.slice(first)
     if wrap and ahead.hours < hours:
         times = -(-hours * per_hour // len(whole))

@@ -76,8 +76,9 @@ class SearchConfig:
         column: column of the intensities, in a trace file with several.
         start: UTC time at which the run begins in the trace, such as 2023-06-01T00:00Z; if empty, the
             beginning of a file, 1 June 12:00 of a typical year, and now with a provider.
-        forecast: what the policy is told of the coming day: model (quantiles of the forecaster that ships, from the
-            week before; persistence while there is none), persistence (as yesterday), or none (nothing but now).
+        forecast: what the policy is told of the coming day: model (quantiles of the forecaster that ships, adapted
+            to the hours before; persistence while they are less than a week), persistence (as yesterday), or none
+            (nothing but now).
         hours: trace hours that the search may last.
         hour_seconds: device seconds that one trace hour lasts, by the problem if not given (1.3; nasnet 2.2); 3600 is
             real time, and idle time is then waited for.

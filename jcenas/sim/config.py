@@ -98,9 +98,9 @@ class SimulateConfig(TableChoice):
         optimizer: what proposes: lamoo, lamoo-ehvi, nsga2, random or another of `jcenas list optimizer`.
         stage: what scores proposals before they are trained: predictor (a Gaussian process fitted to the finished
             evaluations), one-shot or few-shot (the table's supernet estimates), zero-shot:NAME (a column), or none.
-        forecast: what the policy is told of the coming day: model (quantiles of the forecaster that ships, from the
-            week before; persistence while there is none), persistence (as yesterday), none (nothing but now), or
-            actual (the truth).
+        forecast: what the policy is told of the coming day: model (quantiles of the forecaster that ships, adapted
+            to the hours before; persistence while they are less than a week), persistence (as yesterday), none (nothing
+            but now), or actual (the truth).
         hours: time budget.
         carbon_budget: stop when so many gCO2eq were emitted.
         devices: accelerators of the cluster.

@@ -1,6 +1,8 @@
 """The hours of a run and what is known of them in advance, on traces made by hand."""
 
+import dataclasses
 import datetime
+import pickle
 
 import numpy as np
 import pytest
@@ -192,7 +194,7 @@ def test_the_model_looks_back_only():
     np.testing.assert_array_equal(ours[:3], theirs[:3])
     assert (theirs[4, 1:, 1] < ours[4, 1:, 1] - 20).any()
     assert np.abs(ours[0, :, 1] / values[168:192] - 1).mean() < 0.15  # a day like all before it
-    assert runs[0].told("model") == "the shipped forecaster, from the week before each hour"
+    assert runs[0].told("model") == "the shipped forecaster, adapted to the hours up to each"
 
 
 def test_the_model_waits_until_a_week_is_known():
@@ -204,25 +206,54 @@ def test_the_model_waits_until_a_week_is_known():
     assert run.told("model").startswith("the day before repeated until a week is known (100 h of history")
 
 
-def test_the_model_may_see_the_hour_that_is_known():
-    values = wave(200)
+def test_the_model_sees_the_hour_that_has_begun():
+    calm, values = wave(200), wave(200)
     values[170:] *= 1.3  # a rise that has just begun, in hour 2 of the run
-    run = hours_of(values[168:], before=values[:168], start=START + datetime.timedelta(hours=168))
-    blind, sees = (run.forecast("model", 2, with_this_hour=sees) for sees in (False, True))
-    np.testing.assert_allclose(sees[0], values[170], rtol=1e-6)
-    next_hour = run.forecast("model", 3)  # of the same week, but for the hour that is then known
-    np.testing.assert_array_equal(sees[2:24], next_hour[1:23])
-    error = [abs(rows[1, 1] - values[171]) for rows in (blind, sees)]
-    assert error[1] < error[0]
+    start = START + datetime.timedelta(hours=168)
+    before, rising = (hours_of(v[168:], before=v[:168], start=start).forecast("model", 2) for v in (calm, values))
+    np.testing.assert_allclose(rising[0], values[170], rtol=1e-6)
+    assert abs(rising[1, 1] - values[171]) < abs(before[1, 1] - values[171])
+
+
+def test_the_model_learns_from_all_the_hours_before():
+    """A grid whose every other day is the mirror of the last: no week tells a network that it is so."""
+    hour = np.arange(24 * 90)
+    values = 300 * np.exp(0.4 * np.where(hour // 24 % 2, 1, -1) * np.sin(hour * 2 * np.pi / 24))
+    start = START + datetime.timedelta(hours=24 * 80)
+    week, all_of_it = (
+        hours_of(values[24 * 80 :], before=values[24 * 80 - n : 24 * 80], start=start).forecast("model", 0)[1:, 1]
+        for n in (168, 24 * 80)
+    )
+    truth = values[24 * 80 + 1 : 24 * 81]
+    assert np.abs(all_of_it / truth - 1).mean() < 0.5 * np.abs(week / truth - 1).mean()
+
+
+def test_a_copy_forecasts_the_same():
+    run = hours_of(wave(60), before=wave(168), start=START + datetime.timedelta(hours=168))
+    ahead = run.forecast("model", 3)
+    copy = pickle.loads(pickle.dumps(run))
+    assert "_adaptive" in vars(run)
+    assert "_adaptive" not in vars(copy)  # what it keeps is not sent to another process
+    np.testing.assert_array_equal(copy.forecast("model", 3), ahead)
+
+
+def test_another_network_may_forecast():
+    from jcenas.carbon.forecast.weights import default_forecaster
+
+    shipped = default_forecaster()
+    run = hours_of(wave(30), before=wave(168), start=START + datetime.timedelta(hours=168))
+    other = dataclasses.replace(run, forecaster=shipped.replace(scale=2 * shipped.scale))
+    narrow, wide = (np.diff(np.log(one.forecast("model", 0)[1:])) for one in (run, other))
+    np.testing.assert_allclose(wide, 2 * narrow, rtol=1e-3)
 
 
 def test_the_model_repeats_its_last_day_beyond_its_four():
     run = hours_of(wave(30), before=wave(168), start=START + datetime.timedelta(hours=168))
     rows = run.forecast("model", 0, lead_h=130)
     np.testing.assert_array_equal(rows[:24], run.forecast("model", 0))
-    np.testing.assert_array_equal(rows[96:120], rows[72:96])
-    np.testing.assert_array_equal(rows[120:], rows[72:82])
-    assert (rows[72:96] != rows[48:72]).any()
+    np.testing.assert_array_equal(rows[97:121], rows[73:97])  # the hour itself, and 96 that were forecast
+    np.testing.assert_array_equal(rows[121:], rows[73:82])
+    assert (rows[73:97] != rows[49:73]).any()
     assert run.forecast("none", 2, lead_h=3).shape == run.forecast("actual", 29, lead_h=3).shape == (3, 3)
 
 

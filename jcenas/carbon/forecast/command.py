@@ -147,9 +147,18 @@ def run(
             weights.save(file, forecaster, about=f"trained on {history.zone or 'a trace'} by jcenas forecast --train")
             notes.append(f"wrote {file}")
     else:
-        forecaster = weights.load(file) if file is not None else weights.default_forecaster()
+        forecaster = weights.load(file) if file is not None else None
     forecast = forecast_trace(history, forecaster=forecaster)
+    if forecast.weights:
+        notes.append(experts_of(forecast))
     return ForecastReport(history, forecast, errors_of(history, forecaster, end.hour), notes)
+
+
+def experts_of(forecast: TraceForecast) -> str:
+    """Which experts the adaptive forecast is blended of, in one line: shares of day 1 and of day 4."""
+    shares = sorted(forecast.weights.items(), key=lambda one: -one[1].sum())
+    said = [f"{name} {days[0]:.0%} / {days[-1]:.0%}" for name, days in shares if max(days[0], days[-1]) >= 0.005]
+    return f"blend by this grid's own errors, day 1 / day 4: {', '.join(said)}"
 
 
 def _train(history: CarbonTrace, hour: int, seed: int, say: Callable[[str], None]) -> Forecaster:
@@ -159,7 +168,7 @@ def _train(history: CarbonTrace, hour: int, seed: int, say: Callable[[str], None
     return train_on_trace(history, jax.random.key(seed), hour=hour, progress=progress)
 
 
-def errors_of(trace: CarbonTrace, forecaster: Forecaster, hour: int) -> list[tuple[str, ...]]:
+def errors_of(trace: CarbonTrace, forecaster: Forecaster | None, hour: int) -> list[tuple[str, ...]]:
     """Table of MAPE by day over the last 60 origins of the trace, against persistence and the 7-day profile.
 
     Empty where the trace has no origin whose four days are over. Intensities below 1 g/kWh count as 1 on both sides: an

@@ -1,4 +1,7 @@
-"""A forecast of a trace, at the edge: from the hours before an origin to quantiles with times; and many of the past."""
+"""A forecast of a trace, at the edge: from the hours before an origin to quantiles with times; and many of the past.
+
+Without a forecaster the adaptive one is used (`adaptive`): of intensities and the calendar alone.
+"""
 
 import dataclasses
 import datetime
@@ -10,9 +13,9 @@ import numpy as np
 
 from jcenas import units
 from jcenas.carbon.forecast import features, windows
+from jcenas.carbon.forecast.adaptive import EXPERTS, Adaptive
 from jcenas.carbon.forecast.forecaster import Forecaster, log_forecast, point
 from jcenas.carbon.forecast.network import LEVELS
-from jcenas.carbon.forecast.weights import default_forecaster
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.errors import InputError
 
@@ -31,6 +34,7 @@ class TraceForecast:
       point_g_per_kwh: float64 (96,), the forecast with the least expected relative error.
       zone: name of the zone.
       factors: emission factors of the history.
+      weights: of the experts of the adaptive forecast by day ahead, float (4,) each; empty for a forecaster's own.
     """
 
     start: datetime.datetime
@@ -38,6 +42,7 @@ class TraceForecast:
     point_g_per_kwh: np.ndarray
     zone: str
     factors: str
+    weights: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def trace(self, hours: int = features.HORIZON_H) -> CarbonTrace:
         """The point forecast of the first `hours` hours as a trace, every step flagged as estimated.
@@ -66,32 +71,42 @@ def forecast_trace(
     """Forecast the 96 hours from `origin` on; nothing from the origin on is looked at but the weather columns.
 
     Args:
-      history: at least 168 hours before the origin; finer steps are averaged. Its weather columns, where they reach
-        past the origin, count as a weather forecast.
+      history: at least 168 hours before the origin; finer steps are averaged.
       origin: full hour, time-zone aware; default: the end of the trace.
-      forecaster: default: the one that ships.
+      forecaster: that is used by itself; for one that uses weather, the weather columns of the trace, where they reach
+        past the origin, count as a weather forecast. Default: the adaptive forecast, which learns from all the history.
 
     Raises:
       InputError: the origin is no full hour, or less than a week of history lies before it.
     """
-    forecaster = default_forecaster() if forecaster is None else forecaster
     hourly = (
         history.resample(int(units.SECONDS_PER_HOUR)) if history.step_seconds != units.SECONDS_PER_HOUR else history
     )
     origin = hourly.start + len(hourly) * HOUR if origin is None else origin
     row = index_of_origin(hourly, origin)
-    past, known = features.columns(hourly.slice(row - features.WINDOW_H, min(len(hourly), row + features.HORIZON_H)))
-    ahead = features.hours_after(origin, features.HORIZON_H)
-    weather = known[features.WINDOW_H :]
-    ahead[: len(weather)] = weather
-    quantiles = _one(forecaster, jnp.asarray(past[: features.WINDOW_H]), jnp.asarray(ahead), 0)
+    weights: dict[str, np.ndarray] = {}
+    if forecaster is None:
+        made = Adaptive(hourly.start, hourly.intensity_g_per_kwh[:row]).at(np.array([row]))
+        quantiles, weights = made.log_quantiles[0], dict(zip(EXPERTS, made.weights[0].T, strict=True))
+    else:
+        quantiles = _by(forecaster, hourly, row)
     return TraceForecast(
         start=origin.astimezone(datetime.UTC),
         quantiles_g_per_kwh=np.exp(np.asarray(quantiles, np.float64)),
         point_g_per_kwh=np.asarray(point(quantiles), np.float64),
         zone=history.zone,
         factors=history.factors,
+        weights=weights,
     )
+
+
+def _by(forecaster: Forecaster, hourly: CarbonTrace, row: int) -> jax.Array:
+    """Log quantiles (96, 7) by one forecaster, mix and weather included."""
+    past, known = features.columns(hourly.slice(row - features.WINDOW_H, min(len(hourly), row + features.HORIZON_H)))
+    ahead = features.hours_after(hourly.start + row * HOUR, features.HORIZON_H)
+    weather = known[features.WINDOW_H :]
+    ahead[: len(weather)] = weather
+    return _one(forecaster, jnp.asarray(past[: features.WINDOW_H]), jnp.asarray(ahead), 0)
 
 
 def index_of_origin(hourly: CarbonTrace, origin: datetime.datetime) -> int:
@@ -127,17 +142,18 @@ def backtest(
     Args:
       trace: hourly.
       days: at most so many origins, one a day.
-      forecaster: default: the one that ships.
+      forecaster: that is used by itself; default: the adaptive forecast.
       hour: hour of the day (UTC) of the origins.
 
     Returns:
       Log quantiles (n, 96, 7) and the windows with their targets; n may be 0.
     """
-    forecaster = default_forecaster() if forecaster is None else forecaster
     table, (span,) = windows.make_table([trace], [windows.UNKNOWN_ZONE])
     rows = windows.origins(span, None, None)
     rows = rows[(rows + trace.start.hour) % units.HOURS_PER_DAY == hour][-days:]
     batch = _cut()(table, jnp.asarray(rows))
     if not len(rows):
         return jnp.zeros((0, features.HORIZON_H, len(LEVELS)), jnp.float32), batch
+    if forecaster is None:
+        return jnp.asarray(Adaptive(trace.start, trace.intensity_g_per_kwh).at(rows).log_quantiles), batch
     return _many(forecaster, batch.history, batch.known, batch.zone), batch

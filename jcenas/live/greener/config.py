@@ -26,15 +26,15 @@ class GreenerConfig:
         zone: grid zone whose typical year is followed, where no trace is given (US-CAL-CISO if empty); of a trace file
             with several zones, the one to take; of a provider, the one to ask for.
         trace: CSV file with UTC times and intensities in gCO2eq/kWh, from now on until the deadline at least, and
-            better from a week before.
+            better from weeks or months before, which the forecast learns from.
         provider: instead of a trace, who is asked for each hour's intensity when the hour comes: names of `jcenas list
             provider` with commas between them, the later ones where the earlier ones fail. Keys are read from the
             environment.
         column: column of the intensities, in a trace file with several.
         start: UTC time that is taken for now, such as 2023-06-01T00:00Z: to try out a trace of the past.
-        forecast: what is expected of the coming hours: model (the forecaster that ships, from the week before;
-            persistence while there is none), persistence (as yesterday), none (as now), or actual (what the trace says:
-            for one that is a forecast itself).
+        forecast: what is expected of the coming hours: model (the forecaster that ships, adapted to the hours
+            before; persistence while they are less than a week), persistence (as yesterday), none (as now), or actual
+            (what the trace says: for one that is a forecast itself).
         hour_seconds: seconds that an hour lasts; fewer than 3600 for a demonstration, where --work, --deadline and all
             other times are hours of the trace too.
         margin: the plan has ended so long before the deadline; 5m if not given, or what --work leaves of --deadline if

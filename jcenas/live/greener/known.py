@@ -28,7 +28,7 @@ Ask = Callable[[GridHours, grids.Forecast, int, int], np.ndarray]
 
 def ask_here(grid: GridHours, kind: grids.Forecast, hour: int, lead_h: int) -> np.ndarray:
     """Quantiles of the coming hours, (lead_h, 3), computed by this process."""
-    return grid.forecast(kind, hour, lead_h=lead_h, with_this_hour=True)
+    return grid.forecast(kind, hour, lead_h=lead_h)
 
 
 def open_grid(config: GreenerConfig, now: datetime, say: Callable[[str], None]) -> tuple[Grid, float]:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.forecast import adaptive as forecast_adaptive
 from experiments.forecast import baselines, protocol
 from experiments.forecast import error as forecast_error
 from experiments.forecast import plot as forecast_plot
@@ -13,9 +14,10 @@ from experiments.forecast import speed as benchmark_forecast
 from experiments.forecast import weights as forecast_weights
 from experiments.forecast import zero_shot as forecast_zero_shot
 from experiments.forecast.toy import toy_regions, toy_trace
-from experiments.forecast.zones import group_of, until
+from experiments.forecast.zones import group_of, until, without_test_months
 from experiments.lib import recording
 from jcenas.carbon.forecast import weights
+from jcenas.carbon.trace import CarbonTrace
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +101,16 @@ def test_until_cuts_and_leaves_out():
     assert until([trace], trace.start) == []
 
 
+def test_months_of_the_tests_are_left_out():
+    start = datetime.datetime(2020, 12, 31, tzinfo=datetime.UTC)
+    hours = (datetime.datetime(2024, 2, 1, tzinfo=datetime.UTC) - start) // datetime.timedelta(hours=1)
+    parts = without_test_months([CarbonTrace(start=start, intensity_g_per_kwh=np.arange(hours) * 1.0, zone="X")])
+    assert [f"{part.start:%Y-%m-%d}" for part in parts] == ["2020-12-31", "2022-01-01", "2023-01-01", "2024-01-01"]
+    ends = [part.start + len(part) * datetime.timedelta(hours=1) for part in parts]
+    assert [f"{end:%Y-%m-%d}" for end in ends] == ["2021-07-01", "2022-07-01", "2023-07-01", "2024-02-01"]
+    assert parts[1].intensity_g_per_kwh[0] == (parts[1].start - start) // datetime.timedelta(hours=1)
+
+
 @pytest.mark.data
 @pytest.mark.slow  # reads 123 zones twice and compiles the network for two shapes
 @pytest.mark.study
@@ -107,6 +119,35 @@ def test_zero_shot_and_weights(tmp_path, data):
     assert [row[1] for row in rows[:3]] == ["persistence", "weekly profile", "jcenas, zero-shot"]
     path = forecast_weights.main(["--smoke", "--out", str(tmp_path / "toy.npz")])
     assert weights.load(path).linear is None
+
+
+def result(adapted, ridge=9.0, covers=(90.0,)):
+    """Of a zone in which persistence errs by 10 and the mean of the week by 12 on all days."""
+    errors = {"persistence": 10.0, "7-day mean": 12.0, "ridge": ridge, "zero-shot": 8.0}
+    mape = {name: np.full(4, error) for name, error in errors.items()} | {"adapted": np.array([*adapted, 99.0])}
+    return forecast_adaptive.Result(mape, np.array(covers))
+
+
+def test_verdicts_by_hand():
+    good, bad = result((7.0, 8.0, 9.0)), result((7.0, 10.5, 11.0), ridge=8.0, covers=(86.5, 91.0))
+    said = forecast_adaptive.verdict_naive({"A": good}, "adapted", "one zone")
+    assert said == "adapted ahead of persistence and 7-day mean on days 1 to 3 in one zone: met."
+    said = forecast_adaptive.verdict_naive({"A": good, "B": bad}, "adapted", "two zones")
+    assert said.endswith("missed in 1 of 2 zones, most by B day 3 10.0 %, B day 2 5.0 %.")
+    assert forecast_adaptive.verdict_ridge({"A": good}, "").endswith("met (1 of 1).")
+    assert forecast_adaptive.verdict_ridge({"A": good, "B": bad}, "").endswith("missed by 1 (1 of 2).")
+    assert forecast_adaptive.verdict_covers({"A": good}, "").endswith("met (90.0 to 90.0 %).")
+    said = forecast_adaptive.verdict_covers({"A": good, "B": bad}, "")
+    assert said.endswith("missed by 1.5 points at most; 2 of 3 zones and quarters are inside.")
+
+
+@pytest.mark.data
+@pytest.mark.slow  # compiles a training and the forecasts
+@pytest.mark.study
+def test_adaptive(data):
+    rows = forecast_adaptive.main(["--smoke"])
+    assert [row[2] for row in rows[:5]] == list(forecast_adaptive.FORECASTS)
+    assert {row[1] for row in rows} == {"mean of 2", "DE", "FR"}
 
 
 @pytest.mark.slow
