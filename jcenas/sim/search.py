@@ -131,7 +131,6 @@ def _hour(
     length = jnp.minimum(scenario.hour_s, scenario.duration_s - state.clock_s)
     budget = budget_of(state, g, scenario)
     seen = observe(status_of(state, sizes, benchmark), outlook_of(hour, scenario), budget)
-    goal = Goal(benchmark.reference, budget_left(budget))
     share = search.policy.apply(keys.act, params, seen)
     who = split(share, g)
     supernet = jnp.minimum(length, state.prepare_s / g)
@@ -143,7 +142,7 @@ def _hour(
         prelude = supernet + spent / g
         both = jnp.concatenate([waiting, jnp.where(scored, rows, EMPTY)])
         waiting = jax.lax.cond(
-            who.evaluating > 0, lambda: _ranked(search, state, benchmark, goal, both), lambda: state.queue
+            who.evaluating > 0, lambda: _ranked(search, state, benchmark, budget, both), lambda: state.queue
         )
     begin = cluster.starts(who, state.evaluating, prelude, scenario.switch_s, length, devices=g)
     if stage.supernet:
@@ -162,7 +161,7 @@ def _hour(
     if stage.supernet:
         begun = jnp.where(started, line.jobs, EMPTY)
         fresh = jnp.where(scored & ~among(rows, begun), rows, EMPTY)
-        waits = _ranked(search, state, benchmark, goal, jnp.concatenate([waits, fresh]))
+        waits = _ranked(search, state, benchmark, budget, jnp.concatenate([waits, fresh]))
     state = state.replace(
         queue=waits,
         half=half,
@@ -185,8 +184,9 @@ def _hour(
     )
 
 
-def _ranked(search: _Search, state: SearchState, benchmark: Benchmark, goal: Goal, rows: jax.Array) -> jax.Array:
+def _ranked(search: _Search, state: SearchState, benchmark: Benchmark, budget: Budget, rows: jax.Array) -> jax.Array:
     """The queue, int32 (Q,), of those that wait and those that were scored, int32 (k,)."""
+    goal = Goal(benchmark.reference, budget_left(budget))
     return engine.rank(search.stage, search.sizes, state, benchmark.catalog, rows, goal, search.rooms)
 
 
