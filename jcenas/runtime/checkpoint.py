@@ -6,6 +6,9 @@ short, is found before it is read.
 
 import hashlib
 import json
+import logging
+import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -38,13 +41,28 @@ def save(folder: Path, tree: Any) -> None:
 def _save(ocp: Any, folder: Path, tree: Any) -> None:
     fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(fresh, ignore_errors=True)
-    ocp.save(fresh, tree)
+    _written(ocp, fresh, tree)
     (fresh / _SUMS).write_text(json.dumps(_sums(fresh)))
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _written(ocp: Any, folder: Path, tree: Any) -> None:
+    """Have orbax write, and raise what the system said: below it errors of the disk are ValueErrors (tensorstore)."""
+    absl = logging.getLogger("absl")  # to which each of its threads writes the traceback of what is raised here
+    level = absl.level
+    absl.setLevel(logging.CRITICAL)
+    try:
+        ocp.save(folder, tree)
+    except Exception as error:
+        if isinstance(error, OSError) or (code := re.search(r"os_error_code='(\d+)'", str(error))) is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(folder)) from error
+    finally:
+        absl.setLevel(level)
 
 
 def exists(folder: Path) -> bool:

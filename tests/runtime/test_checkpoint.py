@@ -1,4 +1,6 @@
+import errno
 import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -91,6 +93,28 @@ def test_damage_is_one_line(tmp_path, damage):
     ) as said:
         checkpoint.load(tmp_path / "a", like())
     assert "\n" not in str(said.value)
+
+
+def test_a_full_disk_is_an_error_of_the_system_and_keeps_the_old_one(tmp_path, monkeypatch):
+    """Tensorstore's own words, seen on a file system of 400 kB."""
+    checkpoint.save(tmp_path / "a", TREE)
+    said = [
+        'RESOURCE_EXHAUSTED: Failed writing: "a/d/52540b": Failed to write 28554 bytes to file 24: No space left on '
+        "device [os_error_code='28']",
+        "this is no matter of the disk",
+    ]
+
+    def save(folder, tree):
+        raise ValueError(said.pop(0))
+
+    monkeypatch.setattr(checkpoint, "_orbax", lambda: SimpleNamespace(save=save))
+    with pytest.raises(OSError, match="No space left on device") as full:
+        checkpoint.save(tmp_path / "a", TREE)
+    assert full.value.errno == errno.ENOSPC
+    with pytest.raises(ValueError, match="no matter of the disk"):
+        checkpoint.save(tmp_path / "a", TREE)
+    monkeypatch.undo()
+    check(checkpoint.load(tmp_path / "a", like()))
 
 
 def test_a_checkpoint_of_another_tree_is_one_line(tmp_path):
