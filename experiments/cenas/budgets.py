@@ -11,7 +11,7 @@ it is.
 
 import numpy as np
 
-from experiments.cenas.common import HELD_OUT, METHODS, SEEN_BEFORE, Study, ours, quartiles, run
+from experiments.cenas.common import HELD_OUT, METHODS, NOT_SEEN, Study, ours, quartiles, run
 
 BUDGETS_KG = (5, 10, 30, 50)
 POLICIES = {
@@ -78,7 +78,7 @@ def main(arguments=None):
             "NAS-Bench-201 with CE-NAS's columns, released accounting, 10 free evaluations, 8 devices, 80 h; "
             "predictor as cheap stage.",
             HELD_OUT,
-            SEEN_BEFORE,
+            NOT_SEEN,
         ],
     )
 

@@ -6,8 +6,8 @@ Expected: a file below 1 MB. Cost: about five minutes on 2 CPU cores; `--smoke` 
 Trained on every series that there is, all years, intensities only: how well such a network does on zones and months
 that it has not seen is measured by `experiments/forecast/zero_shot.py`, with trainings that had not. The quantiles are
 calibrated on a network of the same recipe that had not seen the last year of each series. `--held-out` leaves out July
-to December of 2021 to 2023 altogether: for studies that are tested there, which load the file by its name
-(`jcenas.carbon.forecast.weights.load`) and hand it to `GridHours(forecaster=...)`.
+to December of 2021 to 2023 altogether: `--out experiments/forecast/held_out.npz` is the file of the studies that are
+tested there, which hand it to `GridHours(forecaster=...)`.
 """
 
 import argparse

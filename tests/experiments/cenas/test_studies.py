@@ -2,17 +2,21 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
 from experiments.cenas import budgets as simulate_budgets
 from experiments.cenas import carbon_ratio as simulate_carbon_ratio
+from experiments.cenas import common
 from experiments.cenas import ppo_speed as benchmark_ppo
 from experiments.cenas import progress as simulate_progress
 from experiments.cenas import settings as simulate_settings
 from experiments.cenas import simulator_speed as benchmark_simulator
 from experiments.cenas.common import METHODS, on_table, quartiles, run, updated
 from experiments.lib import recording, write_benchmarks
+from jcenas.carbon.forecast.weights import default_forecaster
+from jcenas.engine.grid import HISTORY_H
 
 pytestmark = pytest.mark.data
 
@@ -69,6 +73,17 @@ def test_ppo():
     [row] = benchmark_ppo.main(["--smoke"])
     assert len(row) == len(benchmark_ppo.COLUMNS)
     assert row[:3] == ["jcenas", 4, 4 * 128 * 4]
+
+
+def test_forecasts_of_the_studies_are_of_weights_that_have_not_seen_their_months(monkeypatch):
+    monkeypatch.setattr(common, "hourly", lambda grid: np.full(2 * common.JULY_2023_H, 300.0))
+    grid = common.grid_of.__wrapped__("nowhere", common.JULY_2023_H, 4)
+    assert grid.forecaster is common.forecaster()
+    assert len(grid.before) == HISTORY_H
+    shipped = default_forecaster()
+    assert grid.forecaster.network == shipped.network
+    pairs = zip(jax.tree.leaves(grid.forecaster.params), jax.tree.leaves(shipped.params), strict=True)
+    assert not all(np.array_equal(a, b) for a, b in pairs)
 
 
 def test_progress_at_emissions_by_hand():
