@@ -94,7 +94,7 @@ class Pair:
     def __init__(self, table, grid, stage, devices, optimizer="random", costs=("params",), policies=tuple(POLICIES)):
         reference = tuple(REFERENCE[name] for name in ("error", *costs))
         self.table, self.grid, self.stage, self.devices = table, grid, stage_from_name(stage), devices
-        self.sizes = SearchSizes.of_stage(self.stage, devices=devices, room=512, proposals=32, initial=0)
+        self.sizes = SearchSizes.of_stage(self.stage, devices=devices, room=256, proposals=32, initial=0)
         self.costs = COSTS if self.stage.supernet else COSTS._replace(prepare_s=0.0)
         policy = any_of(policies)
         make = optimizer_maker(optimizer, table.space, batch=self.sizes.proposals, reference=reference)

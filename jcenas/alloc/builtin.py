@@ -37,7 +37,7 @@ def pace_of(share: float) -> Policy:
 
 def price_of(fraction: float) -> Policy:
     """The cleanest hours that the carbon left pays, more devices in cleaner ones."""
-    return Policy(f"price:{fraction:g}", constant(fraction), price)
+    return Policy(f"price:{fraction:g}", constant(fraction), price, frozenset({"forecast"}))
 
 
 def oracle_of(fraction: float) -> Policy:

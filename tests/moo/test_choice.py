@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jcenas.engine import predictor
+from jcenas.engine import process
+from jcenas.engine.candidates import Inputs
 from jcenas.moo import Box, LamooConfig, SurrogateConfig, SvmConfig, bayesian, choice, lamoo, surrogate
 
 VALUES = np.array([np.nan, 3.0, -np.inf, 5.0, np.nan, 4.0], np.float32)
@@ -36,18 +37,22 @@ def ask_of(optimizer):
     return jax.make_jaxpr(optimizer.ask)(key, optimizer.init(key))
 
 
+def inputs_of(n):
+    return Inputs(jnp.zeros((n, 1)), jnp.zeros((n, 2)))
+
+
+def said_by_process(known, errors, mask, asked):
+    made = process.condition(known, errors, mask)
+    return process.predict(made, asked), process.leave_one_out(made)
+
+
 SIZES = {"capacity": 40, "batch": 2, "reference": REFERENCE}
 PROGRAMS = {
     "bayesian": lambda: ask_of(bayesian(Box(variables=2), **SIZES)),
     "lamoo ehvi": lambda: ask_of(lamoo(Box(variables=2), LamooConfig(sampler="ehvi"), **SIZES)),
     "lamoo rbf": lambda: ask_of(lamoo(Box(variables=2), LamooConfig(svm=SvmConfig(kernel="rbf")), **SIZES)),
     "lamoo cmaes": lambda: ask_of(lamoo(Box(variables=2), LamooConfig(sampler="cmaes"), **SIZES)),
-    "predictor": lambda: jax.make_jaxpr(predictor.predict)(
-        predictor.Inputs(jnp.zeros((9, 1)), jnp.zeros((9, 2))),
-        jnp.ones(9),
-        jnp.ones(9, bool),
-        predictor.Inputs(jnp.zeros((4, 1)), jnp.zeros((4, 2))),
-    ),
+    "predictor": lambda: jax.make_jaxpr(said_by_process)(inputs_of(9), jnp.ones(9), jnp.ones(9, bool), inputs_of(4)),
 }
 
 

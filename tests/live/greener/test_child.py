@@ -1,5 +1,6 @@
 """A real command: stopped and continued, told to save, handed signals, and left to nobody."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -46,7 +47,14 @@ def alive(number):
 
 
 def stopped(number):
-    return pathlib.Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    """Whether a process and all of its group are stopped; a shell that waits for its fork sleeps."""
+    states = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # gone meanwhile
+                state, _, group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+                states += [state] if int(group) == number else []
+    return "T" in states and set(states) <= set("TDZ")
 
 
 def test_stops_and_goes_on(tmp_path):
