@@ -10,16 +10,13 @@ import functools
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.forecast.fit_typical_year import read_all
 from experiments.forecast.zones import group_of
 from jcenas.carbon import generator, zones
-from jcenas.carbon.forecast import features
-from jcenas.carbon.forecast.forecaster import log_forecast
+from jcenas.carbon.forecast.adaptive import Adaptive
 from jcenas.carbon.forecast.network import LEVELS
-from jcenas.carbon.forecast.weights import default_forecaster
 from jcenas.carbon.trace import CarbonTrace
 from jcenas.carbon.typical_year import zone_statistics
 from jcenas.engine.grid import LEAD_H, QUANTILES, WEEK_H, Forecast, GridHours
@@ -30,7 +27,6 @@ PARTS = ("fitting", "development", "test")
 KINDS: tuple[Forecast, ...] = ("model", "persistence", "none", "actual")
 WINDOW_H = 720  # of a grid: a week before, and scenarios of up to 336 h from any hour that leaves them room
 TYPICAL_YEAR = 2023
-_BATCH = 256
 
 
 class Grids(NamedTuple):
@@ -124,24 +120,7 @@ def _forecasts(trace: CarbonTrace) -> np.ndarray:
 
 def _model(trace: CarbonTrace, hours: int) -> np.ndarray:
     """`GridHours.forecast` of kind model for many hours at once, (hours, L, q)."""
-    past, _ = features.columns(trace)
-    weeks = np.stack([past[hour : hour + WEEK_H] for hour in range(hours)])
-    origins = [trace.start + datetime.timedelta(hours=WEEK_H + hour) for hour in range(hours)]
-    ahead = np.stack([features.hours_after(origin, features.HORIZON_H) for origin in origins])
-    logs = np.concatenate([_many()(default_forecaster(), *batch) for batch in _batches(weeks, ahead)])[:hours]
+    series, now = trace.hourly(), WEEK_H + np.arange(hours)
     columns = [LEVELS.index(level) for level in QUANTILES]
-    quantiles = np.exp(np.asarray(logs)[:, :LEAD_H, columns])
-    quantiles[:, 0] = trace.hourly()[WEEK_H : WEEK_H + hours, None]
-    return quantiles
-
-
-@functools.cache
-def _many():
-    return jax.jit(jax.vmap(lambda forecaster, past, ahead: log_forecast(forecaster, past, ahead, 0), (None, 0, 0)))
-
-
-def _batches(weeks: np.ndarray, ahead: np.ndarray):
-    """Parts of one size, the last filled with copies."""
-    for begin in range(0, len(weeks), _BATCH):
-        rows = np.arange(begin, begin + _BATCH) % len(weeks)
-        yield jnp.asarray(weeks[rows]), jnp.asarray(ahead[rows])
+    ahead = np.exp(Adaptive(trace.start, series).at(now + 1).log_quantiles[:, : LEAD_H - 1, columns])
+    return np.concatenate([np.repeat(series[now, None, None], len(QUANTILES), axis=2), ahead], axis=1)

@@ -35,6 +35,7 @@ def test_carbon_ratio(data):
 
 
 @pytest.mark.slow
+@pytest.mark.study
 def test_budgets(data):
     [row] = simulate_budgets.main(["--smoke"])
     assert len(row) == len(simulate_budgets.COLUMNS)
@@ -43,6 +44,7 @@ def test_budgets(data):
 
 
 @pytest.mark.slow
+@pytest.mark.study
 def test_settings(data):
     [row] = simulate_settings.main(["--smoke"])
     assert len(row) == len(simulate_settings.COLUMNS)

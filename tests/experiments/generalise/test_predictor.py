@@ -6,6 +6,7 @@ from experiments.generalise import predictor as study
 
 
 @pytest.mark.slow
+@pytest.mark.study
 def test_smoke():
     [row] = study.main(["--smoke"])
     assert len(row) == len(study.COLUMNS)
