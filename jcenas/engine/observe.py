@@ -49,14 +49,17 @@ class Budget(struct.PyTreeNode):
 
 def budget_left(budget: Budget) -> jax.Array:
     """Share of the scarcer one of the time and carbon budgets that is not spent, float32 () in [0, 1]."""
+    return jnp.clip(jnp.minimum(budget.left_s / budget.duration_s, _carbon_left(budget)), 0.0, 1.0)
+
+
+def _carbon_left(budget: Budget) -> jax.Array:
+    """Share of the carbon budget that is not spent, float32 (); 1 where there is none."""
     limited = jnp.isfinite(budget.carbon_g)
-    carbon = jnp.where(limited, budget.carbon_left_g / jnp.where(limited, budget.carbon_g, 1.0), 1.0)
-    return jnp.clip(jnp.minimum(budget.left_s / budget.duration_s, carbon), 0.0, 1.0)
+    return jnp.where(limited, budget.carbon_left_g / jnp.where(limited, budget.carbon_g, 1.0), 1.0)
 
 
 def observe(status: Status, outlook: Outlook, budget: Budget) -> Observation:
     """The observation of one hour; traces under `jit` and `vmap`."""
-    limited = jnp.isfinite(budget.carbon_g)
     powered = budget.training_kw > 0
     kwh_an_hour = jnp.where(powered, budget.training_kw * budget.hour_s / units.SECONDS_PER_HOUR, 1.0)
     return Observation(
@@ -67,7 +70,7 @@ def observe(status: Status, outlook: Outlook, budget: Budget) -> Observation:
         capacity=status.capacity,
         half_finished=status.half_finished,
         time_left=budget.left_s / budget.duration_s,
-        carbon_left=jnp.where(limited, budget.carbon_left_g / jnp.where(limited, budget.carbon_g, 1.0), 1.0),
+        carbon_left=_carbon_left(budget),
         hypervolume=status.hypervolume,
         evaluations=status.evaluations,
         forecast=outlook.forecast,

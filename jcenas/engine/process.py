@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from jcenas.engine.candidates import Inputs
 from jcenas.moo import linalg
-from jcenas.moo.descent import descend
+from jcenas.moo.descent import descend, steady
 from jcenas.moo.kernels import squared_distances
 from jcenas.moo.surrogate import Warp
 
@@ -52,6 +52,7 @@ class Process(NamedTuple):
     mask: jax.Array  # (c,) bool, which rows count
     targets: jax.Array  # (c,) float32, as `warp` scales errors; 0 where masked
     factor: jax.Array  # (c, c) lower Cholesky factor of covariance plus noise; identity in masked rows
+    solved: jax.Array  # (c,), inverse of the factor times the targets
     warp: Warp
     scales: Scales
 
@@ -141,7 +142,7 @@ def fit(known: Inputs, targets: jax.Array, mask: jax.Array) -> Scales:
         known, targets, mask = known.at(some), targets[some], mask[some]
     apart = _Apart.of(known, known)
     return descend(
-        lambda scales: negative_log_posterior(apart, targets, mask, scales), usual(), steps=_STEPS, rate=_RATE
+        lambda scales: negative_log_posterior(apart, targets, mask, scales), usual(), steady(_RATE), steps=_STEPS
     )
 
 
@@ -158,14 +159,15 @@ def condition(known: Inputs, errors: jax.Array, mask: jax.Array, scales: Scales 
     targets = jnp.where(mask, warp.forward(jnp.where(mask, errors, warp.low)), 0)
     scales = fit(known, targets, mask) if scales is None else scales
     factor = linalg.cholesky(_noisy(covariance(known, known, scales), mask, scales))
-    return Process(known, mask, targets, factor, warp, scales)
+    solved = linalg.solve_lower(factor, targets[:, None])[:, 0]
+    return Process(known, mask, targets, factor, solved, warp, scales)
 
 
 def predict(process: Process, asked: Inputs) -> Prediction:
     """What trainings of k architectures would show."""
     cross = jnp.where(process.mask[:, None], covariance(process.known, asked, process.scales), 0)
     half = linalg.solve_lower(process.factor, cross)
-    mean = linalg.product(half.T, linalg.solve_lower(process.factor, process.targets[:, None])[:, 0])
+    mean = linalg.product(half.T, process.solved)
     left = variance(asked, process.scales) - jnp.sum(half**2, axis=0)
     return Prediction(mean, jnp.sqrt(jnp.maximum(left, 0) + jnp.exp(process.scales.noise)), half, process.warp)
 
@@ -176,5 +178,5 @@ def leave_one_out(process: Process) -> jax.Array:
     Rasmussen and Williams 2006, eq. 5.12.
     """
     inverse = linalg.solve_lower(process.factor, jnp.eye(process.mask.shape[0]))
-    weights = linalg.product(inverse.T, linalg.product(inverse, process.targets))
+    weights = linalg.product(inverse.T, process.solved)
     return process.targets - weights / jnp.sum(inverse**2, axis=0)

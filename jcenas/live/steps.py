@@ -80,9 +80,7 @@ class Steps:
 
     def _proposed(self, key: jax.Array, state: SearchState, genomes: jax.Array) -> jax.Array:
         proposals = self._optimizer.ask(key, state.optimizer)[1]
-        if not self.stage.refits:
-            return proposals
-        return with_neighbours(jax.random.fold_in(key, 1), self._space, proposals, state, genomes)
+        return with_neighbours(key, self.stage, self._space, proposals, state, genomes)
 
     def rank(self, state: SearchState, catalog: Catalog, budget: Budget, scored: np.ndarray) -> jax.Array:
         """The queue, int32 (Q,), of those that wait and those that were scored, int32 (P,)."""

@@ -11,16 +11,22 @@ _Point = TypeVar("_Point")
 _STEEPEST = 50.0  # partial derivatives are cut there: far from the optimum likelihoods are as steep as one likes
 
 
-def descend(loss: Callable[[_Point], jax.Array], start: _Point, *, steps: int, rate: float) -> _Point:
-    """The point after so many steps of Adam (Kingma and Ba 2015) from a start; a step that is not finite is not taken.
+def steady(rate: float) -> optax.GradientTransformation:
+    """Adam (Kingma and Ba 2015) for a few steps down losses that may be very steep; `rate` is about a step's length."""
+    return optax.chain(optax.clip(_STEEPEST), optax.adam(rate, b1=0.8, b2=0.9))
+
+
+def descend(
+    loss: Callable[[_Point], jax.Array], start: _Point, optimiser: optax.GradientTransformation, *, steps: int
+) -> _Point:
+    """The point after so many steps of an optimiser from a start; a step that is not finite is not taken.
 
     Args:
       loss: of a pytree of float arrays, scalar, differentiable.
       start: where to begin.
+      optimiser: such as `steady`.
       steps: static number.
-      rate: of the optimiser: about how far a number moves in one step.
     """
-    optimiser = optax.chain(optax.clip(_STEEPEST), optax.adam(rate, b1=0.8, b2=0.9))
 
     def step(carry: tuple[_Point, Any], _: None):
         point, state = carry

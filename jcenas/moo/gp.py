@@ -7,7 +7,7 @@ Letters: n data, q queries, d variables, m objectives, s samples. Masks mean *va
 them.
 """
 
-from typing import Any, Literal, cast
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ import optax
 from flax import struct
 
 from jcenas.moo import linalg
+from jcenas.moo.descent import descend
 
 Covariance = Literal["matern", "categorical"]
 _JITTER = 1e-5  # of the prior variance, beside the noise
@@ -105,7 +106,6 @@ def fit(
     rate: float = 0.1,
 ) -> Hyperparameters:
     """Improve hyper-parameters by `steps` of Adam on the likelihood, with a weak normal prior round the defaults."""
-    optimiser = optax.adam(rate)
 
     def loss(hyper):
         away = jax.tree.map(
@@ -114,14 +114,7 @@ def fit(
         penalty = jnp.sum(jnp.stack(jax.tree.leaves(away))) / 4
         return negative_log_likelihood(kind, hyper, inputs, targets, mask) + penalty
 
-    def step(carry, _):
-        hyper, state = carry
-        updates, state = optimiser.update(jax.grad(loss)(hyper), state)
-        new = jax.tree.map(jnp.add, hyper, updates)
-        fine = jnp.all(jnp.isfinite(jnp.stack([jnp.sum(x) for x in jax.tree.leaves(new)])))
-        return (jax.tree.map(lambda x, old: jnp.where(fine, x, old), new, hyper), state), None
-
-    return jax.lax.scan(step, (hyper, optimiser.init(cast(Any, hyper))), length=steps)[0][0]
+    return descend(loss, hyper, optax.adam(rate), steps=steps)
 
 
 def predict(kind: Covariance, process: Posterior, queries: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -219,9 +219,7 @@ def _proposals(
 
     def ask(state: SearchState) -> tuple[jax.Array, jax.Array]:
         genomes = search.propose(key, state.optimizer, state.count)
-        if search.stage.refits:
-            near = jax.random.fold_in(key, 1)
-            genomes = with_neighbours(near, search.table.space, genomes, state, given.benchmark.genomes)
+        genomes = with_neighbours(key, search.stage, search.table.space, genomes, state, given.benchmark.genomes)
         rows = search.table.rows(genomes)
         return rows, engine.new_among(rows, state)
 

@@ -102,28 +102,34 @@ def test_a_trace_that_does_not_reach_the_deadline_is_refused(trace, monkeypatch,
         assert message in capsys.readouterr().err
 
 
-def test_the_plan_alone(trace, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def dry_run(monkeypatch, capsys):
+    """What `jcenas run` prints of its plan."""
+
+    def printed(words):
+        monkeypatch.setattr(sys, "argv", ["jcenas", "run", *words, "--dry-run"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 0
+        return capsys.readouterr().out
+
+    return printed
+
+
+def test_the_plan_alone(trace, tmp_path, dry_run):
     plot = tmp_path / "plots" / "plan.png"
     words = flags(trace, work="2h", deadline="6h", power=1000, pue=1, plot=plot)
-    monkeypatch.setattr(sys, "argv", ["jcenas", "run", *words, "--dry-run"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 0
-    out = capsys.readouterr().out
+    out = dry_run(words)
     assert "Tue 02 Jan 02:00  Tue 03:00  50" in out
     assert "Tue 02 Jan 05:00  Tue 06:00  50" in out
     assert "100 gCO2eq spent, 700 g (88%) saved against starting at once (800 g)" in out
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_plan_is_charged_for_the_work_and_not_for_whole_steps(trace, monkeypatch, capsys):
+def test_a_plan_is_charged_for_the_work_and_not_for_whole_steps(trace, dry_run):
     # Steps of two minutes until a deadline beyond ten hours: 61 min in green hours, of which 1 min needs a pause.
     words = flags(trace, **{"work": "61m", "deadline": "15h", "power": 1000, "pue": 1})
-    monkeypatch.setattr(sys, "argv", ["jcenas", "run", *words, "--dry-run"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 0
-    out = capsys.readouterr().out
+    out = dry_run(words)
     assert "Tue 02 Jan 02:00  Tue 03:00  50" in out
     assert "Tue 05:01  50" in out
     assert f"{50 * 61 / 60:.3g} gCO2eq spent" in out

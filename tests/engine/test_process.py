@@ -104,7 +104,7 @@ def test_scales_that_fit_predict_better_than_the_usual_ones_on_other_laws(seed):
 def test_of_many_evaluations_the_scales_see_some_from_best_to_worst(rng, monkeypatch):
     monkeypatch.setattr(process, "FIT", 4)
     seen = []
-    monkeypatch.setattr(process, "descend", lambda loss, start, **_: seen.append(loss) or start)
+    monkeypatch.setattr(process, "descend", lambda loss, start, *_, **__: seen.append(loss) or start)
     monkeypatch.setattr(process, "negative_log_posterior", lambda apart, targets, mask, scales: (targets, mask))
     targets = jnp.array([5.0, 1.0, 3.0, 2.0, 4.0, 9.0, 0.0, 7.0, 6.0, 8.0])
     process.fit(inputs(rng, 10), targets, jnp.arange(10) != 5)
